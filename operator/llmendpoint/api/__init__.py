@@ -1,0 +1,1 @@
+"""What users write and read: the LLMEndpoint object, its conditions and its CRD."""

@@ -1,0 +1,72 @@
+"""The LLMEndpoint object: its spec as a whole and how one is read from the API server's JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from llmendpoint.api.base import ApiModel, cel
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.api.serving import Business, Engine, Model
+from llmendpoint.api.status import EndpointStatus
+
+# Child names add a suffix of up to 10 characters and must stay DNS labels of at most 63.
+MAX_NAME_LENGTH = 50
+
+
+class EndpointSpec(ApiModel):
+    """One production LLM service: a model, the engine that serves it, a business service and its scaling."""
+
+    model: Model = Field(description="What is served and where its weights come from.")
+    engine: Engine = Field(Engine(), description="The inference server that runs the model.")
+    business: Business | None = Field(None, description="The service in front of the engine; optional.")
+    scaling: Scaling | None = Field(
+        None, description="How many engine replicas run; without it spec.replicas counts."
+    )
+    replicas: int | None = Field(
+        None,
+        description="Engine replicas when scaling is absent, Off or DryRun. kubectl scale, HPA and KEDA write it.",
+        ge=0,
+        le=1000,
+    )
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "
+                "(has(oldSelf.replicas) && oldSelf.replicas == self.replicas)",
+                "spec.replicas can not be set while scaling.mode is Active, where the scaler owns the count: set "
+                "scaling.mode to Off, or change scaling.minReplicas and scaling.maxReplicas",
+            ),
+        )
+    }
+
+
+class Endpoint(ApiModel):
+    """One LLMEndpoint as read from the API server."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    deleting: bool = False
+    spec: EndpointSpec
+    status: EndpointStatus = EndpointStatus()
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, Any]) -> "Endpoint":
+        """Read an object as the API server returns it.
+
+        Raises:
+            pydantic.ValidationError: the object breaks the schema, as one stored under an older CRD may.
+        """
+        metadata = body["metadata"]
+        return cls(
+            name=metadata["name"],
+            namespace=metadata.get("namespace", "default"),
+            uid=metadata.get("uid", ""),
+            generation=metadata.get("generation", 0),
+            deleting="deletionTimestamp" in metadata,
+            spec=EndpointSpec.model_validate(body.get("spec") or {}),
+            status=EndpointStatus.model_validate(body.get("status") or {}),
+        )

@@ -1,0 +1,28 @@
+"""The fixed names of the API group, labels, annotations and field managers."""
+
+from typing import Final
+
+GROUP: Final = "llmendpoint.dev"
+VERSION: Final = "v1alpha1"
+KIND: Final = "LLMEndpoint"
+PLURAL: Final = "llmendpoints"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+# Selector labels: fixed, two only. User labels never enter a selector, because selectors are immutable.
+LABEL_ENDPOINT: Final = f"{GROUP}/endpoint"
+LABEL_COMPONENT: Final = f"{GROUP}/component"
+COMPONENT_ENGINE: Final = "engine"
+COMPONENT_BUSINESS: Final = "business"
+
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "llmendpoint-operator"
+
+# Hash of the desired manifest: an apply that would change nothing is skipped.
+ANNOTATION_HASH: Final = f"{GROUP}/desired-hash"
+# Read by the ReplicaSet controller: the pod with the lowest cost goes first on scale-in.
+ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+
+# One field manager per role, so that `kubectl get --show-managed-fields` tells who wrote what.
+MANAGER_CHILDREN: Final = "llmendpoint"
+MANAGER_SCALER: Final = "llmendpoint-scaler"
+MANAGER_STATUS: Final = "llmendpoint-status"

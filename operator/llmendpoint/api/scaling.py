@@ -1,0 +1,226 @@
+"""How many replicas: spec.scaling, its policies, cooldowns and metric source."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from llmendpoint.api.base import ApiModel, atomic_list, cel
+
+Mode = Literal["Active", "DryRun", "Off"]
+Policy = Literal["Demand", "TargetTracking", "Step"]
+TargetType = Literal[
+    "RequestsPerReplicaPerMinute",
+    "ConcurrentRequestsPerReplica",
+    "WaitingPerReplica",
+    "KVCacheUtilization",
+    "TTFTP95Seconds",
+    "PromQL",
+]
+StepAdjustment = Literal["ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity"]
+
+
+class Target(ApiModel):
+    """One metric and the value of it that target tracking keeps each replica at."""
+
+    type: TargetType = Field(
+        description="RequestsPerReplicaPerMinute (SageMaker's InvocationsPerInstance), ConcurrentRequestsPerReplica, "
+        "WaitingPerReplica, KVCacheUtilization (0 to 1), TTFTP95Seconds, or PromQL with a query."
+    )
+    value: float = Field(
+        description="The value to keep; must be above 0.",
+        json_schema_extra=cel(
+            ("self > 0.0", "scaling.targets value must be above 0: a target of 0 would ask for infinitely many replicas")
+        ),
+    )
+    query: str | None = Field(
+        None,
+        description="PromQL expression, for type PromQL: one number per replica for this endpoint. "
+        "$namespace and $name are replaced.",
+        max_length=4096,
+    )
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "(self.type == 'PromQL') == has(self.query)",
+                "scaling.targets query is needed for type PromQL and only there",
+            ),
+            (
+                "self.type != 'KVCacheUtilization' || self.value <= 1.0",
+                "scaling.targets value of KVCacheUtilization is a fraction: give 0.8 for 80 %",
+            ),
+        )
+    }
+
+
+class StepAdjustmentBand(ApiModel):
+    """One band of a step policy: how to react when the metric is between the bounds."""
+
+    lower_bound: float | None = Field(
+        None, description="The band starts at this distance above the target value; no lower end when left out."
+    )
+    upper_bound: float | None = Field(
+        None, description="The band ends below this distance above the target value; no upper end when left out."
+    )
+    adjustment: float = Field(
+        description="Replicas to add (negative: to remove), per cent of the current count, or the exact count.",
+        ge=-1000,
+        le=10000,
+    )
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "!has(self.lowerBound) || !has(self.upperBound) || self.lowerBound < self.upperBound",
+                "scaling.steps lowerBound must be below upperBound",
+            )
+        )
+    }
+
+
+class ScaleOut(ApiModel):
+    """When and how fast replicas are added."""
+
+    cooldown_seconds: int = Field(
+        0,
+        description="Seconds after a scale-out is done in which only a larger desired count may act.",
+        ge=0,
+        le=86400,
+    )
+    max_step: int | None = Field(None, description="Most replicas added by one decision.", ge=1, le=1000)
+
+
+class ScaleIn(ApiModel):
+    """When and how fast replicas are removed."""
+
+    cooldown_seconds: int = Field(
+        60,
+        description="Seconds after a scale-in in which no further scale-in happens. A scale-out cancels it.",
+        ge=0,
+        le=86400,
+    )
+    hold_seconds: int | None = Field(
+        None,
+        description="Demand policy: the highest need of the last so many seconds is kept. "
+        "Twice the learned cold start, between 300 and 900, when left out.",
+        ge=0,
+        le=86400,
+    )
+    max_step: int | None = Field(None, description="Most replicas removed by one decision.", ge=1, le=1000)
+    disabled: bool = Field(False, description="True never removes a replica.")
+
+
+class Demand(ApiModel):
+    """Settings of the Demand policy; the defaults suit most endpoints."""
+
+    utilization: float = Field(
+        0.9, description="Share of a replica's capacity to plan for (rho).", ge=0.1, le=1.5
+    )
+    headroom: float = Field(
+        2.0, description="Standard deviations of demand kept as head-room (z).", ge=0, le=10
+    )
+
+
+class Fallback(ApiModel):
+    """What to do when metrics stay unknown."""
+
+    after_seconds: int = Field(description="Seconds without metrics before the fallback applies.", ge=30, le=86400)
+    replicas: int = Field(description="Replicas to go to; never below what runs.", ge=1, le=1000)
+
+
+class Prometheus(ApiModel):
+    """The Prometheus server that scrapes the engines."""
+
+    url: str = Field(
+        description="Base URL of the Prometheus HTTP API, for example http://prometheus.monitoring.svc:9090.",
+        pattern="^https?://.+",
+        max_length=1024,
+    )
+
+
+class Metrics(ApiModel):
+    """Where the scaler reads engine metrics."""
+
+    source: Literal["Pods", "Prometheus"] = Field(
+        "Pods", description="Pods: the operator reads each engine pod's /metrics; nothing else has to be installed."
+    )
+    prometheus: Prometheus | None = Field(None, description="The server, for source Prometheus.")
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "(self.source == 'Prometheus') == has(self.prometheus)",
+                "scaling.metrics.prometheus.url is needed for source Prometheus and only there",
+            )
+        )
+    }
+
+
+class Scaling(ApiModel):
+    """How many engine replicas run. Without spec.scaling the count is spec.replicas."""
+
+    mode: Mode = Field(
+        "Active",
+        description="Active: the scaler writes the replica count. DryRun: it only reports what it would do. "
+        "Off: spec.replicas counts, so that kubectl scale, an HPA or KEDA can own it.",
+    )
+    min_replicas: int = Field(1, description="Fewest replicas.", ge=1, le=1000)
+    max_replicas: int = Field(description="Most replicas; your bound on cost.", ge=1, le=1000)
+    policy: Policy = Field(
+        "Demand",
+        description="Demand sizes on the work offered; TargetTracking keeps a metric at a target, as AWS Application "
+        "Auto Scaling does; Step adds or removes by bands.",
+    )
+    targets: list[Target] = Field(
+        default_factory=list,
+        description="Targets of TargetTracking and Step. Several: out if any asks, in only if all agree.",
+        max_length=8,
+        json_schema_extra=atomic_list(),
+    )
+    evaluation: Literal["Standard", "Fast"] = Field(
+        "Standard",
+        description="TargetTracking: Standard waits for 3 one-minute points above and 15 below; Fast does the same "
+        "on 10-second points.",
+    )
+    adjustment_type: StepAdjustment = Field(
+        "ChangeInCapacity", description="What the adjustment of a step means."
+    )
+    steps: list[StepAdjustmentBand] = Field(
+        default_factory=list,
+        description="Bands of the Step policy, measured from the first target's value.",
+        max_length=20,
+        json_schema_extra=atomic_list(),
+    )
+    demand: Demand = Field(Demand(), description="Settings of the Demand policy.")
+    scale_out: ScaleOut = Field(ScaleOut(), description="When and how fast replicas are added.")
+    scale_in: ScaleIn = Field(ScaleIn(), description="When and how fast replicas are removed.")
+    fallback: Fallback | None = Field(
+        None, description="Where to go when metrics stay unknown; without it the size is kept."
+    )
+    metrics: Metrics = Field(Metrics(), description="Where the scaler reads engine metrics.")
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.minReplicas <= self.maxReplicas",
+                "scaling.minReplicas must not be above scaling.maxReplicas",
+            ),
+            (
+                "self.policy == 'Demand' ? self.targets.size() == 0 : self.targets.size() > 0",
+                "scaling.targets are needed for policy TargetTracking and Step, and must be left out for Demand",
+            ),
+            (
+                "(self.policy == 'Step') == (self.steps.size() > 0)",
+                "scaling.steps are needed for policy Step and only there",
+            ),
+            (
+                "self.targets.all(t, t.type != 'PromQL') || self.metrics.source == 'Prometheus'",
+                "a PromQL target needs scaling.metrics.source: Prometheus and scaling.metrics.prometheus.url",
+            ),
+            (
+                "!has(self.fallback) || (self.fallback.replicas >= self.minReplicas && "
+                "self.fallback.replicas <= self.maxReplicas)",
+                "scaling.fallback.replicas must be between scaling.minReplicas and scaling.maxReplicas",
+            ),
+        )
+    }

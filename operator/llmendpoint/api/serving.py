@@ -1,0 +1,229 @@
+"""The model, the engine that serves it and the business service in front: spec.model, spec.engine, spec.business."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
+
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+ENV_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
+
+EngineType = Literal["vLLM", "TGI"]
+Quantity = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
+
+
+class SecretKeyRef(ApiModel):
+    """One key of a Secret in the endpoint's namespace. The operator passes the reference on and never reads it."""
+
+    name: str = Field(description="Name of the Secret, in the namespace of the endpoint.", min_length=1, max_length=253)
+    key: str = Field(description="Key in the Secret whose value is used.", min_length=1, max_length=253)
+
+
+class EnvVarSource(ApiModel):
+    """Where the value of an environment variable comes from."""
+
+    secret_key_ref: SecretKeyRef | None = Field(None, description="A key of a Secret.")
+    config_map_key_ref: SecretKeyRef | None = Field(None, description="A key of a ConfigMap.")
+
+
+class EnvVar(ApiModel):
+    """An environment variable of a container."""
+
+    name: str = Field(description="Name of the variable.", pattern=ENV_NAME, max_length=253)
+    value: str | None = Field(None, description="Its value; leave out when valueFrom is given.", max_length=32768)
+    value_from: EnvVarSource | None = Field(None, description="A Secret's or ConfigMap's key to take the value from.")
+
+
+class Resources(ApiModel):
+    """Compute resources of a container, as in a Pod. GPUs go into limits, for example nvidia.com/gpu: 1."""
+
+    limits: dict[str, Quantity] | None = Field(
+        None, description="The most a container may use; accelerators such as nvidia.com/gpu are counted here."
+    )
+    requests: dict[str, Quantity] | None = Field(
+        None, description="What the scheduler reserves; defaults to limits for what is not named."
+    )
+
+
+class Toleration(ApiModel):
+    """Lets a pod run on nodes with a matching taint."""
+
+    key: str | None = Field(None, description="Taint key; empty with operator Exists matches every taint.")
+    operator: Literal["Exists", "Equal"] | None = Field(None, description="How the key relates to the value.")
+    value: str | None = Field(None, description="Taint value to match when the operator is Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="Taint effect to match; empty matches all."
+    )
+    toleration_seconds: int | None = Field(None, description="How long a NoExecute taint is tolerated, in seconds.")
+
+
+class Cache(ApiModel):
+    """A volume that is filled once and shared by the replicas: model weights and the torch.compile cache."""
+
+    size: str = Field(description="Capacity of the claim, for example 60Gi.", pattern=QUANTITY, max_length=32)
+    storage_class_name: str | None = Field(
+        None, description="StorageClass of the claim; the cluster's default when left out.", max_length=253
+    )
+    access_mode: Literal["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] = Field(
+        "ReadWriteMany",
+        description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one node.",
+    )
+
+
+class Model(ApiModel):
+    """What is served and where its weights come from."""
+
+    source: str = Field(
+        description="Where the weights are: hf://owner/name, pvc://claim/path, s3://bucket/prefix or oci://image.",
+        max_length=1024,
+        json_schema_extra=cel(
+            (
+                "self.matches('^(hf|pvc|s3|oci)://.+')",
+                "model.source must start with hf://, pvc://, s3:// or oci://, for example "
+                "hf://meta-llama/Llama-3.1-8B-Instruct",
+            ),
+            (
+                "!self.startsWith('hf://') || self.matches('^hf://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$')",
+                "model.source hf:// must be owner/name, for example hf://meta-llama/Llama-3.1-8B-Instruct; "
+                "put a branch, tag or commit into model.revision",
+            ),
+            (
+                "!self.startsWith('pvc://') || self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$')",
+                "model.source pvc:// must be claim/path, for example pvc://models/llama-3.1-8b",
+            ),
+        ),
+    )
+    revision: str | None = Field(
+        None, description="Branch, tag or commit of an hf:// model; the default branch when left out.", min_length=1,
+        max_length=256,
+    )
+    served_name: str | None = Field(
+        None,
+        description="Model name that clients send; derived from the source when left out.",
+        min_length=1,
+        max_length=253,
+    )
+    token_secret_ref: SecretKeyRef | None = Field(
+        None, description="Hugging Face token for gated or private models; injected as HF_TOKEN."
+    )
+    cache: Cache | None = Field(
+        None, description="Volume for weights and compile cache; without it every start downloads the weights again."
+    )
+
+
+class Engine(ApiModel):
+    """The inference server that runs the model, one pod per replica."""
+
+    type: EngineType = Field("vLLM", description="vLLM (default) or TGI.")
+    image: str | None = Field(
+        None, description="Container image; the operator's tested default for the type when left out.", min_length=1,
+        max_length=512,
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        None, description="When the image is pulled; Kubernetes' default when left out."
+    )
+    image_pull_secrets: list[str] = Field(
+        default_factory=list,
+        description="Names of Secrets with registry credentials, for every pod of this endpoint.",
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    args: list[Annotated[str, Field(max_length=1024)]] = Field(
+        default_factory=list,
+        description="Extra arguments of the engine, after those that the operator sets. "
+        "Write --flag=value or --flag, value.",
+        max_length=128,
+        json_schema_extra=atomic_list(),
+    )
+    env: list[EnvVar] = Field(
+        default_factory=list,
+        description="Extra environment variables of the engine container.",
+        max_length=128,
+        json_schema_extra=map_list("name"),
+    )
+    resources: Resources = Field(
+        Resources(limits={"nvidia.com/gpu": 1}), description="Compute resources of one replica; one GPU by default."
+    )
+    node_selector: dict[str, str] | None = Field(None, description="Labels that a node must have to run a replica.")
+    tolerations: list[Toleration] = Field(
+        default_factory=list,
+        description="Taints that a replica tolerates.",
+        max_length=32,
+        json_schema_extra=atomic_list(),
+    )
+    api_key_secret_ref: SecretKeyRef | None = Field(
+        None, description="API key that the engine asks clients for; injected as OPENAI_API_KEY into the business service."
+    )
+    startup_timeout_seconds: int = Field(
+        900, description="Seconds a replica may take from container start to ready before it is restarted.", ge=10, le=86400
+    )
+    drain_seconds: int = Field(
+        60, description="Seconds a terminating replica gets to finish the streams it has; the longest answer should fit.",
+        ge=0, le=7200,
+    )
+    pre_stop_seconds: int = Field(
+        5, description="Seconds a terminating replica keeps accepting while the cluster stops sending to it.", ge=1, le=300
+    )
+    rollout: Literal["Surge", "Recreate"] = Field(
+        "Surge",
+        description="Surge starts a new replica before an old one drains, so serving capacity never drops; it needs "
+        "one spare replica's GPUs. Recreate drains first, for clusters without a spare GPU: requests fail meanwhile.",
+    )
+    pod_template: dict[str, Any] | None = Field(
+        None,
+        description="Escape hatch: a pod template merged strategically over what the operator makes.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+
+class BusinessReplicas(ApiModel):
+    """Bounds of the business service's own HorizontalPodAutoscaler on CPU."""
+
+    min: int = Field(1, description="Fewest replicas.", ge=1, le=1000)
+    max: int = Field(1, description="Most replicas; an HPA is made when it is above min.", ge=1, le=1000)
+    target_cpu_utilization: int = Field(
+        70, alias="targetCPUUtilization", description="CPU use in per cent of the request that the HPA aims at.", ge=1, le=100
+    )
+
+    model_config = {
+        "json_schema_extra": cel(
+            ("self.min <= self.max", "business.replicas.min must not be above business.replicas.max")
+        )
+    }
+
+
+class Business(ApiModel):
+    """The service in front of the engine, a RAG application for example. It finds the engine by LLM_BASE_URL."""
+
+    image: str = Field(description="Container image of the service.", min_length=1, max_length=512)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        None, description="When the image is pulled; Kubernetes' default when left out."
+    )
+    port: int = Field(8000, description="Port that the service listens on.", ge=1, le=65535)
+    placement: Literal["Separate", "Sidecar"] = Field(
+        "Separate",
+        description="Separate: a Deployment of its own (microservices). Sidecar: a container in every engine pod (monolith).",
+    )
+    command: list[str] = Field(
+        default_factory=list, description="Entry point; the image's when left out.", max_length=64,
+        json_schema_extra=atomic_list(),
+    )
+    args: list[str] = Field(
+        default_factory=list, description="Arguments of the entry point.", max_length=128, json_schema_extra=atomic_list()
+    )
+    env: list[EnvVar] = Field(
+        default_factory=list,
+        description="Extra variables. LLM_BASE_URL, OPENAI_BASE_URL, OPENAI_API_KEY, LLM_MODEL and LLM_ENDPOINT_NAME "
+        "are injected.",
+        max_length=128,
+        json_schema_extra=map_list("name"),
+    )
+    readiness_path: str = Field(
+        "/healthz", description="HTTP path that answers 2xx when the service can take requests.", pattern="^/", max_length=1024
+    )
+    resources: Resources | None = Field(None, description="Compute resources of one replica.")
+    replicas: BusinessReplicas = Field(
+        BusinessReplicas(), description="How many replicas when placement is Separate."
+    )

@@ -1,0 +1,123 @@
+"""What the operator reports: status, its conditions and the scaler's decision record."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from llmendpoint.api.base import ApiModel, atomic_list, map_list
+
+
+class Condition(ApiModel):
+    """A standard Kubernetes condition."""
+
+    type: str = Field(description="Ready, Progressing, MetricsAvailable or ScalingActive.", max_length=316)
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(description="The reason in one CamelCase word.", max_length=1024)
+    message: str = Field(description="What happened and what to do.", max_length=32768)
+    observed_generation: int | None = Field(None, description="metadata.generation that this condition is about.")
+    last_transition_time: str = Field(
+        description="When status last changed.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class ColdStart(ApiModel):
+    """How long replicas of this endpoint take from creation to ready, learned from the last ones."""
+
+    p50: float = Field(description="Median, in seconds.")
+    p90: float = Field(description="90th percentile, in seconds.")
+    samples: int = Field(description="How many starts were seen.")
+
+
+class Clamp(ApiModel):
+    """One rule that was applied to the raw desire, in order."""
+
+    name: str = Field(description="Name of the rule.")
+    before: int = Field(description="Replicas before the rule.")
+    after: int = Field(description="Replicas after it.")
+    detail: str | None = Field(None, description="Why it changed the count.")
+
+
+class DecisionRecord(ApiModel):
+    """One decision of the scaler with all that is needed to redo it by hand."""
+
+    time: str = Field(description="When it was taken.", json_schema_extra={"format": "date-time"})
+    sentence: str = Field(description="The decision in one sentence.")
+    reason: str = Field(description="Outcome in one word, for example ScaleOut, ScaleIn, Hold, MetricsUnknown.")
+    current: int = Field(description="Replicas wanted before the decision.")
+    raw: int = Field(description="Replicas that the policy asked for, before any clamp.")
+    desired: int = Field(description="Replicas wanted after the decision.")
+    inputs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The readings that went in.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+    terms: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Intermediate numbers of the formula.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+    clamps: list[Clamp] = Field(
+        default_factory=list, description="Rules applied, in order.", json_schema_extra=atomic_list()
+    )
+    held_by: str | None = Field(None, description="The rule that holds the count, if one does.")
+    held_until: str | None = Field(
+        None, description="When that rule ends.", json_schema_extra={"format": "date-time"}
+    )
+    expected_ready_time: str | None = Field(
+        None, description="When ordered replicas should be ready.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class ScaleChange(ApiModel):
+    """One change of the replica count."""
+
+    time: str = Field(description="When.", json_schema_extra={"format": "date-time"})
+    from_replicas: int = Field(description="Replicas before.")
+    to_replicas: int = Field(description="Replicas after.")
+    sentence: str = Field(description="Why.")
+
+
+class ScalingStatus(ApiModel):
+    """What the scaler wants, why, and all it must remember over a restart."""
+
+    desired_replicas: int = Field(description="Replicas that the scaler wants.")
+    last_scale_out_time: str | None = Field(
+        None, description="When replicas were last added.", json_schema_extra={"format": "date-time"}
+    )
+    last_scale_in_time: str | None = Field(
+        None, description="When replicas were last removed.", json_schema_extra={"format": "date-time"}
+    )
+    cold_start_seconds: ColdStart | None = Field(None, description="Learned time from pod creation to ready.")
+    decision: DecisionRecord | None = Field(None, description="The last decision whose outcome or reason was new.")
+    history: list[ScaleChange] = Field(
+        default_factory=list, description="The last 10 changes, newest first.", json_schema_extra=atomic_list()
+    )
+    state: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The scaler's memory: cooldowns, hold window, learned rates. Not meant for people.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+
+class BusinessStatus(ApiModel):
+    """State of the business service."""
+
+    replicas: int = Field(0, description="Pods that exist.")
+    ready_replicas: int = Field(0, description="Pods that are ready.")
+
+
+class EndpointStatus(ApiModel):
+    """What the operator last saw and did."""
+
+    observed_generation: int | None = Field(None, description="metadata.generation that this status is about.")
+    replicas: int = Field(0, description="Engine replicas that exist.")
+    ready_replicas: int = Field(0, description="Engine replicas that are ready.")
+    selector: str | None = Field(None, description="Label selector of the engine pods, for the scale subresource.")
+    url: str | None = Field(None, description="Where clients send requests inside the cluster.")
+    model: str | None = Field(None, description="Model name that clients send.")
+    business: BusinessStatus | None = Field(None, description="State of the business service, when there is one.")
+    conditions: list[Condition] = Field(
+        default_factory=list, description="Ready, Progressing, MetricsAvailable, ScalingActive.",
+        json_schema_extra=map_list("type"),
+    )
+    scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")

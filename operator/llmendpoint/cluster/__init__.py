@@ -1,0 +1,1 @@
+"""The border to the API server: the only room that imports the Kubernetes client."""

@@ -1,0 +1,164 @@
+"""One class that talks to the API server: get, list, apply, patch, delete, create."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client as kube
+from kubernetes.aio import config as kube_config
+
+from llmendpoint.cluster.errors import ClusterError, NotFound, Unreachable, error_of
+from llmendpoint.cluster.kinds import Kind, kind_of
+
+Manifest = dict[str, Any]
+
+# 16 at once is where the API server, not the client, is the limit (docs/benchmarks.md).
+WRITES_IN_FLIGHT = 16
+REQUEST_TIMEOUT = 20.0
+LIST_PAGE = 500
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class Cluster:
+    """A connection to one API server. Every failure is a ClusterError.
+
+    Use ``async with Cluster.connect() as cluster``.
+    """
+
+    def __init__(self, api: kube.ApiClient) -> None:
+        self._api = api
+        self._writes = asyncio.Semaphore(WRITES_IN_FLIGHT)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator["Cluster"]:
+        """Connect as the pod's service account when in a cluster, else by kubeconfig.
+
+        Raises:
+            ClusterError: neither a service account nor a usable kubeconfig was found.
+        """
+        configuration = kube.Configuration()
+        try:
+            if kubeconfig is None and context is None and (SERVICE_ACCOUNT / "token").exists():
+                kube_config.load_incluster_config(client_configuration=configuration)
+            else:
+                await kube_config.load_kube_config(
+                    config_file=kubeconfig or os.environ.get("KUBECONFIG"),
+                    context=context,
+                    client_configuration=configuration,
+                )
+        except kube_config.ConfigException as error:
+            raise ClusterError(
+                f"no cluster to talk to: {error}; set KUBECONFIG or --context, or run inside a pod"
+            ) from error
+        async with kube.ApiClient(configuration) as api:
+            yield cls(api)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """One object, or None where there is none."""
+        try:
+            return await self._request("GET", kind.path(namespace, name))
+        except NotFound:
+            return None
+
+    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> list[Manifest]:
+        """All objects of a kind in one namespace, or in all, that match a label selector."""
+        items: list[Manifest] = []
+        query = {"limit": str(LIST_PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._request("GET", kind.path(namespace), query=query)
+            for item in page["items"]:
+                items.append({"apiVersion": kind.api_version, "kind": kind.kind} | item)
+            token = page["metadata"].get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+
+    async def apply(self, manifest: Mapping[str, Any], *, manager: str, subresource: str | None = None) -> Manifest:
+        """Server-side apply, by force, of all that ``manager`` owns in the object. Returns the object as stored."""
+        metadata = manifest["metadata"]
+        path = kind_of(manifest["kind"]).path(metadata["namespace"], metadata["name"], subresource)
+        async with self._writes:
+            return await self._request(
+                "PATCH",
+                path,
+                query={"fieldManager": manager, "force": "true"},
+                body=manifest,
+                content_type="application/apply-patch+yaml",
+            )
+
+    async def merge_patch(
+        self, kind: Kind, namespace: str, name: str, patch: Mapping[str, Any], *, manager: str
+    ) -> Manifest:
+        """JSON merge patch of an object."""
+        async with self._writes:
+            return await self._request(
+                "PATCH",
+                kind.path(namespace, name),
+                query={"fieldManager": manager},
+                body=patch,
+                content_type="application/merge-patch+json",
+            )
+
+    async def create(self, manifest: Mapping[str, Any]) -> Manifest:
+        """Create an object.
+
+        Raises:
+            Conflict: one of that name exists.
+        """
+        path = kind_of(manifest["kind"]).path(manifest["metadata"]["namespace"])
+        async with self._writes:
+            return await self._request("POST", path, body=manifest)
+
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+    ) -> None:
+        """Delete an object and, in the background, what it owns. An absent one is fine.
+
+        Args:
+            uid: delete only this incarnation of the name.
+            grace_seconds: overrides the pod's own grace period.
+        """
+        options: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        async with self._writes:
+            with contextlib.suppress(NotFound):
+                await self._request("DELETE", kind.path(namespace, name), body=options)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        what = f"{method} {path}"
+        request = await self._api.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
+            raw = await answer.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
+        except kube.ApiException as error:
+            raise error_of(error.status or 0, str(error.body or error.reason).encode(), what) from error
+        if not 200 <= answer.status <= 299:
+            raise error_of(answer.status, raw, what)
+        parsed: Manifest = json.loads(raw)
+        return parsed

@@ -1,0 +1,60 @@
+"""What can go wrong at the API server, as one small tree.
+
+ClusterError
+├── Unreachable    no answer: connection refused, time-out, 5xx; worth a retry
+├── Throttled      429; worth a retry later
+├── NotFound       404
+├── Conflict       409
+├── Forbidden      401 or 403: the operator's RBAC is short
+└── Refused        400 or 422: the object itself is not accepted
+"""
+
+import json
+
+
+class ClusterError(Exception):
+    """The API server did not do what was asked."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Unreachable(ClusterError):
+    """No usable answer; the same request may succeed later."""
+
+
+class Throttled(ClusterError):
+    """The API server asks for a pause."""
+
+
+class NotFound(ClusterError):
+    """The object, or its kind, does not exist."""
+
+
+class Conflict(ClusterError):
+    """The object exists already or was changed by somebody else."""
+
+
+class Forbidden(ClusterError):
+    """The operator's service account may not do this."""
+
+
+class Refused(ClusterError):
+    """The API server does not accept the object; the message says why."""
+
+
+_BY_STATUS: dict[int, type[ClusterError]] = {
+    400: Refused, 401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict, 410: NotFound, 422: Refused,
+    429: Throttled,
+}
+
+
+def error_of(status: int, body: bytes, request: str) -> ClusterError:
+    """The error that an answer stands for. ``request`` names what was asked, for the message."""
+    try:
+        message = json.loads(body).get("message") or body.decode(errors="replace")
+    except (ValueError, AttributeError):
+        message = body.decode(errors="replace")
+    kind = _BY_STATUS.get(status, Unreachable if status >= 500 else ClusterError)
+    return kind(f"{request}: {message.strip()[:2000]}", status=status)

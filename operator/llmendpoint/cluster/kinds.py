@@ -1,0 +1,48 @@
+"""The kinds that the operator reads and writes, and their REST paths."""
+
+from dataclasses import dataclass
+
+from llmendpoint.api import names
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A namespaced Kubernetes kind."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    @property
+    def group(self) -> str:
+        """API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def version(self) -> str:
+        """Version within the group."""
+        return self.api_version.rpartition("/")[2]
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """REST path of the collection or of one object. Without a namespace: all namespaces."""
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        parts = [root, *(["namespaces", namespace] if namespace else []), self.plural, name, subresource]
+        return "/".join(part for part in parts if part)
+
+
+ENDPOINT = Kind(names.API_VERSION, names.KIND, names.PLURAL)
+POD = Kind("v1", "Pod", "pods")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+SERVICE = Kind("v1", "Service", "services")
+CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
+
+CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
+_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT)}
+
+
+def kind_of(manifest_kind: str) -> Kind:
+    """The kind by the word in a manifest's ``kind`` field."""
+    return _BY_NAME[manifest_kind]

@@ -1,0 +1,1 @@
+"""What to do and what to report, as pure functions of what was observed."""

@@ -1,0 +1,54 @@
+"""Whether a child on the API server still says what we want it to say."""
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")
+_SCALE = {
+    None: Decimal(1), "m": Decimal("0.001"),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate(["k", "M", "G", "T", "P", "E"], 1)},
+    **{unit: Decimal(1024) ** power for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], 1)},
+}
+# Lists of these keys are merged by the API server: others may add entries, ours must be there as they are.
+_MERGE_KEYS = ("name", "mountPath", "containerPort", "port", "uid", "type", "topologyKey")
+
+
+def agrees(desired: Any, observed: Any) -> bool:
+    """Whether every field of ``desired`` has the same value in ``observed``.
+
+    Fields that only ``observed`` has are defaults, status or other writers' business. Quantities are equal when
+    their amounts are (``1000m`` is ``1``).
+    """
+    if isinstance(desired, Mapping):
+        if not desired and observed is None:
+            return True  # the API server drops empty maps
+        return isinstance(observed, Mapping) and all(
+            agrees(value, observed.get(key)) for key, value in desired.items()
+        )
+    if isinstance(desired, Sequence) and not isinstance(desired, str):
+        return _lists_agree(desired, observed if isinstance(observed, Sequence) else [])
+    return desired == observed or _same_amount(desired, observed)
+
+
+def _lists_agree(desired: Sequence[Any], observed: Sequence[Any]) -> bool:
+    key = next((key for key in _MERGE_KEYS if desired and all(_has(item, key) for item in desired)), None)
+    if key is None:
+        return len(desired) == len(observed) and all(map(agrees, desired, observed))
+    by_key = {item.get(key): item for item in observed if isinstance(item, Mapping)}
+    return all(agrees(item, by_key.get(item[key])) for item in desired)
+
+
+def _has(item: Any, key: str) -> bool:
+    return isinstance(item, Mapping) and key in item
+
+
+def _same_amount(one: Any, other: Any) -> bool:
+    first, second = _amount(one), _amount(other)
+    return first is not None and first == second
+
+
+def _amount(value: Any) -> Decimal | None:
+    match = _QUANTITY.match(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    return Decimal(match[1]) * _SCALE[match[2]] if match else None

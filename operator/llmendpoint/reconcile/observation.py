@@ -1,0 +1,153 @@
+"""The state of the world regarding one endpoint, read out of plain API objects."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.scaling.signals import PodPhase
+
+Manifest = Mapping[str, Any]
+ChildKey = tuple[str, str]
+"""(kind, name) of a child."""
+
+ENGINE_CONTAINER = "engine"
+
+
+@dataclass(frozen=True)
+class PodView:
+    """What matters of one pod.
+
+    Times are seconds since the epoch.
+    """
+
+    name: str
+    uid: str
+    component: str
+    phase: PodPhase
+    ip: str | None
+    created: float
+    ready_since: float | None
+    never_started: bool
+    """The engine container runs and has not passed its startup probe."""
+    deletion_cost: int
+    body: Manifest
+
+    @property
+    def cold_start(self) -> float | None:
+        """Seconds from creation to ready of a first, undisturbed start; None otherwise."""
+        if self.ready_since is None or restarts(self.body):
+            return None
+        return self.ready_since - self.created
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One endpoint, its children and its pods at one instant."""
+
+    endpoint: Endpoint
+    children: Mapping[ChildKey, Manifest]
+    pods: tuple[PodView, ...]
+
+    @property
+    def engine_pods(self) -> tuple[PodView, ...]:
+        """Pods that run the engine."""
+        return tuple(pod for pod in self.pods if pod.component == names.COMPONENT_ENGINE)
+
+    @property
+    def engine_deployment(self) -> Manifest | None:
+        """The engine's Deployment, where it exists."""
+        return self.deployment_of(names.COMPONENT_ENGINE)
+
+    def deployment_of(self, component: str) -> Manifest | None:
+        """The Deployment of a component, where it exists."""
+        for (kind, _), body in self.children.items():
+            if kind == "Deployment" and body["metadata"]["labels"].get(names.LABEL_COMPONENT) == component:
+                return body
+        return None
+
+    def count(self, phase: PodPhase) -> int:
+        """Engine pods in a phase."""
+        return sum(pod.phase is phase for pod in self.engine_pods)
+
+
+def observe(endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Manifest]) -> Observation:
+    """Gather one Observation from objects as the API server returns them."""
+    return Observation(
+        endpoint=endpoint,
+        children={(body["kind"], body["metadata"]["name"]): body for body in children},
+        pods=tuple(sorted((view_of(body) for body in pods if not is_finished(body)), key=lambda pod: pod.name)),
+    )
+
+
+def view_of(body: Manifest) -> PodView:
+    """What matters of a pod."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    ready = condition(body, "Ready")
+    is_ready = ready is not None and ready["status"] == "True"
+    engine = container_status(body, ENGINE_CONTAINER)
+    return PodView(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        component=metadata.get("labels", {}).get(names.LABEL_COMPONENT, ""),
+        phase=_phase(body, is_ready),
+        ip=status.get("podIP"),
+        created=epoch(metadata["creationTimestamp"]),
+        ready_since=epoch(ready["lastTransitionTime"]) if ready and is_ready else None,
+        never_started=bool(engine and "running" in engine.get("state", {}) and not engine.get("started")),
+        deletion_cost=int(metadata.get("annotations", {}).get(names.ANNOTATION_DELETION_COST, "0")),
+        body=body,
+    )
+
+
+def _phase(body: Manifest, is_ready: bool) -> PodPhase:
+    if "deletionTimestamp" in body["metadata"]:
+        return PodPhase.DRAINING
+    if is_ready:
+        return PodPhase.READY
+    scheduled = condition(body, "PodScheduled")
+    if scheduled and scheduled["status"] == "False" and scheduled.get("reason") == "Unschedulable":
+        return PodPhase.UNSCHEDULABLE
+    return PodPhase.STARTING
+
+
+def is_finished(body: Manifest) -> bool:
+    """Whether a pod has ended: evicted, failed or done. It is replaced and serves nothing."""
+    return (body.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def condition(body: Manifest, kind: str) -> Manifest | None:
+    """The condition of a type in an object's status."""
+    conditions: list[Manifest] = (body.get("status") or {}).get("conditions") or []
+    return next((entry for entry in conditions if entry["type"] == kind), None)
+
+
+def rolling_out(deployment: Manifest) -> bool:
+    """Whether a Deployment still has replicas of an older revision, or has not looked at its spec yet."""
+    status = deployment.get("status") or {}
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return True
+    return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0))
+
+
+def container_statuses(body: Manifest) -> list[Manifest]:
+    """Status of the pod's containers, init containers first."""
+    status = body.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def container_status(body: Manifest, name: str) -> Manifest | None:
+    """Status of one container of a pod."""
+    return next((entry for entry in container_statuses(body) if entry["name"] == name), None)
+
+
+def restarts(body: Manifest) -> int:
+    """Restarts of the pod's containers together."""
+    return sum(entry.get("restartCount", 0) for entry in container_statuses(body))
+
+
+def epoch(timestamp: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time."""
+    return datetime.fromisoformat(timestamp).timestamp()

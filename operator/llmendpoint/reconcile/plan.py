@@ -1,0 +1,150 @@
+"""What has to be written so that the cluster says what the endpoint says: applies, deletions, the replica count."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmendpoint.api import names
+from llmendpoint.reconcile.drift import agrees
+from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, rolling_out
+from llmendpoint.reconcile.replicas import SpecReplicas
+from llmendpoint.scaling.signals import PodPhase
+
+# A replica that never served has no streams to finish; an engine loses the first SIGTERM while it loads, so
+# its GPU would stay busy for the whole grace period.
+NEVER_READY_GRACE_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Set the engine Deployment to a number of replicas."""
+
+    deployment: str
+    current: int | None
+    replicas: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All writes of one reconcile, in the order in which they are carried out."""
+
+    costs: Mapping[str, int]
+    """Pod name -> pod-deletion-cost to set before a scale-in."""
+    applies: tuple[Mapping[str, Any], ...]
+    scale: Scale | None
+    deletes: tuple[ChildKey, ...]
+    evictions: tuple[PodView, ...]
+    """Terminating pods that never served: shorten their grace."""
+    spec_replicas: SpecReplicas
+    """What to write into the endpoint's own spec.replicas."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (
+            self.costs or self.applies or self.scale or self.deletes or self.evictions
+            or self.spec_replicas != "keep"
+        )
+
+
+def make_plan(
+    seen: Observation,
+    *,
+    desired: Sequence[Mapping[str, Any]],
+    replicas: int | None,
+    load: Mapping[str, float],
+    accepted: Mapping[ChildKey, Any] | None = None,
+    spec_replicas: SpecReplicas = "keep",
+) -> Plan:
+    """Compare what is with what should be.
+
+    Args:
+        seen: the endpoint with its children and pods.
+        desired: manifests of all children.
+        replicas: engine replicas to run; None leaves the count alone.
+        load: requests in flight by engine pod, to choose whom a scale-in takes.
+        accepted: children in the form in which the API server stored our last apply, where that form never
+            agrees literally with what was applied.
+        spec_replicas: see Plan.
+    """
+    wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
+    scale = _scale(seen, wanted, replicas)
+    scaling_in = scale is not None and scale.current is not None and scale.replicas < scale.current
+    return Plan(
+        costs=_costs(seen.engine_pods, load) if scaling_in else {},
+        applies=tuple(
+            body
+            for key, body in wanted.items()
+            if not _is_current(body, seen.children.get(key), (accepted or {}).get(key))
+            and not _waits_for_engine(body, seen, wanted)
+        ),
+        scale=scale,
+        deletes=tuple(sorted(key for key, body in seen.children.items() if key not in wanted and _lives(body))),
+        evictions=tuple(_never_served(seen.engine_pods)),
+        spec_replicas=spec_replicas,
+    )
+
+
+def fingerprint(child: Manifest) -> Any:
+    """The part of a stored child that tells whether somebody edited it."""
+    return {key: value for key, value in child.items() if key not in {"status", "metadata", "apiVersion", "kind"}}
+
+
+def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) -> bool:
+    if child is None or not _lives(child):
+        return False
+    annotations = child["metadata"].get("annotations") or {}
+    if annotations.get(names.ANNOTATION_HASH) != body["metadata"]["annotations"][names.ANNOTATION_HASH]:
+        return False
+    return agrees(body, child) or (accepted is not None and accepted == fingerprint(child))
+
+
+def _waits_for_engine(
+    body: Mapping[str, Any], seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]
+) -> bool:
+    """A new revision of the business service waits for the engine's: it keeps serving during the roll-out."""
+    if body["metadata"]["labels"].get(names.LABEL_COMPONENT) != names.COMPONENT_BUSINESS:
+        return False
+    if body["kind"] != "Deployment" or (child := seen.deployment_of(names.COMPONENT_BUSINESS)) is None:
+        return False
+    if child["metadata"]["annotations"].get(names.ANNOTATION_HASH) == body["metadata"]["annotations"][names.ANNOTATION_HASH]:
+        return False
+    engine = seen.engine_deployment
+    if engine is None:
+        return False
+    target = wanted[("Deployment", engine["metadata"]["name"])]
+    changed = target["metadata"]["annotations"][names.ANNOTATION_HASH] != engine["metadata"]["annotations"].get(
+        names.ANNOTATION_HASH
+    )
+    return changed or rolling_out(engine)
+
+
+def _lives(body: Manifest) -> bool:
+    return "deletionTimestamp" not in body["metadata"]
+
+
+def _scale(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]], replicas: int | None) -> Scale | None:
+    if replicas is None:
+        return None
+    name = next(
+        name
+        for (kind, name), body in wanted.items()
+        if kind == "Deployment" and body["metadata"]["labels"][names.LABEL_COMPONENT] == names.COMPONENT_ENGINE
+    )
+    child = seen.children.get(("Deployment", name))
+    current = child["spec"].get("replicas") if child else None
+    return Scale(name, current, replicas) if current != replicas else None
+
+
+def _costs(pods: Iterable[PodView], load: Mapping[str, float]) -> dict[str, int]:
+    """The busier a replica, the dearer. Pods that are not ready go first by themselves (ReplicaSet order)."""
+    costs = {pod.name: round(load[pod.name]) for pod in pods if pod.phase is PodPhase.READY and pod.name in load}
+    by_name = {pod.name: pod for pod in pods}
+    return {name: cost for name, cost in costs.items() if by_name[name].deletion_cost != cost}
+
+
+def _never_served(pods: Iterable[PodView]) -> Iterable[PodView]:
+    for pod in pods:
+        grace = pod.body["metadata"].get("deletionGracePeriodSeconds", 0)
+        if pod.phase is PodPhase.DRAINING and pod.never_started and grace > NEVER_READY_GRACE_SECONDS:
+            yield pod

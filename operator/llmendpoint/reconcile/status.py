@@ -1,0 +1,227 @@
+"""What the endpoint's status says, as a pure function of what was seen."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from llmendpoint.api import names
+from llmendpoint.api.conditions import ConditionType, Reason
+from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus
+from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
+from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
+from llmendpoint.scaling.signals import PodPhase, Signals
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the reconcile went and what the scaler said: all that status needs beside the observation."""
+
+    desired: int | None
+    """Engine replicas that should run; None when nobody said."""
+    problems: tuple[str, ...] = ()
+    """Rules that the spec breaks."""
+    failure: str | None = None
+    """What the API server answered when a child could not be applied."""
+    signals: Signals | None = None
+    stalled_pods: tuple[str, ...] = ()
+    unread_pods: tuple[tuple[str, str], ...] = ()
+    """(pod, why) of the ready replicas whose metrics could not be read."""
+    warnings: tuple[str, ...] = ()
+    """What deserves a look in the scaler's settings."""
+    scaling: ScalingStatus | None = None
+    url: str = ""
+    model: str = ""
+
+
+ReadyRule = Callable[[Observation, Outcome], Trouble | None]
+
+
+def spec_is_valid(_: Observation, outcome: Outcome) -> Trouble | None:
+    """The spec keeps every rule."""
+    return Trouble(Reason.INVALID_SPEC, "; ".join(outcome.problems)) if outcome.problems else None
+
+
+def children_applied(_: Observation, outcome: Outcome) -> Trouble | None:
+    """The API server took every child."""
+    if outcome.failure is None:
+        return None
+    return Trouble(Reason.APPLY_FAILED, f"{outcome.failure}; the operator tries again by itself")
+
+
+def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
+    """Quota and admission allow the pods."""
+    return creation_trouble(seen.engine_deployment) or creation_trouble(
+        seen.deployment_of(names.COMPONENT_BUSINESS)
+    )
+
+
+def pods_are_well(seen: Observation, _: Outcome) -> Trouble | None:
+    """No pod that should serve is in trouble."""
+    return pod_trouble(seen.endpoint.spec, seen.engine_pods) or pod_trouble(
+        seen.endpoint.spec, (pod for pod in seen.pods if pod.component == names.COMPONENT_BUSINESS)
+    )
+
+
+def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
+    """No replica hangs."""
+    if not outcome.stalled_pods:
+        return None
+    return Trouble(
+        Reason.ENGINE_STALLED,
+        f"{', '.join(outcome.stalled_pods)}: requests are running and no token has come for a while, so the "
+        "accelerator may hang: look at the node, or delete the pod to replace it",
+    )
+
+
+def engine_rolled_out(seen: Observation, _: Outcome) -> Trouble | None:
+    """Every replica runs the current revision."""
+    return _rolled_out(seen.engine_deployment, "engine")
+
+
+def engine_replicas_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
+    """As many replicas serve as are wanted."""
+    ready = seen.count(PodPhase.READY)
+    if outcome.desired is None or ready >= outcome.desired:
+        return None
+    return Trouble(Reason.REPLICAS_STARTING, f"{ready} of {outcome.desired} engine replicas are ready")
+
+
+def business_ready(seen: Observation, _: Outcome) -> Trouble | None:
+    """The business service serves."""
+    business = seen.endpoint.spec.business
+    if business is None or business.placement == "Sidecar":
+        return None
+    deployment = seen.deployment_of(names.COMPONENT_BUSINESS)
+    rolling = _rolled_out(deployment, "business")
+    ready = ((deployment or {}).get("status") or {}).get("readyReplicas", 0)
+    if ready < business.replicas.min:
+        return Trouble(
+            Reason.BUSINESS_NOT_READY, f"{ready} of {business.replicas.min} business replicas are ready"
+        )
+    return rolling
+
+
+READY_RULES: tuple[ReadyRule, ...] = (
+    spec_is_valid,
+    children_applied,
+    pods_can_be_created,
+    pods_are_well,
+    engines_make_tokens,
+    engine_rolled_out,
+    engine_replicas_ready,
+    business_ready,
+)
+
+
+def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointStatus:
+    """The status to report.
+
+    Args:
+        now: RFC 3339 time; used only where a condition flips.
+    """
+    endpoint = seen.endpoint
+    previous = {entry.type: entry for entry in endpoint.status.conditions}
+    conditions = []
+    for kind, (status, reason, message) in {
+        ConditionType.READY: _ready(seen, outcome),
+        ConditionType.PROGRESSING: _progressing(seen, outcome),
+        ConditionType.METRICS_AVAILABLE: _metrics(seen, outcome),
+        ConditionType.SCALING_ACTIVE: _scaling(seen, outcome),
+    }.items():
+        before = previous.get(kind)
+        conditions.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=message,
+                observed_generation=endpoint.generation,
+                last_transition_time=before.last_transition_time if before and before.status == status else now,
+            )
+        )
+    return EndpointStatus(
+        observed_generation=endpoint.generation,
+        replicas=len(seen.engine_pods) - seen.count(PodPhase.DRAINING),
+        ready_replicas=seen.count(PodPhase.READY),
+        selector=f"{names.LABEL_ENDPOINT}={endpoint.name},{names.LABEL_COMPONENT}={names.COMPONENT_ENGINE}",
+        url=outcome.url or None,
+        model=outcome.model or None,
+        business=_business(seen),
+        conditions=conditions,
+        scaling=outcome.scaling,
+    )
+
+
+ConditionParts = tuple[str, str, str]
+
+
+def _ready(seen: Observation, outcome: Outcome) -> ConditionParts:
+    trouble = next((found for rule in READY_RULES if (found := rule(seen, outcome))), None)
+    if trouble:
+        return "False", trouble.reason, trouble.message
+    ready = seen.count(PodPhase.READY)
+    return "True", Reason.ALL_REPLICAS_READY, f"{ready} of {ready} engine replicas are ready"
+
+
+def _progressing(seen: Observation, outcome: Outcome) -> ConditionParts:
+    draining = seen.count(PodPhase.DRAINING)
+    rolling = engine_rolled_out(seen, outcome)
+    starting = engine_replicas_ready(seen, outcome)
+    if rolling:
+        return "True", rolling.reason, rolling.message
+    if starting:
+        return "True", Reason.SCALING_OUT, starting.message
+    if draining:
+        return "True", Reason.DRAINING, f"{draining} replicas finish their streams"
+    return "False", Reason.SETTLED, "nothing is on its way"
+
+
+def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
+    scaling = seen.endpoint.spec.scaling
+    if scaling is None or scaling.mode == "Off":
+        return "Unknown", Reason.NOT_NEEDED, "the replica count does not follow metrics"
+    ready = seen.count(PodPhase.READY)
+    if ready == 0 or outcome.signals is None:
+        return "Unknown", Reason.NO_READY_REPLICAS, "no replica is ready, so there is nothing to read yet"
+    if not outcome.unread_pods:
+        return "True", Reason.METRICS_READ, "every ready replica was read"
+    whys = "; ".join(f"{pod}: {why}" for pod, why in outcome.unread_pods)
+    if len(outcome.unread_pods) < ready:
+        return "False", Reason.METRICS_PARTIAL, f"no scale-in until every replica can be read: {whys}"
+    return "False", Reason.METRICS_UNKNOWN, f"the size is held because no replica can be read: {whys}"
+
+
+def _scaling(seen: Observation, outcome: Outcome) -> ConditionParts:
+    scaling = seen.endpoint.spec.scaling
+    if scaling is None or scaling.mode == "Off":
+        return "False", Reason.SCALING_OFF, "spec.replicas counts: kubectl scale, an HPA or KEDA may write it"
+    if scaling.mode == "DryRun":
+        return "False", Reason.DRY_RUN, "the scaler decides and writes nothing; see status.scaling.decision"
+    if outcome.warnings:
+        return "True", Reason.SCALER_WARNING, "; ".join(outcome.warnings)
+    return "True", Reason.SCALER_ACTIVE, f"policy {scaling.policy}, {scaling.min_replicas} to {scaling.max_replicas}"
+
+
+def _business(seen: Observation) -> BusinessStatus | None:
+    deployment = seen.deployment_of(names.COMPONENT_BUSINESS)
+    if deployment is None:
+        return None
+    status = deployment.get("status") or {}
+    return BusinessStatus(replicas=status.get("replicas", 0), ready_replicas=status.get("readyReplicas", 0))
+
+
+def _rolled_out(deployment: Manifest | None, what: str) -> Trouble | None:
+    if deployment is None:
+        return Trouble(Reason.REPLICAS_STARTING, f"the {what} Deployment is being created")
+    if rolling_out(deployment):
+        updated = (deployment.get("status") or {}).get("updatedReplicas", 0)
+        replicas = deployment["spec"].get("replicas", 1)
+        return Trouble(Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision")
+    return None
+
+
+def same(one: EndpointStatus, other: EndpointStatus) -> bool:
+    """Whether two statuses say the same, so that nothing has to be written."""
+    return one.to_wire() == other.to_wire()
+
+
+__all__: Sequence[str] = ["READY_RULES", "Outcome", "make_status", "same"]

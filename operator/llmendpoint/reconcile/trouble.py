@@ -1,0 +1,187 @@
+"""Why a pod does not serve, and what a person can do about it: an ordered list of rules, first hit wins."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from llmendpoint.api.conditions import Reason
+from llmendpoint.api.endpoint import EndpointSpec
+from llmendpoint.reconcile.observation import (
+    ENGINE_CONTAINER,
+    Manifest,
+    PodView,
+    condition,
+    container_statuses,
+    epoch,
+)
+from llmendpoint.scaling.signals import PodPhase
+
+PULL_FAILURES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+# The kubelet stops a container whose startup probe ran out by SIGTERM, then SIGKILL.
+KILLED = frozenset({137, 143})
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One reason why the endpoint is not as wanted, with a message that says what to do."""
+
+    reason: Reason
+    message: str
+
+
+PodRule = Callable[[EndpointSpec, PodView], Trouble | None]
+
+
+def missing_reference(_: EndpointSpec, pod: PodView) -> Trouble | None:
+    """A Secret, ConfigMap or key that a container needs does not exist."""
+    for state in _waiting(pod):
+        if state.get("reason") == "CreateContainerConfigError":
+            said = state.get("message", "")
+            if named := re.search(r'(secret|configmap) "([^"]+)" not found', said, re.IGNORECASE):
+                kind = {"secret": "Secret", "configmap": "ConfigMap"}[named[1].lower()]
+                return Trouble(
+                    Reason.SECRET_NOT_FOUND,
+                    f"{kind} {named[2]} does not exist in this namespace and pod {pod.name} needs it: create it, "
+                    "the pod then starts by itself",
+                )
+            if named := re.search(r"couldn't find key (\S+) in (\w+) \S*?([^/\s]+)$", said):
+                return Trouble(
+                    Reason.SECRET_NOT_FOUND,
+                    f"{named[2]} {named[3]} has no key {named[1]} and pod {pod.name} needs it: add the key, "
+                    "the pod then starts by itself",
+                )
+            return Trouble(
+                Reason.SECRET_NOT_FOUND,
+                f"pod {pod.name} refers to something that does not exist ({said}): create it or correct the reference",
+            )
+    return None
+
+
+def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
+    """No node can take the pod."""
+    if pod.phase is not PodPhase.UNSCHEDULABLE:
+        return None
+    scheduled = condition(pod.body, "PodScheduled") or {}
+    said = str(scheduled.get("message", "")).rstrip(".")
+    short = sorted(set(re.findall(r"Insufficient ([^\s,.]+(?:\.[^\s,.]+)*/[^\s,.]+|\S+?)(?=[,.\s]|$)", said)))
+    if "unbound immediate PersistentVolumeClaims" in said or "persistentvolumeclaim" in said:
+        return Trouble(
+            Reason.VOLUME_PENDING,
+            f"pod {pod.name} waits for a volume ({said}): check model.cache or the pvc:// claim with kubectl get pvc",
+        )
+    if short:
+        what = ", ".join(short)
+        advice = "add nodes, free some or lower scaling.maxReplicas"
+        if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
+            advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
+        return Trouble(Reason.UNSCHEDULABLE, f"no node has enough {what} for pod {pod.name}: {advice} ({said})")
+    return Trouble(
+        Reason.UNSCHEDULABLE,
+        f"no node takes pod {pod.name}: check engine.nodeSelector and engine.tolerations ({said})",
+    )
+
+
+def image_pull_failed(_: EndpointSpec, pod: PodView) -> Trouble | None:
+    """An image can not be pulled."""
+    for status in container_statuses(pod.body):
+        state = status.get("state", {}).get("waiting") or {}
+        if state.get("reason") in PULL_FAILURES:
+            return Trouble(
+                Reason.IMAGE_PULL_FAILED,
+                f"image {status.get('image') or '?'} of pod {pod.name} can not be pulled: check its name and "
+                f"engine.imagePullSecrets ({state.get('message') or state['reason']})",
+            )
+    return None
+
+
+def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
+    """A container was killed for memory and is not up again."""
+    for name, ended in _endings(pod):
+        if ended.get("reason") == "OOMKilled":
+            field = "engine.resources.limits.memory" if name == ENGINE_CONTAINER else "business.resources.limits.memory"
+            return Trouble(
+                Reason.OUT_OF_MEMORY,
+                f"container {name} of pod {pod.name} was killed for using more memory than its limit: raise {field}",
+            )
+    return None
+
+
+def startup_timeout(spec: EndpointSpec, pod: PodView) -> Trouble | None:
+    """The engine was restarted because it was not ready in time."""
+    limit = spec.engine.startup_timeout_seconds
+    for name, ended in _endings(pod):
+        lasted = epoch(ended["finishedAt"]) - epoch(ended["startedAt"]) if ended.get("startedAt") else 0.0
+        if name == ENGINE_CONTAINER and ended.get("exitCode") in KILLED and lasted >= limit:
+            return Trouble(
+                Reason.STARTUP_TIMEOUT,
+                f"the engine in pod {pod.name} was not ready after {limit} s and was restarted: raise "
+                "engine.startupTimeoutSeconds, or give model.cache so that weights are not downloaded at each start",
+            )
+    return None
+
+
+def crash_loop(_: EndpointSpec, pod: PodView) -> Trouble | None:
+    """A container keeps exiting."""
+    for name, ended in _endings(pod):
+        if ended.get("exitCode", 0) == 0 and ended.get("reason") == "Completed":
+            cause = "it exits with code 0, as if done"
+        else:
+            cause = f"exit code {ended.get('exitCode', '?')}"
+        last_words = _last_line(ended.get("message"))
+        return Trouble(
+            Reason.CRASH_LOOP,
+            f"container {name} of pod {pod.name} keeps exiting ({cause}{': ' + last_words if last_words else ''}): "
+            f"see kubectl logs {pod.name} -c {name} --previous",
+        )
+    return None
+
+
+POD_RULES: tuple[PodRule, ...] = (
+    missing_reference,
+    image_pull_failed,
+    out_of_memory,
+    startup_timeout,
+    crash_loop,
+    unschedulable,
+)
+
+
+def pod_trouble(spec: EndpointSpec, pods: Iterable[PodView]) -> Trouble | None:
+    """The first trouble of the pods that should serve and do not."""
+    waiting = [pod for pod in pods if pod.phase in {PodPhase.STARTING, PodPhase.UNSCHEDULABLE}]
+    return next((found for rule in POD_RULES for pod in waiting if (found := rule(spec, pod))), None)
+
+
+def creation_trouble(deployment: Manifest | None) -> Trouble | None:
+    """Why the ReplicaSet can not even create a pod: quota or admission."""
+    failure = condition(deployment, "ReplicaFailure") if deployment else None
+    if not failure or failure["status"] != "True":
+        return None
+    said = str(failure.get("message", ""))
+    if "exceeded quota" in said:
+        return Trouble(
+            Reason.QUOTA_EXCEEDED,
+            "a ResourceQuota of this namespace does not allow another replica: raise the quota or lower "
+            f"scaling.maxReplicas ({said})",
+        )
+    return Trouble(Reason.PODS_REFUSED, f"the API server refuses the pods: {said}")
+
+
+def _waiting(pod: PodView) -> list[Manifest]:
+    states = (status.get("state", {}).get("waiting") for status in container_statuses(pod.body))
+    return [state for state in states if state]
+
+
+def _endings(pod: PodView) -> list[tuple[str, Manifest]]:
+    """(container, terminated state) of the containers that ended and are not well again."""
+    found = []
+    for status in container_statuses(pod.body):
+        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+        if ended and not status.get("ready"):
+            found.append((status["name"], ended))
+    return found
+
+
+def _last_line(message: str | None) -> str:
+    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""

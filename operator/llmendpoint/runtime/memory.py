@@ -1,0 +1,67 @@
+"""What the operator remembers of each endpoint between two reconciles. All of it can be rebuilt."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmendpoint.api.status import ScalingStatus
+from llmendpoint.reconcile.observation import ChildKey, Observation
+from llmendpoint.reconcile.stall import StallWatch
+from llmendpoint.runtime.store import Key
+from llmendpoint.scaling.decision import Decision
+from llmendpoint.scaling.signals import ReadingWindow, Signals
+from llmendpoint.scaling.state import ScalerState, decode, initial_state
+
+
+@dataclass
+class Memory:
+    """The scaler's side of one endpoint."""
+
+    uid: str
+    state: ScalerState
+    scaling: ScalingStatus | None
+    """What status.scaling should say."""
+    window: ReadingWindow = field(default_factory=ReadingWindow)
+    signals: Signals | None = None
+    decision: Decision | None = None
+    load: dict[str, float] = field(default_factory=dict)
+    """Requests in flight by pod at the last tick."""
+    unread: tuple[tuple[str, str], ...] = ()
+    """(pod, why) of ready pods that could not be read at the last tick."""
+    stall: StallWatch = field(default_factory=StallWatch)
+    accepted: dict[ChildKey, Any] = field(default_factory=dict)
+    """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
+    timed_pods: frozenset[str] = frozenset()
+    """Pods whose cold start was learned."""
+
+
+class Memories:
+    """The memory of every endpoint; a new one is rebuilt from the endpoint's status."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, Memory] = {}
+
+    def of(self, key: Key, seen: Observation, now: float) -> Memory:
+        """The memory of an endpoint; that of a deleted namesake is not taken over."""
+        memory = self._by_key.get(key)
+        if memory is None or memory.uid != seen.endpoint.uid:
+            memory = self._by_key[key] = _rebuilt(seen, now)
+        return memory
+
+    def forget(self, key: Key) -> None:
+        """The endpoint is gone."""
+        self._by_key.pop(key, None)
+
+
+def _rebuilt(seen: Observation, now: float) -> Memory:
+    endpoint = seen.endpoint
+    deployment = seen.engine_deployment
+    scaling = endpoint.spec.scaling
+    current = deployment["spec"].get("replicas") if deployment else None
+    if current is None:
+        current = scaling.min_replicas if scaling else 1
+    known = endpoint.status.scaling
+    return Memory(
+        uid=endpoint.uid,
+        state=decode(known.state, current, now) if known else initial_state(current, now),
+        scaling=known,
+    )

@@ -1,0 +1,117 @@
+"""What the watches last said: endpoints, their children and their pods, by the endpoint's key.
+
+A watch can miss a deletion, so a live listing replaces the content of the store now and then.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from llmendpoint.api import names
+
+Manifest = Mapping[str, Any]
+
+
+class Key(NamedTuple):
+    """Namespace and name of an endpoint."""
+
+    namespace: str
+    name: str
+
+
+ObjectKey = tuple[str, str]
+"""(kind, name) within the namespace of an endpoint."""
+
+
+class Store:
+    """A cache of API objects. Nothing in it is ever changed in place."""
+
+    def __init__(self) -> None:
+        self._endpoints: dict[Key, Manifest] = {}
+        self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Keys of all endpoints."""
+        return tuple(self._endpoints)
+
+    def endpoint(self, key: Key) -> Manifest | None:
+        """The endpoint object, where it exists."""
+        return self._endpoints.get(key)
+
+    def children(self, key: Key) -> list[Manifest]:
+        """What the endpoint owns, pods aside."""
+        return [body for (kind, _), body in self._of(key) if kind != "Pod"]
+
+    def pods(self, key: Key) -> list[Manifest]:
+        """The endpoint's pods."""
+        return [body for (kind, _), body in self._of(key) if kind == "Pod"]
+
+    def _of(self, key: Key) -> list[tuple[ObjectKey, Manifest]]:
+        return list(self._objects[key].items()) if key in self._objects else []
+
+    def put(self, body: Manifest) -> Key | None:
+        """Remember an object. Returns the key of the endpoint that it concerns, unless nothing is new."""
+        key, known = self._locate(body)
+        if key is None or (known is not None and not _is_newer(body, known)):
+            return None
+        slim = _slim(body)
+        if body["kind"] == names.KIND:
+            self._endpoints[key] = slim
+        else:
+            self._objects[key][_object_key(body)] = slim
+        return key
+
+    def drop(self, body: Manifest) -> Key | None:
+        """Forget an object that was deleted. Returns the key of the endpoint that it concerns."""
+        key, known = self._locate(body)
+        if key is None or (known is not None and known["metadata"]["uid"] != body["metadata"]["uid"]):
+            return None
+        if body["kind"] == names.KIND:
+            self._endpoints.pop(key, None)
+        else:
+            self._objects[key].pop(_object_key(body), None)
+            if not self._objects[key]:
+                del self._objects[key]
+        return key
+
+    def replace(self, endpoints: Iterable[Manifest], objects: Iterable[Manifest]) -> set[Key]:
+        """Make a live listing the content. Returns every key that exists or has just gone."""
+        before = set(self._endpoints) | set(self._objects)
+        self._endpoints.clear()
+        self._objects.clear()
+        for body in (*endpoints, *objects):
+            self.put(body)
+        return before | set(self._endpoints) | set(self._objects)
+
+    def _locate(self, body: Manifest) -> tuple[Key | None, Manifest | None]:
+        metadata = body["metadata"]
+        if body["kind"] == names.KIND:
+            key = Key(metadata["namespace"], metadata["name"])
+            return key, self._endpoints.get(key)
+        owner = (metadata.get("labels") or {}).get(names.LABEL_ENDPOINT)
+        if not owner:
+            return None, None
+        key = Key(metadata["namespace"], owner)
+        return key, self._objects[key].get(_object_key(body)) if key in self._objects else None
+
+
+def _object_key(body: Manifest) -> ObjectKey:
+    return body["kind"], body["metadata"]["name"]
+
+
+def _is_newer(body: Manifest, known: Manifest) -> bool:
+    new, old = body["metadata"], known["metadata"]
+    if new["uid"] != old["uid"]:
+        return True
+    # Resource versions of one object are ordered since Kubernetes 1.35 (KEP-5504) and were so in practice before.
+    try:
+        return int(new["resourceVersion"]) > int(old["resourceVersion"])
+    except ValueError:
+        return bool(new["resourceVersion"] != old["resourceVersion"])
+
+
+def _slim(body: Manifest) -> Manifest:
+    """Without managedFields, which are half of an object's size and of no use here."""
+    metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
+    return {**body, "metadata": metadata}

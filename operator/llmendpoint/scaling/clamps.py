@@ -1,0 +1,125 @@
+"""The rules between what a policy wants and what is done: an ordered chain, each rule named in the decision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.scaling import cooldown
+from llmendpoint.scaling.cold_start import cold_start_seconds
+from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.state import ScalerState
+
+HOLD_SHORTEST, HOLD_LONGEST = 300.0, 900.0
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that a rule may look at."""
+
+    scaling: Scaling
+    state: ScalerState
+    signals: Signals
+    replicas: Replicas
+    now: float
+
+    @property
+    def current(self) -> int:
+        """Replicas wanted so far."""
+        return self.state.desired
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a rule makes of the count, why, and until when."""
+
+    after: int
+    detail: str
+    until: float | None = None
+
+
+Rule = Callable[[Situation, int], Effect | None]
+
+
+def bounds(at: Situation, wanted: int) -> Effect | None:
+    """Keep within minReplicas and maxReplicas."""
+    low, high = at.scaling.min_replicas, at.scaling.max_replicas
+    if wanted < low:
+        return Effect(low, f"minReplicas is {low}")
+    return Effect(high, f"maxReplicas is {high}") if wanted > high else None
+
+
+def partial_metrics(at: Situation, wanted: int) -> Effect | None:
+    """Never scale in on less than all readings."""
+    if not at.signals.unknown or wanted >= at.current:
+        return None
+    return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} ready replicas could not be read")
+
+
+def scale_in_disabled(at: Situation, wanted: int) -> Effect | None:
+    """Obey scaleIn.disabled."""
+    if not at.scaling.scale_in.disabled or wanted >= at.current:
+        return None
+    return Effect(at.current, "scaleIn.disabled is true")
+
+
+def hold_window(at: Situation, wanted: int) -> Effect | None:
+    """Keep the highest need of the hold window: Demand's protection against giving up what is needed again soon."""
+    if at.scaling.policy != "Demand" or wanted >= at.current:
+        return None
+    seconds = hold_seconds(at.scaling, at.state)
+    recent = [(at_, need) for at_, need in at.state.hold if at.now - at_ < seconds]
+    needed = min(max((need for _, need in recent), default=0.0), float(at.current))
+    if needed <= wanted:
+        return None
+    until = max(at_ for at_, need in recent if need >= needed) + seconds
+    return Effect(int(needed), f"{needed:.0f} replicas were needed within the last {seconds:.0f} s", until)
+
+
+def scale_out_cooldown(at: Situation, wanted: int) -> Effect | None:
+    """After a scale-out only a larger count than the one that it asked for may act."""
+    seconds = at.scaling.scale_out.cooldown_seconds
+    until = cooldown.scale_out_until(at.state, seconds, at.now)
+    if until is None or wanted == at.current or wanted > max(at.state.scale_out_to, at.current):
+        return None
+    waiting = "its replicas are not ready yet, then" if at.state.scale_out_done_at is None else "done, now"
+    return Effect(at.current, f"scale-out to {at.state.scale_out_to}: {waiting} {seconds} s cooldown", until)
+
+
+def scale_in_cooldown(at: Situation, wanted: int) -> Effect | None:
+    """After a scale-in no further one for a while."""
+    if wanted >= at.current:
+        return None
+    seconds = at.scaling.scale_in.cooldown_seconds
+    until = cooldown.scale_in_until(at.state, seconds, at.now)
+    return None if until is None else Effect(at.current, f"{seconds} s cooldown since the last scale-in", until)
+
+
+def max_step(at: Situation, wanted: int) -> Effect | None:
+    """Change the count by no more than maxStep at once."""
+    out, in_ = at.scaling.scale_out.max_step, at.scaling.scale_in.max_step
+    if out is not None and wanted > at.current + out:
+        return Effect(at.current + out, f"scaleOut.maxStep is {out}")
+    if in_ is not None and wanted < at.current - in_:
+        return Effect(at.current - in_, f"scaleIn.maxStep is {in_}")
+    return None
+
+
+def hold_seconds(scaling: Scaling, state: ScalerState) -> float:
+    """Length of the hold window: as set, or twice the cold start within bounds."""
+    if scaling.scale_in.hold_seconds is not None:
+        return float(scaling.scale_in.hold_seconds)
+    return min(max(2.0 * cold_start_seconds(state.cold_starts), HOLD_SHORTEST), HOLD_LONGEST)
+
+
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("Bounds", bounds),
+    ("PartialMetrics", partial_metrics),
+    ("ScaleInDisabled", scale_in_disabled),
+    ("HoldWindow", hold_window),
+    ("ScaleOutCooldown", scale_out_cooldown),
+    ("ScaleInCooldown", scale_in_cooldown),
+    ("MaxStep", max_step),
+    # Again, because the rules above fall back to the current count, which may be outside after an edit.
+    ("Bounds", bounds),
+)

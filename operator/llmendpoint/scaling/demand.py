@@ -1,0 +1,136 @@
+"""The Demand policy: size on the work that is offered, not on the backlog that a cold start piles up.
+
+Flow by conservation needs no proxy: what arrives is what was finished plus the change of what is in flight. One
+replica's capacity is learned when its queue is not empty, since it then works as fast as it can.
+"""
+
+import math
+from dataclasses import replace
+from itertools import takewhile
+from statistics import fmean, pstdev
+
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.scaling.cold_start import cold_start_seconds
+from llmendpoint.scaling.decision import Desire, Replicas
+from llmendpoint.scaling.signals import Signals, finite
+from llmendpoint.scaling.state import Point, ScalerState
+
+MEAN_SECONDS = 120.0
+RECENT_SECONDS = 30.0
+SPREAD_SECONDS = 600.0
+LEARNING_WEIGHT = 0.3
+# Above 0.85 of the KV cache engines begin to preempt (measured: use oscillates between 0.78 and 1.0).
+KV_LIMIT = 0.85
+# Noise in the last digits must not decide between n and n + 1 replicas.
+ROUNDING = 1e-6
+
+
+def desire(
+    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
+) -> tuple[ScalerState, Desire]:
+    """Replicas for the offered work with head-room, for the backlog that would outlast a cold start, and for KV."""
+    state = _learn(state, signals)
+    demand = _demand(state, signals)
+    points = (*state.demand, (now, round(demand, 4)))
+    points = tuple(point for point in points if now - point[0] <= SPREAD_SECONDS)
+    state = replace(state, demand=points)
+
+    # The mean over two minutes rides out noise; when load jumps, the last half minute says more.
+    mean = max(_mean(points, now, MEAN_SECONDS), _mean(points, now, RECENT_SECONDS))
+    spread = pstdev(value for _, value in points)
+    flow = (mean + scaling.demand.headroom * spread) / scaling.demand.utilization
+    cold_start = cold_start_seconds(state.cold_starts)
+    backlog = _backlog(state, signals, replicas, mean, cold_start)
+    kv = finite(signals.kv_usage, most=1e6) / KV_LIMIT
+    raw = math.ceil(min(max(flow, backlog, kv), 1e6) - ROUNDING)
+    return state, Desire(
+        raw=max(raw, 0),
+        why=_words(scaling, state, signals, mean, spread, flow, backlog, kv),
+        inputs=_inputs(signals),
+        terms={
+            "demandMean": round(mean, 3),
+            "demandSpread": round(spread, 3),
+            "flowReplicas": round(flow, 3),
+            "backlogReplicas": round(backlog, 3),
+            "kvReplicas": round(kv, 3),
+            "capacityTokensPerSecond": round(state.capacity, 1) if state.capacity else None,
+            "coldStartSeconds": round(cold_start, 1),
+        },
+    )
+
+
+def _learn(state: ScalerState, signals: Signals) -> ScalerState:
+    def blend(known: float | None, seen: float | None) -> float | None:
+        if seen is None or not math.isfinite(seen) or seen <= 0:
+            return known
+        return seen if known is None else known + LEARNING_WEIGHT * (seen - known)
+
+    return replace(
+        state,
+        capacity=blend(state.capacity, signals.saturated_work_rate),
+        work_per_request=blend(state.work_per_request, signals.work_per_request),
+    )
+
+
+def _demand(state: ScalerState, signals: Signals) -> float:
+    """Offered work in replicas: by flow once capacity is learned, by used batch slots and KV cache before."""
+    occupancy = finite(signals.occupancy, most=1e6)
+    if state.capacity is None or state.work_per_request is None or signals.arrival_rate is None:
+        return occupancy
+    return min(finite(signals.arrival_rate) * state.work_per_request / state.capacity, 1e6)
+
+
+def _backlog(state: ScalerState, signals: Signals, replicas: Replicas, demand: float, cold_start: float) -> float:
+    """Replicas that clear the queue within a cold start, where those that serve would not.
+
+    While replicas start, the queue grows by itself: it says nothing that was not known when they were ordered.
+    """
+    if replicas.starting or not state.capacity or not state.work_per_request:
+        return 0.0
+    waiting = finite(signals.waiting) * state.work_per_request / state.capacity  # replica-seconds
+    surplus = signals.ready - demand
+    if waiting <= max(surplus, 0.0) * cold_start:
+        return 0.0
+    return demand + waiting / cold_start
+
+
+def _mean(points: tuple[Point, ...], now: float, seconds: float) -> float:
+    recent = [value for _, value in takewhile(lambda point: now - point[0] <= seconds, reversed(points))]
+    return fmean(recent) if recent else 0.0
+
+
+def _inputs(signals: Signals) -> dict[str, float | int | None]:
+    def rounded(value: float | None) -> float | None:
+        return None if value is None else round(finite(value), 3)
+
+    return {
+        "arrivalRate": rounded(signals.arrival_rate),
+        "running": rounded(signals.running),
+        "waiting": rounded(signals.waiting),
+        "kvUsage": rounded(signals.kv_usage),
+        "podsRead": signals.known,
+        "podsUnread": signals.unknown,
+    }
+
+
+def _words(
+    scaling: Scaling,
+    state: ScalerState,
+    signals: Signals,
+    mean: float,
+    spread: float,
+    flow: float,
+    backlog: float,
+    kv: float,
+) -> str:
+    if state.capacity and state.work_per_request and signals.arrival_rate is not None:
+        seconds = state.work_per_request / state.capacity
+        source = f"{finite(signals.arrival_rate):.1f} req/s x {seconds:.3g} s"
+    else:
+        source = "batch slots and KV cache in use"
+    text = (
+        f"demand {mean:.1f} ± {spread:.1f} replicas ({source}); "
+        f"rho {scaling.demand.utilization:g}, z {scaling.demand.headroom:g} -> {flow:.1f}; "
+        f"backlog {f'-> {backlog:.1f}' if backlog else 'none'}"
+    )
+    return f"{text}; KV cache -> {kv:.1f}" if kv > max(flow, backlog) else text

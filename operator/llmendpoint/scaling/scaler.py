@@ -1,0 +1,169 @@
+"""One decision: policy, then rules, then what to remember."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.api.status import Clamp
+from llmendpoint.scaling import cooldown, demand, step, target_tracking
+from llmendpoint.scaling.clamps import RULES, Effect, Situation, bounds, hold_seconds
+from llmendpoint.scaling.cold_start import cold_start_seconds, summary
+from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
+from llmendpoint.scaling.sentence import sentence
+from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.state import Point, ScalerState
+
+PolicyFunction = Callable[[Scaling, ScalerState, Signals, Replicas, float], tuple[ScalerState, Desire]]
+
+POLICIES: dict[str, PolicyFunction] = {
+    "Demand": demand.desire,
+    "TargetTracking": target_tracking.desire,
+    "Step": step.desire,
+}
+# How long the policy may want more than maxReplicas before somebody is told.
+AT_MAX_SECONDS = 600.0
+
+
+def decide(
+    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
+) -> tuple[ScalerState, Decision]:
+    """Decide how many replicas should run. Pure: the same arguments give the same answer.
+
+    Args:
+        scaling: spec.scaling. The mode changes nothing here.
+        state: what decide() returned last, or scaling.state.decode() of it.
+        signals: the readings of this tick.
+        replicas: the engine's replicas by state.
+        now: seconds since the epoch.
+    """
+    state = _adopted(state.at(now), scaling, replicas)
+    state = cooldown.settle(state, replicas, now)
+    state, desire, outcome = _ask(scaling, state, signals, replicas, now)
+    situation = Situation(scaling, state, signals, replicas, now)
+    desired, clamps, holding = _apply_rules(situation, desire.raw)
+    if desired != state.desired:
+        outcome = Outcome.SCALE_OUT if desired > state.desired else Outcome.SCALE_IN
+    elif outcome is Outcome.STEADY and desire.raw != desired:
+        outcome = Outcome.HELD
+    held = clamps[-1] if clamps and desired != desire.raw else None
+    expected = now + cold_start_seconds(state.cold_starts) if desired > replicas.ready + replicas.starting else None
+    decision = Decision(
+        time=now,
+        current=state.desired,
+        raw=desire.raw,
+        desired=desired,
+        reason=outcome,
+        sentence=sentence(
+            why=desire.why,
+            raw=desire.raw,
+            current=state.desired,
+            desired=desired,
+            replicas=replicas,
+            holding=f"{holding.detail}" if holding and held else None,
+            wait=expected - now if expected and desired > state.desired else None,
+        ),
+        inputs=desire.inputs,
+        terms=desire.terms,
+        clamps=clamps,
+        held_by=held.name if held else None,
+        held_until=holding.until if holding and held else None,
+        expected_ready=expected if desired > state.desired else None,
+    )
+    return _remembered(state, scaling, desire, desired, now), decision
+
+
+def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> list[str]:
+    """Settings that deserve a look, each with what to do."""
+    found = []
+    learned = summary(state.cold_starts)
+    if learned and scaling.scale_in.cooldown_seconds < learned.p50 and not scaling.scale_in.disabled:
+        found.append(
+            f"scaleIn.cooldownSeconds {scaling.scale_in.cooldown_seconds} is shorter than a cold start "
+            f"({learned.p50:.0f} s): replicas may go that take longer to get back; raise it"
+        )
+    if scaling.min_replicas == scaling.max_replicas:
+        found.append(f"minReplicas and maxReplicas are both {scaling.min_replicas}: nothing can scale")
+    if state.at_max_since is not None and state.seen_at - state.at_max_since >= AT_MAX_SECONDS:
+        minutes = (state.seen_at - state.at_max_since) / 60.0
+        found.append(f"more than maxReplicas {scaling.max_replicas} is wanted for {minutes:.0f} minutes: raise it")
+    found.extend(_unreachable_targets(scaling, state, signals))
+    return found
+
+
+def _unreachable_targets(scaling: Scaling, state: ScalerState, signals: Signals | None) -> list[str]:
+    found = []
+    for target in scaling.targets:
+        if target.type == "ConcurrentRequestsPerReplica" and signals and 0 < signals.slots < target.value:
+            found.append(
+                f"target ConcurrentRequestsPerReplica {target.value:g} is above the {signals.slots} requests that a "
+                "replica works on at once: the rest only waits; lower it"
+            )
+        if target.type == "RequestsPerReplicaPerMinute" and state.capacity and state.work_per_request:
+            most = 60.0 * state.capacity / state.work_per_request
+            if target.value > most:
+                found.append(
+                    f"target RequestsPerReplicaPerMinute {target.value:g} is above the {most:.0f} that a replica was "
+                    "seen to finish at most: it is never reached; lower it"
+                )
+    return found
+
+
+def _adopted(state: ScalerState, scaling: Scaling, replicas: Replicas) -> ScalerState:
+    """On a change of mode start from what runs: somebody else may have sized it meanwhile."""
+    if state.mode == scaling.mode:
+        return state
+    if not state.mode:
+        return replace(state, mode=scaling.mode)
+    return replace(state, mode=scaling.mode, desired=replicas.ordered)
+
+
+def _ask(
+    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
+) -> tuple[ScalerState, Desire, Outcome]:
+    """The policy's wish where the readings allow one."""
+    if signals.ready == 0:
+        return state, Desire(state.desired, "no replica is ready, so there is nothing to read"), Outcome.NO_READY_REPLICAS
+    if signals.known == 0:
+        state = state if state.unknown_since is not None else replace(state, unknown_since=now)
+        return state, _fallback(scaling, state, now), Outcome.METRICS_UNKNOWN
+    state, desire = POLICIES[scaling.policy](scaling, replace(state, unknown_since=None), signals, replicas, now)
+    return state, desire, Outcome.STEADY
+
+
+def _fallback(scaling: Scaling, state: ScalerState, now: float) -> Desire:
+    unknown = now - (state.unknown_since if state.unknown_since is not None else now)
+    fallback = scaling.fallback
+    if fallback is None or unknown < fallback.after_seconds:
+        return Desire(state.desired, f"no replica could be read for {unknown:.0f} s, so the size is kept")
+    wanted = max(state.desired, fallback.replicas)
+    return Desire(wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas")
+
+
+def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...], Effect | None]:
+    """The count after all rules, what each did, and the last effect."""
+    value, clamps, last = raw, [], None
+    for name, rule in RULES:
+        effect = rule(situation, value)
+        if effect is None or effect.after == value:
+            continue
+        clamps.append(Clamp(name=name, before=value, after=effect.after, detail=effect.detail))
+        value, last = effect.after, effect
+    return value, tuple(clamps), last
+
+
+def _remembered(state: ScalerState, scaling: Scaling, desire: Desire, desired: int, now: float) -> ScalerState:
+    bounded = bounds(Situation(scaling, state, Signals(0, 0), Replicas(0), now), desire.raw)
+    need = bounded.after if bounded else desire.raw
+    beyond = desire.raw > scaling.max_replicas
+    state = cooldown.scaled(state, desired, now)
+    return replace(
+        state,
+        hold=_window(state.hold, (now, float(need)), hold_seconds(scaling, state)),
+        at_max_since=(state.at_max_since if state.at_max_since is not None else now) if beyond else None,
+    )
+
+
+def _window(points: tuple[Point, ...], new: Point, seconds: float) -> tuple[Point, ...]:
+    """The window's candidates for its maximum: an older need that is not larger can never be it again."""
+    alive = [point for point in points if new[0] - point[0] < seconds and point[1] > new[1]]
+    return (*alive, new)

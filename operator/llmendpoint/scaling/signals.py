@@ -1,0 +1,256 @@
+"""What the engines' numbers say about load: readings of pods become the Signals of one tick."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# Three ticks of 10 s: an older sample says nothing about now.
+STALE_SECONDS = 30.0
+TTFT_WINDOW_SECONDS = 60.0
+# Prefill is compute-bound and batched, decoding is bound by memory: on the GPUs of docs/benchmarks a prompt token
+# costs a fraction of a generated one.
+PROMPT_TOKEN_WEIGHT = 0.05
+
+Buckets = tuple[tuple[float, float], ...]
+"""(upper bound in seconds, cumulative count), ascending; the last bound is infinity."""
+
+
+class PodPhase(StrEnum):
+    """Where a replica is in its life."""
+
+    READY = "ready"
+    STARTING = "starting"
+    UNSCHEDULABLE = "unschedulable"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True)
+class EngineSample:
+    """One reading of one engine. Counters are since the engine's start."""
+
+    taken_at: float
+    """Seconds since the epoch."""
+    running: float = 0.0
+    waiting: float = 0.0
+    requests_total: float = 0.0
+    """Requests finished."""
+    prompt_tokens_total: float = 0.0
+    generation_tokens_total: float = 0.0
+    kv_usage: float | None = None
+    """Share of the KV cache in use, 0 to 1; None where the engine does not say."""
+    ttft_buckets: Buckets = ()
+
+    @property
+    def in_flight(self) -> float:
+        """Requests that the engine has not finished."""
+        return self.running + self.waiting
+
+    @property
+    def work_total(self) -> float:
+        """Tokens made, prompt tokens weighted by their cost."""
+        return self.generation_tokens_total + PROMPT_TOKEN_WEIGHT * self.prompt_tokens_total
+
+
+@dataclass(frozen=True)
+class PodReading:
+    """A replica, its sample where there is one, and why there is none where there is not."""
+
+    pod: str
+    phase: PodPhase
+    sample: EngineSample | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Load on the ready replicas of one endpoint. Totals cover all of them: unread ones are put at the mean."""
+
+    known: int
+    """Ready replicas that were read."""
+    unknown: int
+    """Ready replicas that were not."""
+    running: float = 0.0
+    waiting: float = 0.0
+    kv_usage: float | None = None
+    """Sum over replicas of the share of KV cache in use: 2.0 is two full caches."""
+    occupancy: float = 0.0
+    """Sum over replicas of the larger of KV use and used batch slots."""
+    slots: int = 0
+    """Requests that one replica works on at once at most."""
+    arrival_rate: float | None = None
+    """Requests per second offered, by conservation: finished + change of those in flight. None in the first tick."""
+    completion_rate: float | None = None
+    """Requests finished per second."""
+    work_rate: float | None = None
+    """Weighted tokens made per second (EngineSample.work_total)."""
+    work_per_request: float | None = None
+    """Weighted tokens of one request; None when none finished."""
+    saturated_work_rate: float | None = None
+    """Weighted tokens per second of one replica whose batch is full; None when none is."""
+    ttft_p95: float | None = None
+    """95th percentile of the time to first token over the last minute, in seconds."""
+    custom: tuple[float | None, ...] = ()
+    """Values of the PromQL targets, per replica, in the order of scaling.targets."""
+
+    @property
+    def ready(self) -> int:
+        """Ready replicas."""
+        return self.known + self.unknown
+
+
+@dataclass(frozen=True)
+class ReadingWindow:
+    """The earlier samples that rates need. Lost at a restart, when rates are unknown for one tick."""
+
+    last: Mapping[str, EngineSample] = field(default_factory=dict)
+    ttft: tuple[tuple[float, Mapping[str, Buckets]], ...] = ()
+
+
+def finite(value: float | None, *, most: float = 1e9) -> float:
+    """A number that can be calculated with: NaN (a rate over nothing) and negatives are 0, infinity is ``most``."""
+    if value is None or math.isnan(value):
+        return 0.0
+    return min(max(value, 0.0), most)
+
+
+def derive(
+    window: ReadingWindow,
+    readings: Iterable[PodReading],
+    now: float,
+    *,
+    slots: int = 256,
+    custom: Sequence[float | None] = (),
+    stale_seconds: float = STALE_SECONDS,
+) -> tuple[ReadingWindow, Signals]:
+    """Signals of this tick and the window for the next one.
+
+    Only ready replicas count: starting ones carry no load, draining ones are left out on both sides.
+
+    Args:
+        slots: requests that one replica works on at once at most.
+        custom: values of PromQL targets.
+        stale_seconds: a sample older than this counts as none.
+    """
+    ready = [reading for reading in readings if reading.phase is PodPhase.READY]
+    fresh = {
+        reading.pod: reading.sample
+        for reading in ready
+        if reading.sample is not None and now - reading.sample.taken_at <= stale_seconds
+    }
+    pairs = [
+        (before, sample)
+        for pod, sample in fresh.items()
+        if (before := window.last.get(pod)) is not None and sample.taken_at > before.taken_at
+    ]
+    history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
+    history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
+    return ReadingWindow(fresh, history), _signals(list(fresh.values()), pairs, len(ready), slots, history, custom)
+
+
+Pair = tuple[EngineSample, EngineSample]
+
+
+def _signals(
+    fresh: Sequence[EngineSample],
+    pairs: Sequence[Pair],
+    ready: int,
+    slots: int,
+    history: Sequence[tuple[float, Mapping[str, Buckets]]],
+    custom: Sequence[float | None],
+) -> Signals:
+    known = len(fresh)
+    if not known:
+        return Signals(known=0, unknown=ready, slots=slots, custom=tuple(custom))
+    share = ready / known  # puts the unread replicas at the mean of the read ones
+    kv = [finite(sample.kv_usage, most=1.0) for sample in fresh if sample.kv_usage is not None]
+    used = [
+        max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0)) for sample in fresh
+    ]
+    rates = _rates(pairs, ready)
+    finished = sum(_growth(old.requests_total, new.requests_total) for old, new in pairs)
+    worked = sum(_growth(old.work_total, new.work_total) for old, new in pairs)
+    return Signals(
+        known=known,
+        unknown=ready - known,
+        running=sum(finite(sample.running) for sample in fresh) * share,
+        waiting=sum(finite(sample.waiting) for sample in fresh) * share,
+        kv_usage=sum(kv) * ready / len(kv) if kv else None,
+        occupancy=sum(used) * share,
+        slots=slots,
+        arrival_rate=rates[0],
+        completion_rate=rates[1],
+        work_rate=rates[2],
+        work_per_request=worked / finished if finished > 0 else None,
+        saturated_work_rate=_saturated(pairs),
+        ttft_p95=_ttft_p95(history),
+        custom=tuple(custom),
+    )
+
+
+def _rates(pairs: Sequence[Pair], ready: int) -> tuple[float | None, float | None, float | None]:
+    """(arrivals, completions, work) per second over all ready replicas."""
+    if not pairs:
+        return None, None, None
+    arrivals = completions = work = 0.0
+    for old, new in pairs:
+        seconds = new.taken_at - old.taken_at
+        finished = _growth(old.requests_total, new.requests_total)
+        completions += finished / seconds
+        # An engine that restarted has lost its requests: its counters begin again, so nothing is subtracted.
+        before = 0.0 if new.requests_total < old.requests_total else finite(old.in_flight)
+        arrivals += max(finished + finite(new.in_flight) - before, 0.0) / seconds
+        work += _growth(old.work_total, new.work_total) / seconds
+    share = ready / len(pairs)
+    return arrivals * share, completions * share, work * share
+
+
+def _saturated(pairs: Sequence[Pair]) -> float | None:
+    """Mean work rate of the replicas whose queue was never empty between the two samples, as far as one can tell."""
+    rates = [
+        _growth(old.work_total, new.work_total) / (new.taken_at - old.taken_at)
+        for old, new in pairs
+        if finite(old.waiting) > 0 and finite(new.waiting) > 0
+    ]
+    rates = [rate for rate in rates if rate > 0]
+    return sum(rates) / len(rates) if rates else None
+
+
+def _growth(old: float, new: float) -> float:
+    """How far a counter went; one that fell was restarted from 0."""
+    old, new = finite(old, most=1e15), finite(new, most=1e15)
+    return new - old if new >= old else new
+
+
+def _ttft_p95(history: Sequence[tuple[float, Mapping[str, Buckets]]]) -> float | None:
+    first: dict[str, Buckets] = {}
+    for _, by_pod in history:
+        for pod, buckets in by_pod.items():
+            first.setdefault(pod, buckets)
+    total: dict[float, float] = {}
+    for pod, buckets in history[-1][1].items():
+        earlier = dict(first[pod])
+        for bound, count in buckets:
+            total[bound] = total.get(bound, 0.0) + max(count - earlier.get(bound, 0.0), 0.0)
+    return quantile(0.95, sorted(total.items()))
+
+
+def quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float | None:
+    """A quantile of a histogram, linear within a bucket, as Prometheus' histogram_quantile.
+
+    Args:
+        q: 0 to 1.
+        buckets: (upper bound, cumulative count), ascending. The last finite bound stands for what lies beyond it.
+    """
+    count = buckets[-1][1] if buckets else 0.0
+    if count <= 0:
+        return None
+    rank, lower, below = q * count, 0.0, 0.0
+    for bound, cumulative in buckets:
+        if cumulative >= rank:
+            if math.isinf(bound):
+                return lower
+            inside = cumulative - below
+            return bound if inside <= 0 else lower + (bound - lower) * (rank - below) / inside
+        lower, below = bound, cumulative
+    return lower

@@ -1,0 +1,126 @@
+"""What the scaler must remember over a restart, and its form in status.scaling.state."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+Point = tuple[float, float]
+"""(seconds since the epoch, value)"""
+
+COLD_STARTS_KEPT = 20
+
+
+@dataclass(frozen=True)
+class Track:
+    """One target's alarms: how many evaluation periods in a row its metric was above or below."""
+
+    key: str
+    """Which target this is; a changed target starts afresh."""
+    period_start: float
+    total: float = 0.0
+    """Sum of the readings of the period so far; each is a total over replicas."""
+    replicas: float = 0.0
+    """Sum of the ready replicas at these readings."""
+    readings: int = 0
+    above: int = 0
+    below: int = 0
+    last: float | None = None
+    """The last whole period's mean total."""
+
+
+@dataclass(frozen=True)
+class ScalerState:
+    """Times are seconds since the epoch."""
+
+    desired: int
+    seen_at: float
+    """Clock of the last decision, to notice a clock that jumps backwards."""
+    mode: str = ""
+    scale_out_at: float | None = None
+    scale_out_to: int = 0
+    scale_out_done_at: float | None = None
+    """When the replicas of the last scale-out were ready, or given up."""
+    scale_in_at: float | None = None
+    """Start of the running scale-in cooldown; a scale-out clears it."""
+    last_scale_in_at: float | None = None
+    unknown_since: float | None = None
+    at_max_since: float | None = None
+    """Since when the policy has wanted more than maxReplicas."""
+    hold: tuple[Point, ...] = ()
+    """(time, replicas needed): only the entries that can still be the maximum of a window that ends now."""
+    demand: tuple[Point, ...] = ()
+    """(time, demand in replicas) of the last ten minutes."""
+    capacity: float | None = None
+    """Learned weighted tokens per second of one saturated replica."""
+    work_per_request: float | None = None
+    """Learned weighted tokens of one request."""
+    tracks: tuple[Track, ...] = ()
+    cold_starts: tuple[float, ...] = field(default=())
+    """The last times from pod creation to ready, in seconds, oldest first."""
+
+    @property
+    def milestones(self) -> tuple[Any, ...]:
+        """What must reach the status at once: a restart that forgot it would decide differently."""
+        return (
+            self.desired, self.mode, self.scale_out_at, self.scale_out_done_at, self.scale_in_at,
+            self.unknown_since is None, self.cold_starts,
+        )  # fmt: skip
+
+    def learn_cold_start(self, seconds: float) -> "ScalerState":
+        """Remember how long a replica took from creation to ready."""
+        return replace(self, cold_starts=(*self.cold_starts, round(seconds, 1))[-COLD_STARTS_KEPT:])
+
+    def at(self, now: float) -> "ScalerState":
+        """The state on a clock that may have been set back: every time moves along, so that nothing lasts longer."""
+        shift = min(now - self.seen_at, 0.0)
+        if shift == 0.0:
+            return replace(self, seen_at=now)
+        times = {
+            name: None if (at := getattr(self, name)) is None else at + shift
+            for name in (
+                "scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since",
+                "at_max_since",
+            )
+        }  # fmt: skip
+        return replace(
+            self,
+            seen_at=now,
+            hold=tuple((at + shift, value) for at, value in self.hold),
+            demand=tuple((at + shift, value) for at, value in self.demand),
+            tracks=tuple(replace(track, period_start=track.period_start + shift) for track in self.tracks),
+            **times,
+        )
+
+
+_STATE = TypeAdapter(ScalerState)
+
+
+def initial_state(current: int, now: float) -> ScalerState:
+    """The state of an endpoint that was never decided on: its size counts as needed until the window has passed."""
+    return ScalerState(desired=current, seen_at=now, hold=((now, float(current)),))
+
+
+def encode(state: ScalerState) -> dict[str, Any]:
+    """The state as JSON values, without what is at its default."""
+    dumped = _STATE.dump_python(state, mode="json")
+    defaults = {entry.name: entry.default for entry in fields(ScalerState)}
+    return {name: value for name, value in dumped.items() if value not in (defaults[name], [])}
+
+
+def decode(data: Mapping[str, Any], current: int, now: float) -> ScalerState:
+    """The state that was encoded. What can not be read, by another version or by hand, is replaced by a safe start."""
+    try:
+        state = _STATE.validate_python(dict(data))
+    except ValidationError:
+        return initial_state(current, now)
+    if not _is_sane(state):
+        return initial_state(current, now)
+    return state
+
+
+def _is_sane(state: ScalerState) -> bool:
+    numbers = [state.seen_at, *(part for point in (*state.hold, *state.demand) for part in point)]
+    return state.desired >= 0 and all(math.isfinite(number) for number in numbers)

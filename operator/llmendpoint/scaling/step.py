@@ -1,0 +1,56 @@
+"""Step scaling: bands of the first target's metric add, remove or set replicas, as AWS step policies do.
+
+https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-step-scaling-policies.html
+"""
+
+import math
+
+from llmendpoint.api.scaling import Scaling, StepAdjustmentBand
+from llmendpoint.scaling import target_tracking
+from llmendpoint.scaling.decision import Desire, Replicas
+from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.state import ScalerState
+
+
+def desire(
+    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
+) -> tuple[ScalerState, Desire]:
+    """Apply the band in which the metric per replica lies, once the alarm of its direction is on.
+
+    Replicas that start are part of the answer: a band adds to those that serve, as AWS does during warm-up.
+    """
+    state, tracked = target_tracking.desire(scaling, state, signals, replicas, now)
+    target, track = scaling.targets[0], state.tracks[0]
+    per_replica = track.last / max(replicas.ready, 1) if track.last is not None else target.value
+    breach = per_replica - target.value
+    band = next((band for band in scaling.steps if _holds(band, breach)), None)
+    raw = state.desired
+    if band is not None:
+        adjusted = _adjusted(scaling, band, replicas.ready)
+        out = adjusted > state.desired and track.above >= target_tracking.POINTS_ABOVE
+        in_ = adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW and not replicas.starting
+        raw = adjusted if out or in_ else raw
+    words = f"{target.type} {per_replica:.3g} per replica, {breach:+.3g} from {target.value:g}"
+    return state, Desire(
+        raw=max(raw, 0),
+        why=f"{words}: {'no step applies' if band is None else f'{scaling.adjustment_type} {band.adjustment:g}'}",
+        inputs=tracked.inputs,
+        terms={"breach": round(breach, 3), "adjustment": band.adjustment if band else None},
+    )
+
+
+def _holds(band: StepAdjustmentBand, breach: float) -> bool:
+    lower = -math.inf if band.lower_bound is None else band.lower_bound
+    upper = math.inf if band.upper_bound is None else band.upper_bound
+    return lower <= breach < upper
+
+
+def _adjusted(scaling: Scaling, band: StepAdjustmentBand, serving: int) -> int:
+    if scaling.adjustment_type == "ExactCapacity":
+        return max(round(band.adjustment), 0)
+    if scaling.adjustment_type == "ChangeInCapacity":
+        return serving + round(band.adjustment)
+    change = serving * band.adjustment / 100.0
+    # AWS rounds a percentage away from zero below 1 and towards zero above it.
+    whole = math.copysign(max(math.floor(abs(change)), 1), change) if change else 0
+    return serving + int(whole)

@@ -1,0 +1,172 @@
+"""Target tracking with the semantics of AWS Application Auto Scaling.
+
+High alarm: 3 of 3 points above the target. Low alarm: 15 of 15 points below 0.9 x target, with several targets all of
+them. Desired = ceil(replicas x metric / target).
+https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
+
+One thing differs on purpose: a point is kept as a total over the replicas that served, so that replicas which are
+still starting are part of the answer and are not ordered again.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from llmendpoint.api.scaling import Scaling, Target
+from llmendpoint.scaling.decision import Desire, Replicas
+from llmendpoint.scaling.signals import Signals, finite
+from llmendpoint.scaling.state import ScalerState, Track
+
+PERIOD_SECONDS = {"Standard": 60.0, "Fast": 10.0}
+POINTS_ABOVE = 3
+POINTS_BELOW = 15
+LOW_SHARE = 0.9
+# These grow by themselves while replicas start, so they can not say how many more are needed until those serve.
+LAGGING = frozenset({"WaitingPerReplica", "TTFTP95Seconds", "KVCacheUtilization"})
+UNIT = {
+    "RequestsPerReplicaPerMinute": "req/min",
+    "ConcurrentRequestsPerReplica": "requests in flight",
+    "WaitingPerReplica": "requests waiting",
+    "KVCacheUtilization": "KV caches in use",
+    "TTFTP95Seconds": "s TTFT p95 x replicas",
+    "PromQL": "by PromQL",
+}
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one target asks for."""
+
+    target: Target
+    track: Track
+    wants: int
+
+    @property
+    def alarm(self) -> str:
+        """High, Low or none."""
+        if self.track.above >= POINTS_ABOVE:
+            return "high"
+        return "low" if self.track.below >= POINTS_BELOW else "ok"
+
+
+def desire(
+    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
+) -> tuple[ScalerState, Desire]:
+    """Out if any target's high alarm is on, in only if the low alarm of every target is."""
+    period = PERIOD_SECONDS[scaling.evaluation]
+    votes = [
+        _vote(target, _advance(_track(state, index, target, now), target, signals, index, period, now), replicas, state)
+        for index, target in enumerate(scaling.targets)
+    ]
+    state = replace(state, tracks=tuple(vote.track for vote in votes))
+    current = state.desired
+    high = [vote.wants for vote in votes if vote.alarm == "high"]
+    if high:
+        raw = max(*high, current)
+    elif all(vote.alarm == "low" for vote in votes):
+        raw = min(max(vote.wants for vote in votes), current)
+    else:
+        raw = current
+    return state, Desire(
+        raw=raw,
+        why="; ".join(_words(vote, scaling) for vote in votes),
+        inputs={
+            "targets": [
+                {"type": vote.target.type, "total": _rounded(vote.track.last), "target": vote.target.value}
+                for vote in votes
+            ],
+            "podsRead": signals.known,
+            "podsUnread": signals.unknown,
+        },
+        terms={
+            "votes": [
+                {
+                    "type": vote.target.type,
+                    "wants": vote.wants,
+                    "pointsAbove": vote.track.above,
+                    "pointsBelow": vote.track.below,
+                }
+                for vote in votes
+            ],
+        },
+    )
+
+
+def total_of(target: Target, index: int, signals: Signals) -> float | None:
+    """The target's metric now as a total over replicas; None when it is not known (yet)."""
+    value: float | None
+    match target.type:
+        case "RequestsPerReplicaPerMinute":
+            value = None if signals.arrival_rate is None else 60.0 * signals.arrival_rate
+        case "ConcurrentRequestsPerReplica":
+            value = signals.running + signals.waiting
+        case "WaitingPerReplica":
+            value = signals.waiting
+        case "KVCacheUtilization":
+            value = signals.kv_usage
+        case "TTFTP95Seconds":
+            # No first token within the window: nobody waited, which is a reading of 0.
+            value = (signals.ttft_p95 or 0.0) * signals.ready
+        case "PromQL":
+            custom = signals.custom[index] if index < len(signals.custom) else None
+            value = None if custom is None else custom * signals.ready
+    return None if value is None else finite(value)
+
+
+def _track(state: ScalerState, index: int, target: Target, now: float) -> Track:
+    key = f"{target.type}:{target.value:g}:{target.query or ''}"
+    known = state.tracks[index] if index < len(state.tracks) else None
+    return known if known is not None and known.key == key else Track(key=key, period_start=now)
+
+
+def _advance(track: Track, target: Target, signals: Signals, index: int, period: float, now: float) -> Track:
+    """Take the reading of this tick in, and close the period when it is over."""
+    value = total_of(target, index, signals)
+    if now - track.period_start >= period:
+        track = _close(track, target, now)
+    if value is None or signals.ready == 0:
+        return track
+    return replace(
+        track,
+        total=track.total + value,
+        replicas=track.replicas + signals.ready,
+        readings=track.readings + 1,
+    )
+
+
+def _close(track: Track, target: Target, now: float) -> Track:
+    fresh = replace(track, period_start=now, total=0.0, replicas=0.0, readings=0)
+    if not track.readings:
+        return replace(fresh, below=0)  # a gap in the data never counts towards scale-in
+    per_replica = track.total / track.replicas
+    return replace(
+        fresh,
+        last=track.total / track.readings,
+        above=track.above + 1 if per_replica > target.value else 0,
+        below=track.below + 1 if per_replica < LOW_SHARE * target.value else 0,
+    )
+
+
+def _vote(target: Target, track: Track, replicas: Replicas, state: ScalerState) -> Vote:
+    if track.last is None:
+        return Vote(target, track, state.desired)
+    wants = math.ceil(min(track.last / target.value, 1e6) - ROUNDING)
+    if target.type in LAGGING and replicas.starting:
+        wants = min(wants, state.desired)
+    return Vote(target, track, max(wants, 0))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _words(vote: Vote, scaling: Scaling) -> str:
+    seen = "no whole period yet" if vote.track.last is None else f"{vote.track.last:.3g} {UNIT[vote.target.type]}"
+    period = PERIOD_SECONDS[scaling.evaluation]
+    if vote.alarm == "high":
+        since = f"above for {vote.track.above * period:.0f} s"
+    elif vote.track.below:
+        since = f"below for {vote.track.below * period:.0f} of {POINTS_BELOW * period:.0f} s"
+    else:
+        since = "near the target" if not vote.track.above else f"above for {vote.track.above * period:.0f} s"
+    return f"{vote.target.type} {seen} / target {vote.target.value:g} -> {vote.wants} ({since})"
