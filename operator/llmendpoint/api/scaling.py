@@ -29,7 +29,10 @@ class Target(ApiModel):
     value: float = Field(
         description="The value to keep; must be above 0.",
         json_schema_extra=cel(
-            ("self > 0.0", "scaling.targets value must be above 0: a target of 0 would ask for infinitely many replicas")
+            (
+                "self > 0.0",
+                "scaling.targets value must be above 0: a target of 0 would ask for infinitely many replicas",
+            )
         ),
     )
     query: str | None = Field(
@@ -57,10 +60,12 @@ class StepAdjustmentBand(ApiModel):
     """One band of a step policy: how to react when the metric is between the bounds."""
 
     lower_bound: float | None = Field(
-        None, description="The band starts at this distance above the target value; no lower end when left out."
+        None,
+        description="The band starts at this distance above the target value; no lower end when left out.",
     )
     upper_bound: float | None = Field(
-        None, description="The band ends below this distance above the target value; no upper end when left out."
+        None,
+        description="The band ends below this distance above the target value; no upper end when left out.",
     )
     adjustment: float = Field(
         description="Replicas to add (negative: to remove), per cent of the current count, or the exact count.",
@@ -124,7 +129,9 @@ class Demand(ApiModel):
 class Fallback(ApiModel):
     """What to do when metrics stay unknown."""
 
-    after_seconds: int = Field(description="Seconds without metrics before the fallback applies.", ge=30, le=86400)
+    after_seconds: int = Field(
+        description="Seconds without metrics before the fallback applies.", ge=30, le=86400
+    )
     replicas: int = Field(description="Replicas to go to; never below what runs.", ge=1, le=1000)
 
 
@@ -142,7 +149,8 @@ class Metrics(ApiModel):
     """Where the scaler reads engine metrics."""
 
     source: Literal["Pods", "Prometheus"] = Field(
-        "Pods", description="Pods: the operator reads each engine pod's /metrics; nothing else has to be installed."
+        "Pods",
+        description="Pods: the operator reads each engine pod's /metrics; nothing else has to be installed.",
     )
     prometheus: Prometheus | None = Field(None, description="The server, for source Prometheus.")
 

@@ -17,7 +17,9 @@ Quantity = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-st
 class SecretKeyRef(ApiModel):
     """One key of a Secret in the endpoint's namespace. The operator passes the reference on and never reads it."""
 
-    name: str = Field(description="Name of the Secret, in the namespace of the endpoint.", min_length=1, max_length=253)
+    name: str = Field(
+        description="Name of the Secret, in the namespace of the endpoint.", min_length=1, max_length=253
+    )
     key: str = Field(description="Key in the Secret whose value is used.", min_length=1, max_length=253)
 
 
@@ -32,15 +34,20 @@ class EnvVar(ApiModel):
     """An environment variable of a container."""
 
     name: str = Field(description="Name of the variable.", pattern=ENV_NAME, max_length=253)
-    value: str | None = Field(None, description="Its value; leave out when valueFrom is given.", max_length=32768)
-    value_from: EnvVarSource | None = Field(None, description="A Secret's or ConfigMap's key to take the value from.")
+    value: str | None = Field(
+        None, description="Its value; leave out when valueFrom is given.", max_length=32768
+    )
+    value_from: EnvVarSource | None = Field(
+        None, description="A Secret's or ConfigMap's key to take the value from."
+    )
 
 
 class Resources(ApiModel):
     """Compute resources of a container, as in a Pod. GPUs go into limits, for example nvidia.com/gpu: 1."""
 
     limits: dict[str, Quantity] | None = Field(
-        None, description="The most a container may use; accelerators such as nvidia.com/gpu are counted here."
+        None,
+        description="The most a container may use; accelerators such as nvidia.com/gpu are counted here.",
     )
     requests: dict[str, Quantity] | None = Field(
         None, description="What the scheduler reserves; defaults to limits for what is not named."
@@ -56,7 +63,9 @@ class Toleration(ApiModel):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Taint effect to match; empty matches all."
     )
-    toleration_seconds: int | None = Field(None, description="How long a NoExecute taint is tolerated, in seconds.")
+    toleration_seconds: int | None = Field(
+        None, description="How long a NoExecute taint is tolerated, in seconds."
+    )
 
 
 class Cache(ApiModel):
@@ -96,7 +105,9 @@ class Model(ApiModel):
         ),
     )
     revision: str | None = Field(
-        None, description="Branch, tag or commit of an hf:// model; the default branch when left out.", min_length=1,
+        None,
+        description="Branch, tag or commit of an hf:// model; the default branch when left out.",
+        min_length=1,
         max_length=256,
     )
     served_name: str | None = Field(
@@ -109,7 +120,8 @@ class Model(ApiModel):
         None, description="Hugging Face token for gated or private models; injected as HF_TOKEN."
     )
     cache: Cache | None = Field(
-        None, description="Volume for weights and compile cache; without it every start downloads the weights again."
+        None,
+        description="Volume for weights and compile cache; without it every start downloads the weights again.",
     )
 
 
@@ -118,7 +130,9 @@ class Engine(ApiModel):
 
     type: EngineType = Field("vLLM", description="vLLM (default) or TGI.")
     image: str | None = Field(
-        None, description="Container image; the operator's tested default for the type when left out.", min_length=1,
+        None,
+        description="Container image; the operator's tested default for the type when left out.",
+        min_length=1,
         max_length=512,
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
@@ -144,9 +158,12 @@ class Engine(ApiModel):
         json_schema_extra=map_list("name"),
     )
     resources: Resources = Field(
-        Resources(limits={"nvidia.com/gpu": 1}), description="Compute resources of one replica; one GPU by default."
+        Resources(limits={"nvidia.com/gpu": 1}),
+        description="Compute resources of one replica; one GPU by default.",
     )
-    node_selector: dict[str, str] | None = Field(None, description="Labels that a node must have to run a replica.")
+    node_selector: dict[str, str] | None = Field(
+        None, description="Labels that a node must have to run a replica."
+    )
     tolerations: list[Toleration] = Field(
         default_factory=list,
         description="Taints that a replica tolerates.",
@@ -154,17 +171,26 @@ class Engine(ApiModel):
         json_schema_extra=atomic_list(),
     )
     api_key_secret_ref: SecretKeyRef | None = Field(
-        None, description="API key that the engine asks clients for; injected as OPENAI_API_KEY into the business service."
+        None,
+        description="API key that the engine asks clients for; injected as OPENAI_API_KEY into the business service.",
     )
     startup_timeout_seconds: int = Field(
-        900, description="Seconds a replica may take from container start to ready before it is restarted.", ge=10, le=86400
+        900,
+        description="Seconds a replica may take from container start to ready before it is restarted.",
+        ge=10,
+        le=86400,
     )
     drain_seconds: int = Field(
-        60, description="Seconds a terminating replica gets to finish the streams it has; the longest answer should fit.",
-        ge=0, le=7200,
+        60,
+        description="Seconds a terminating replica gets to finish the streams it has; the longest answer should fit.",
+        ge=0,
+        le=7200,
     )
     pre_stop_seconds: int = Field(
-        5, description="Seconds a terminating replica keeps accepting while the cluster stops sending to it.", ge=1, le=300
+        5,
+        description="Seconds a terminating replica keeps accepting while the cluster stops sending to it.",
+        ge=1,
+        le=300,
     )
     rollout: Literal["Surge", "Recreate"] = Field(
         "Surge",
@@ -184,7 +210,11 @@ class BusinessReplicas(ApiModel):
     min: int = Field(1, description="Fewest replicas.", ge=1, le=1000)
     max: int = Field(1, description="Most replicas; an HPA is made when it is above min.", ge=1, le=1000)
     target_cpu_utilization: int = Field(
-        70, alias="targetCPUUtilization", description="CPU use in per cent of the request that the HPA aims at.", ge=1, le=100
+        70,
+        alias="targetCPUUtilization",
+        description="CPU use in per cent of the request that the HPA aims at.",
+        ge=1,
+        le=100,
     )
 
     model_config = {
@@ -207,11 +237,16 @@ class Business(ApiModel):
         description="Separate: a Deployment of its own (microservices). Sidecar: a container in every engine pod (monolith).",
     )
     command: list[str] = Field(
-        default_factory=list, description="Entry point; the image's when left out.", max_length=64,
+        default_factory=list,
+        description="Entry point; the image's when left out.",
+        max_length=64,
         json_schema_extra=atomic_list(),
     )
     args: list[str] = Field(
-        default_factory=list, description="Arguments of the entry point.", max_length=128, json_schema_extra=atomic_list()
+        default_factory=list,
+        description="Arguments of the entry point.",
+        max_length=128,
+        json_schema_extra=atomic_list(),
     )
     env: list[EnvVar] = Field(
         default_factory=list,
@@ -221,7 +256,10 @@ class Business(ApiModel):
         json_schema_extra=map_list("name"),
     )
     readiness_path: str = Field(
-        "/healthz", description="HTTP path that answers 2xx when the service can take requests.", pattern="^/", max_length=1024
+        "/healthz",
+        description="HTTP path that answers 2xx when the service can take requests.",
+        pattern="^/",
+        max_length=1024,
     )
     resources: Resources | None = Field(None, description="Compute resources of one replica.")
     replicas: BusinessReplicas = Field(

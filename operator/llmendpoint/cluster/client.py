@@ -36,7 +36,9 @@ class Cluster:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator["Cluster"]:
+    async def connect(
+        cls, kubeconfig: str | None = None, context: str | None = None
+    ) -> AsyncIterator["Cluster"]:
         """Connect as the pod's service account when in a cluster, else by kubeconfig.
 
         Raises:
@@ -79,7 +81,9 @@ class Cluster:
                 return items
             query["continue"] = token
 
-    async def apply(self, manifest: Mapping[str, Any], *, manager: str, subresource: str | None = None) -> Manifest:
+    async def apply(
+        self, manifest: Mapping[str, Any], *, manager: str, subresource: str | None = None
+    ) -> Manifest:
         """Server-side apply, by force, of all that ``manager`` owns in the object. Returns the object as stored."""
         metadata = manifest["metadata"]
         path = kind_of(manifest["kind"]).path(metadata["namespace"], metadata["name"], subresource)
@@ -116,7 +120,13 @@ class Cluster:
             return await self._request("POST", path, body=manifest)
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_seconds: int | None = None,
     ) -> None:
         """Delete an object and, in the background, what it owns. An absent one is fine.
 

@@ -45,7 +45,13 @@ class Refused(ClusterError):
 
 
 _BY_STATUS: dict[int, type[ClusterError]] = {
-    400: Refused, 401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict, 410: NotFound, 422: Refused,
+    400: Refused,
+    401: Forbidden,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: NotFound,
+    422: Refused,
     429: Throttled,
 }
 

@@ -1,0 +1,42 @@
+"""The children of an endpoint as plain manifests: one file per part, one list of them all."""
+
+from typing import Any
+
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.engines import engine_for
+from llmendpoint.manifests.availability import disruption_budgets
+from llmendpoint.manifests.business import business_children
+from llmendpoint.manifests.cache import cache_claims
+from llmendpoint.manifests.common import ManifestDefaults, hashed, served_model
+from llmendpoint.manifests.engine import engine_deployment
+from llmendpoint.manifests.service import engine_url, service_url, services
+
+Manifest = dict[str, Any]
+
+
+def children(endpoint: Endpoint, defaults: ManifestDefaults) -> list[Manifest]:
+    """Every child of an endpoint, in the order in which they are best created."""
+    made = [
+        *cache_claims(endpoint),
+        *services(endpoint),
+        engine_deployment(endpoint, defaults),
+        *business_children(endpoint),
+        *disruption_budgets(endpoint),
+    ]
+    return [hashed(manifest) for manifest in made]
+
+
+def problems(endpoint: Endpoint) -> list[str]:
+    """Rules that the spec breaks and that the API server can not check, each with what to do."""
+    found = []
+    scheme = endpoint.spec.model.source.partition("://")[0]
+    facts = engine_for(endpoint.spec.engine.type)
+    if scheme not in facts.source_schemes:
+        known = ", ".join(f"{name}://" for name in sorted(facts.source_schemes))
+        found.append(
+            f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, or another engine.type"
+        )
+    return found
+
+
+__all__ = ["ManifestDefaults", "children", "engine_url", "problems", "served_model", "service_url"]

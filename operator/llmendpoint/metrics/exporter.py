@@ -18,7 +18,9 @@ class Exporter:
             "llmendpoint_reconcile_duration_seconds", "Time of one reconcile.", registry=self.registry
         )
         self.writes = Counter(
-            "llmendpoint_writes_total", "Writes to the API server by verb and kind.", ["verb", "kind"],
+            "llmendpoint_writes_total",
+            "Writes to the API server by verb and kind.",
+            ["verb", "kind"],
             registry=self.registry,
         )
         self.queue_depth = Gauge("llmendpoint_queue_depth", "Keys waiting.", registry=self.registry)
@@ -26,28 +28,44 @@ class Exporter:
             "llmendpoint_queue_oldest_wait_seconds", "Wait of the oldest key.", registry=self.registry
         )
         self.tick_seconds = Histogram(
-            "llmendpoint_tick_duration_seconds", "Time to read and decide on all endpoints.", registry=self.registry
+            "llmendpoint_tick_duration_seconds",
+            "Time to read and decide on all endpoints.",
+            registry=self.registry,
         )
         self.scrapes = Counter(
-            "llmendpoint_scrapes_total", "Readings of engine pods by result.", ["result"], registry=self.registry
+            "llmendpoint_scrapes_total",
+            "Readings of engine pods by result.",
+            ["result"],
+            registry=self.registry,
         )
         self.desired = Gauge(
-            "llmendpoint_desired_replicas", "Replicas that the scaler wants.", ["namespace", "name"],
+            "llmendpoint_desired_replicas",
+            "Replicas that the scaler wants.",
+            ["namespace", "name"],
             registry=self.registry,
         )
         self.ready = Gauge(
-            "llmendpoint_ready_replicas", "Replicas that are ready.", ["namespace", "name"], registry=self.registry
+            "llmendpoint_ready_replicas",
+            "Replicas that are ready.",
+            ["namespace", "name"],
+            registry=self.registry,
         )
         self.running = Gauge(
-            "llmendpoint_requests_running", "Requests that engines work on.", ["namespace", "name"],
+            "llmendpoint_requests_running",
+            "Requests that engines work on.",
+            ["namespace", "name"],
             registry=self.registry,
         )
         self.waiting = Gauge(
-            "llmendpoint_requests_waiting", "Requests that wait in engines.", ["namespace", "name"],
+            "llmendpoint_requests_waiting",
+            "Requests that wait in engines.",
+            ["namespace", "name"],
             registry=self.registry,
         )
         self.scale_changes = Counter(
-            "llmendpoint_scale_changes_total", "Changes of the replica count.", ["namespace", "name", "direction"],
+            "llmendpoint_scale_changes_total",
+            "Changes of the replica count.",
+            ["namespace", "name", "direction"],
             registry=self.registry,
         )
 

@@ -7,7 +7,8 @@ from typing import Any
 
 _QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")
 _SCALE = {
-    None: Decimal(1), "m": Decimal("0.001"),
+    None: Decimal(1),
+    "m": Decimal("0.001"),
     **{unit: Decimal(1000) ** power for power, unit in enumerate(["k", "M", "G", "T", "P", "E"], 1)},
     **{unit: Decimal(1024) ** power for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], 1)},
 }
@@ -50,5 +51,7 @@ def _same_amount(one: Any, other: Any) -> bool:
 
 
 def _amount(value: Any) -> Decimal | None:
-    match = _QUANTITY.match(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    match = (
+        _QUANTITY.match(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    )
     return Decimal(match[1]) * _SCALE[match[2]] if match else None

@@ -135,7 +135,9 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
                 reason=reason,
                 message=message,
                 observed_generation=endpoint.generation,
-                last_transition_time=before.last_transition_time if before and before.status == status else now,
+                last_transition_time=before.last_transition_time
+                if before and before.status == status
+                else now,
             )
         )
     return EndpointStatus(
@@ -198,7 +200,11 @@ def _scaling(seen: Observation, outcome: Outcome) -> ConditionParts:
         return "False", Reason.DRY_RUN, "the scaler decides and writes nothing; see status.scaling.decision"
     if outcome.warnings:
         return "True", Reason.SCALER_WARNING, "; ".join(outcome.warnings)
-    return "True", Reason.SCALER_ACTIVE, f"policy {scaling.policy}, {scaling.min_replicas} to {scaling.max_replicas}"
+    return (
+        "True",
+        Reason.SCALER_ACTIVE,
+        f"policy {scaling.policy}, {scaling.min_replicas} to {scaling.max_replicas}",
+    )
 
 
 def _business(seen: Observation) -> BusinessStatus | None:
@@ -215,7 +221,9 @@ def _rolled_out(deployment: Manifest | None, what: str) -> Trouble | None:
     if rolling_out(deployment):
         updated = (deployment.get("status") or {}).get("updatedReplicas", 0)
         replicas = deployment["spec"].get("replicas", 1)
-        return Trouble(Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision")
+        return Trouble(
+            Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision"
+        )
     return None
 
 

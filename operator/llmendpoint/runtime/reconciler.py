@@ -99,12 +99,17 @@ class Reconciler:
             spec_replicas=spec_replicas,
         )
 
-    async def _carry_out(self, plan: Plan, seen: Observation, memory: Memory, body: Mapping[str, Any]) -> None:
+    async def _carry_out(
+        self, plan: Plan, seen: Observation, memory: Memory, body: Mapping[str, Any]
+    ) -> None:
         """Write what the plan says. Every step is repeated safely by the next reconcile."""
         namespace = seen.endpoint.namespace
         if plan.spec_replicas != "keep":
             await self._cluster.merge_patch(
-                ENDPOINT, namespace, seen.endpoint.name, {"spec": {"replicas": plan.spec_replicas}},
+                ENDPOINT,
+                namespace,
+                seen.endpoint.name,
+                {"spec": {"replicas": plan.spec_replicas}},
                 manager=names.MANAGER_SCALER,
             )
             self._exporter.writes.labels("patch", names.KIND).inc()
@@ -135,7 +140,11 @@ class Reconciler:
         if not agrees(manifest, stored):
             memory.accepted[child] = fingerprint(stored)
         log.info(
-            "applied", namespace=seen.endpoint.namespace, endpoint=seen.endpoint.name, kind=child[0], child=child[1]
+            "applied",
+            namespace=seen.endpoint.namespace,
+            endpoint=seen.endpoint.name,
+            kind=child[0],
+            child=child[1],
         )
 
     async def _scale(self, plan: Plan, seen: Observation, memory: Memory, body: Mapping[str, Any]) -> None:
@@ -162,14 +171,25 @@ class Reconciler:
             return
         direction = "out" if scale.replicas > scale.current else "in"
         decision = memory.decision
-        why = decision.sentence if decision and decision.desired == scale.replicas else "set by spec.replicas or bounds"
+        why = (
+            decision.sentence
+            if decision and decision.desired == scale.replicas
+            else "set by spec.replicas or bounds"
+        )
         self._exporter.scale_changes.labels(endpoint.namespace, endpoint.name, direction).inc()
         log.info(
-            "scaled", namespace=endpoint.namespace, endpoint=endpoint.name, before=scale.current,
-            after=scale.replicas, why=why,
+            "scaled",
+            namespace=endpoint.namespace,
+            endpoint=endpoint.name,
+            before=scale.current,
+            after=scale.replicas,
+            why=why,
         )
         await self._recorder.record(
-            body, f"Scaled{direction.capitalize()}", f"{scale.current} -> {scale.replicas}: {why}", action="Scale"
+            body,
+            f"Scaled{direction.capitalize()}",
+            f"{scale.current} -> {scale.replicas}: {why}",
+            action="Scale",
         )
 
     async def _report(
@@ -221,9 +241,13 @@ class Reconciler:
         ready = next(entry for entry in status.conditions if entry.type == ConditionType.READY)
         if before.get(ConditionType.READY) != ready.reason:
             usual = ready.status == "True" or ready.reason in {
-                Reason.REPLICAS_STARTING, Reason.ROLLING_OUT, Reason.BUSINESS_NOT_READY,
+                Reason.REPLICAS_STARTING,
+                Reason.ROLLING_OUT,
+                Reason.BUSINESS_NOT_READY,
             }
-            await self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
+            await self._recorder.record(
+                body, ready.reason, ready.message, kind="Normal" if usual else "Warning"
+            )
         decision = status.scaling.decision if status.scaling else None
         known = endpoint.status.scaling.decision if endpoint.status.scaling else None
         if decision and decision.held_by and (known is None or known.held_by != decision.held_by):
@@ -233,7 +257,9 @@ class Reconciler:
         """An object stored under an older CRD that this operator can not read: say so, touch nothing."""
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         await self._recorder.record(
-            body, Reason.INVALID_SPEC, f"the operator can not read this object, and left all as it is: {wrong}",
+            body,
+            Reason.INVALID_SPEC,
+            f"the operator can not read this object, and left all as it is: {wrong}",
             kind="Warning",
         )
 

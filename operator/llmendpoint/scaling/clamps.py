@@ -92,7 +92,9 @@ def scale_in_cooldown(at: Situation, wanted: int) -> Effect | None:
         return None
     seconds = at.scaling.scale_in.cooldown_seconds
     until = cooldown.scale_in_until(at.state, seconds, at.now)
-    return None if until is None else Effect(at.current, f"{seconds} s cooldown since the last scale-in", until)
+    return (
+        None if until is None else Effect(at.current, f"{seconds} s cooldown since the last scale-in", until)
+    )
 
 
 def max_step(at: Situation, wanted: int) -> Effect | None:

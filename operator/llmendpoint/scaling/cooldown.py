@@ -45,7 +45,12 @@ def scaled(state: ScalerState, desired: int, now: float) -> ScalerState:
     """The state after the count was changed to ``desired``."""
     if desired > state.desired:
         return replace(
-            state, desired=desired, scale_out_at=now, scale_out_to=desired, scale_out_done_at=None, scale_in_at=None
+            state,
+            desired=desired,
+            scale_out_at=now,
+            scale_out_to=desired,
+            scale_out_done_at=None,
+            scale_in_at=None,
         )
     if desired < state.desired:
         return replace(state, desired=desired, scale_in_at=now, last_scale_in_at=now)

@@ -80,7 +80,9 @@ def _demand(state: ScalerState, signals: Signals) -> float:
     return min(finite(signals.arrival_rate) * state.work_per_request / state.capacity, 1e6)
 
 
-def _backlog(state: ScalerState, signals: Signals, replicas: Replicas, demand: float, cold_start: float) -> float:
+def _backlog(
+    state: ScalerState, signals: Signals, replicas: Replicas, demand: float, cold_start: float
+) -> float:
     """Replicas that clear the queue within a cold start, where those that serve would not.
 
     While replicas start, the queue grows by itself: it says nothing that was not known when they were ordered.

@@ -46,7 +46,9 @@ def decide(
     elif outcome is Outcome.STEADY and desire.raw != desired:
         outcome = Outcome.HELD
     held = clamps[-1] if clamps and desired != desire.raw else None
-    expected = now + cold_start_seconds(state.cold_starts) if desired > replicas.ready + replicas.starting else None
+    expected = (
+        now + cold_start_seconds(state.cold_starts) if desired > replicas.ready + replicas.starting else None
+    )
     decision = Decision(
         time=now,
         current=state.desired,
@@ -85,7 +87,9 @@ def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> l
         found.append(f"minReplicas and maxReplicas are both {scaling.min_replicas}: nothing can scale")
     if state.at_max_since is not None and state.seen_at - state.at_max_since >= AT_MAX_SECONDS:
         minutes = (state.seen_at - state.at_max_since) / 60.0
-        found.append(f"more than maxReplicas {scaling.max_replicas} is wanted for {minutes:.0f} minutes: raise it")
+        found.append(
+            f"more than maxReplicas {scaling.max_replicas} is wanted for {minutes:.0f} minutes: raise it"
+        )
     found.extend(_unreachable_targets(scaling, state, signals))
     return found
 
@@ -122,11 +126,17 @@ def _ask(
 ) -> tuple[ScalerState, Desire, Outcome]:
     """The policy's wish where the readings allow one."""
     if signals.ready == 0:
-        return state, Desire(state.desired, "no replica is ready, so there is nothing to read"), Outcome.NO_READY_REPLICAS
+        return (
+            state,
+            Desire(state.desired, "no replica is ready, so there is nothing to read"),
+            Outcome.NO_READY_REPLICAS,
+        )
     if signals.known == 0:
         state = state if state.unknown_since is not None else replace(state, unknown_since=now)
         return state, _fallback(scaling, state, now), Outcome.METRICS_UNKNOWN
-    state, desire = POLICIES[scaling.policy](scaling, replace(state, unknown_since=None), signals, replicas, now)
+    state, desire = POLICIES[scaling.policy](
+        scaling, replace(state, unknown_since=None), signals, replicas, now
+    )
     return state, desire, Outcome.STEADY
 
 
@@ -136,7 +146,9 @@ def _fallback(scaling: Scaling, state: ScalerState, now: float) -> Desire:
     if fallback is None or unknown < fallback.after_seconds:
         return Desire(state.desired, f"no replica could be read for {unknown:.0f} s, so the size is kept")
     wanted = max(state.desired, fallback.replicas)
-    return Desire(wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas")
+    return Desire(
+        wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas"
+    )
 
 
 def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...], Effect | None]:
@@ -151,7 +163,9 @@ def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...]
     return value, tuple(clamps), last
 
 
-def _remembered(state: ScalerState, scaling: Scaling, desire: Desire, desired: int, now: float) -> ScalerState:
+def _remembered(
+    state: ScalerState, scaling: Scaling, desire: Desire, desired: int, now: float
+) -> ScalerState:
     bounded = bounds(Situation(scaling, state, Signals(0, 0), Replicas(0), now), desire.raw)
     need = bounded.after if bounded else desire.raw
     beyond = desire.raw > scaling.max_replicas

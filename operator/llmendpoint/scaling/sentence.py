@@ -4,7 +4,14 @@ from llmendpoint.scaling.decision import Replicas
 
 
 def sentence(
-    *, why: str, raw: int, current: int, desired: int, replicas: Replicas, holding: str | None, wait: float | None
+    *,
+    why: str,
+    raw: int,
+    current: int,
+    desired: int,
+    replicas: Replicas,
+    holding: str | None,
+    wait: float | None,
 ) -> str:
     """Sum, wish, what there is, what is done.
 

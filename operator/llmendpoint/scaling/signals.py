@@ -145,7 +145,9 @@ def derive(
     ]
     history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    return ReadingWindow(fresh, history), _signals(list(fresh.values()), pairs, len(ready), slots, history, custom)
+    return ReadingWindow(fresh, history), _signals(
+        list(fresh.values()), pairs, len(ready), slots, history, custom
+    )
 
 
 Pair = tuple[EngineSample, EngineSample]
@@ -165,7 +167,8 @@ def _signals(
     share = ready / known  # puts the unread replicas at the mean of the read ones
     kv = [finite(sample.kv_usage, most=1.0) for sample in fresh if sample.kv_usage is not None]
     used = [
-        max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0)) for sample in fresh
+        max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0))
+        for sample in fresh
     ]
     rates = _rates(pairs, ready)
     finished = sum(_growth(old.requests_total, new.requests_total) for old, new in pairs)

@@ -28,7 +28,9 @@ def desire(
     if band is not None:
         adjusted = _adjusted(scaling, band, replicas.ready)
         out = adjusted > state.desired and track.above >= target_tracking.POINTS_ABOVE
-        in_ = adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW and not replicas.starting
+        in_ = (
+            adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW and not replicas.starting
+        )
         raw = adjusted if out or in_ else raw
     words = f"{target.type} {per_replica:.3g} per replica, {breach:+.3g} from {target.value:g}"
     return state, Desire(

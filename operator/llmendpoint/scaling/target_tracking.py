@@ -55,7 +55,12 @@ def desire(
     """Out if any target's high alarm is on, in only if the low alarm of every target is."""
     period = PERIOD_SECONDS[scaling.evaluation]
     votes = [
-        _vote(target, _advance(_track(state, index, target, now), target, signals, index, period, now), replicas, state)
+        _vote(
+            target,
+            _advance(_track(state, index, target, now), target, signals, index, period, now),
+            replicas,
+            state,
+        )
         for index, target in enumerate(scaling.targets)
     ]
     state = replace(state, tracks=tuple(vote.track for vote in votes))
@@ -161,7 +166,11 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _words(vote: Vote, scaling: Scaling) -> str:
-    seen = "no whole period yet" if vote.track.last is None else f"{vote.track.last:.3g} {UNIT[vote.target.type]}"
+    seen = (
+        "no whole period yet"
+        if vote.track.last is None
+        else f"{vote.track.last:.3g} {UNIT[vote.target.type]}"
+    )
     period = PERIOD_SECONDS[scaling.evaluation]
     if vote.alarm == "high":
         since = f"above for {vote.track.above * period:.0f} s"

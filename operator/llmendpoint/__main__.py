@@ -1,0 +1,102 @@
+"""The operator's process: ``python -m llmendpoint``."""
+
+import asyncio
+import logging
+import os
+import platform
+import signal
+import sys
+
+import structlog
+from aiohttp import web
+from pydantic import ValidationError
+
+from llmendpoint.cluster.errors import ClusterError
+from llmendpoint.handlers.watch import watch
+from llmendpoint.runtime.operator import Operator
+from llmendpoint.settings import Settings
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit status."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"LLMENDPOINT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
+        )
+        print(f"the operator's settings are not usable: {wrong}", file=sys.stderr)  # noqa: T201 - no log yet
+        return 2
+    _set_up_logs(settings)
+    try:
+        asyncio.run(_run(settings))
+    except ClusterError as error:
+        structlog.get_logger().error("the operator can not start", error=str(error))
+        return 1
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    instance = os.environ.get("POD_NAME") or platform.node()
+    async with Operator.running(settings, instance=instance) as operator:
+        runner = web.AppRunner(_probes(operator), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "0.0.0.0", settings.http_port).start()  # noqa: S104 - the kubelet asks here
+        try:
+            await watch(operator, settings, stop)
+        finally:
+            await runner.cleanup()
+
+
+def _probes(operator: Operator) -> web.Application:
+    async def alive(_: web.Request) -> web.Response:
+        return (
+            web.Response(text="ok")
+            if operator.is_alive
+            else web.Response(status=503, text="no work gets done")
+        )
+
+    async def ready(_: web.Request) -> web.Response:
+        return (
+            web.Response(text="ok")
+            if operator.is_ready
+            else web.Response(status=503, text="not synchronised")
+        )
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=operator.exporter.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)])
+    return app
+
+
+def _set_up_logs(settings: Settings) -> None:
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    logging.basicConfig(
+        stream=sys.stdout, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("kopf.objects").setLevel(logging.ERROR)  # one line per watch event otherwise
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

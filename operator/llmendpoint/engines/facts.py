@@ -1,0 +1,94 @@
+"""The form in which each engine states its facts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from llmendpoint.api.endpoint import EndpointSpec
+
+CACHE_PATH = "/cache"
+MODEL_PATH = "/models"
+
+
+@dataclass(frozen=True)
+class MetricNames:
+    """Sample names on the engine's /metrics. Several names of one thing are added up; absent ones count 0."""
+
+    prefix: str
+    running: tuple[str, ...]
+    waiting: tuple[str, ...]
+    requests: tuple[str, ...]
+    """Counters of finished requests."""
+    prompt_tokens: tuple[str, ...]
+    generation_tokens: tuple[str, ...]
+    kv_usage: tuple[str, ...] = ()
+    """The same gauge by its names in several versions: the first one found counts."""
+    ttft_bucket: str | None = None
+    appear_on_use: bool = False
+    """True where an engine that had no request yet shows no metric of its own at all."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """All names that are read."""
+        ttft = (self.ttft_bucket,) if self.ttft_bucket else ()
+        return frozenset(
+            (
+                *self.running, *self.waiting, *self.requests, *self.prompt_tokens, *self.generation_tokens,
+                *self.kv_usage, *ttft,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """One inference server."""
+
+    default_image: str
+    port: int
+    health_path: str
+    command: tuple[str, ...]
+    metrics: MetricNames
+    arguments: Callable[[EndpointSpec], list[str]]
+    """Arguments that keep the contract: model, port, drain. The user's come after them."""
+    environment: Callable[[EndpointSpec], Mapping[str, str]]
+    api_key_variable: str
+    slots_flag: str
+    """The argument that bounds how many requests run at once."""
+    default_slots: int
+    source_schemes: frozenset[str]
+    """Schemes of model.source that the engine can serve."""
+
+
+def model_argument(spec: EndpointSpec) -> str:
+    """What the engine is told to load: a hub name, an s3:// address or a path in the pod."""
+    scheme, _, rest = spec.model.source.partition("://")
+    if scheme == "pvc":
+        inside = rest.partition("/")[2].strip("/")
+        return f"{MODEL_PATH}/{inside}" if inside else MODEL_PATH
+    if scheme == "oci":
+        return MODEL_PATH
+    return spec.model.source if scheme == "s3" else rest
+
+
+def gpus(spec: EndpointSpec) -> int:
+    """Accelerators of one replica."""
+    limits = spec.engine.resources.limits or {}
+    return sum(
+        int(amount) for name, amount in limits.items() if name.endswith("/gpu") and str(amount).isdigit()
+    )
+
+
+def argument(args: Sequence[str], flag: str) -> str | None:
+    """The value of ``--flag value`` or ``--flag=value``, the last one if it is given twice."""
+    value = None
+    for index, arg in enumerate(args):
+        if arg == flag and index + 1 < len(args):
+            value = args[index + 1]
+        elif arg.startswith(f"{flag}="):
+            value = arg.partition("=")[2]
+    return value
+
+
+def slots(facts: EngineFacts, spec: EndpointSpec) -> int:
+    """Requests that one replica works on at once at most."""
+    given = argument(spec.engine.args, facts.slots_flag)
+    return int(given) if given and given.isdigit() else facts.default_slots

@@ -1,0 +1,51 @@
+"""Text Generation Inference 3.x: command line, environment and metric names.
+
+https://huggingface.co/docs/text-generation-inference/reference/launcher (archived upstream, no new features)
+"""
+
+from llmendpoint.api.endpoint import EndpointSpec
+from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, argument, gpus, model_argument
+
+# The image's own 80 needs a capability that the pod drops.
+PORT = 8080
+
+
+def _arguments(spec: EndpointSpec) -> list[str]:
+    args = [
+        f"--model-id={model_argument(spec)}",
+        "--hostname=0.0.0.0",
+        f"--port={PORT}",
+        f"--graceful-termination-timeout={spec.engine.drain_seconds}",
+    ]
+    if spec.model.revision:
+        args.append(f"--revision={spec.model.revision}")
+    if gpus(spec) > 1 and not argument(spec.engine.args, "--num-shard"):
+        args.append(f"--num-shard={gpus(spec)}")
+    return args
+
+
+def _environment(_: EndpointSpec) -> dict[str, str]:
+    return {"HUGGINGFACE_HUB_CACHE": f"{CACHE_PATH}/huggingface/hub"}
+
+
+TGI = EngineFacts(
+    default_image="ghcr.io/huggingface/text-generation-inference:3.3.7",
+    port=PORT,
+    health_path="/health",
+    command=("text-generation-launcher",),
+    metrics=MetricNames(
+        prefix="tgi_",
+        running=("tgi_batch_current_size",),
+        waiting=("tgi_queue_size",),
+        requests=("tgi_request_success", "tgi_request_failure"),
+        prompt_tokens=("tgi_request_input_length_sum",),
+        generation_tokens=("tgi_request_generated_tokens_sum",),
+        appear_on_use=True,
+    ),
+    arguments=_arguments,
+    environment=_environment,
+    api_key_variable="API_KEY",
+    slots_flag="--max-concurrent-requests",
+    default_slots=128,
+    source_schemes=frozenset({"hf", "pvc", "oci"}),
+)

@@ -1,0 +1,48 @@
+"""kopf's settings and its run: watch, hand over, stop."""
+
+import asyncio
+from typing import Any
+
+import kopf
+
+from llmendpoint.api import names
+from llmendpoint.cluster.kinds import CHILDREN, POD
+from llmendpoint.handlers.events import register
+from llmendpoint.runtime.operator import Operator
+from llmendpoint.settings import Settings
+
+
+async def watch(operator: Operator, settings: Settings, stop: asyncio.Event) -> None:
+    """Feed the operator with watch events until ``stop`` is set."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(_log_in)
+    register(registry, operator)
+    await kopf.operator(
+        registry=registry,
+        settings=_kopf_settings(),
+        standalone=True,  # a peering object of any other operator would pause this one
+        clusterwide=not settings.watch_namespaces,
+        namespaces=settings.watch_namespaces,
+        stop_flag=stop,
+    )
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    for kind in (*CHILDREN, POD):
+        # Without a selector the operator would stream every Deployment and Pod of the cluster.
+        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.LABEL_ENDPOINT
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 310
+    settings.watching.reconnect_backoff = 1.0
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.queueing.worker_limit = 100
+    settings.posting.enabled = False  # the operator writes its own events
+    settings.scanning.disabled = True  # or it would need to list namespaces and CRDs
+    return settings
+
+
+def _log_in(**arguments: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)

@@ -1,0 +1,115 @@
+"""The business service: its container, and its Deployment and autoscaler where it is a service of its own."""
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.api.serving import Business
+from llmendpoint.engines import engine_for
+from llmendpoint.manifests.common import (
+    RESTRICTED,
+    Manifest,
+    http_probe,
+    merged_env,
+    metadata,
+    secret_variable,
+    selector,
+    served_model,
+    variable,
+)
+from llmendpoint.manifests.service import engine_url
+
+EXIT_SECONDS = 15
+# A service that opens its port late is not to be restarted for it.
+STARTUP_SECONDS = 300
+
+
+def business_children(endpoint: Endpoint) -> list[Manifest]:
+    """Deployment and, where the bounds leave room, HorizontalPodAutoscaler."""
+    business = endpoint.spec.business
+    if business is None or business.placement == "Sidecar":
+        return []
+    made = [_deployment(endpoint, business)]
+    if business.replicas.max > business.replicas.min:
+        made.append(_autoscaler(endpoint, business))
+    return made
+
+
+def business_container(endpoint: Endpoint) -> Manifest:
+    """The business service's container, the same in both placements."""
+    business = endpoint.spec.business
+    if business is None:
+        raise ValueError(f"{endpoint.name} has no business service")
+    container: Manifest = {
+        "name": "business",
+        "image": business.image,
+        "env": merged_env(_injected(endpoint, business), business.env),
+        "ports": [{"name": "business", "containerPort": business.port}],
+        "startupProbe": http_probe(
+            business.readiness_path, "business", period=2, timeout=5, failures=STARTUP_SECONDS // 2
+        ),
+        "readinessProbe": http_probe(business.readiness_path, "business", period=5, timeout=5, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": endpoint.spec.engine.pre_stop_seconds}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        "securityContext": {**RESTRICTED, "runAsNonRoot": True, "readOnlyRootFilesystem": True},
+    }
+    optional = {
+        "command": business.command,
+        "args": business.args,
+        "imagePullPolicy": business.image_pull_policy,
+        "resources": business.resources.to_wire() if business.resources else None,
+    }
+    return container | {name: value for name, value in optional.items() if value}
+
+
+def _injected(endpoint: Endpoint, business: Business) -> list[Manifest]:
+    port = engine_for(endpoint.spec.engine.type).port
+    base = f"http://127.0.0.1:{port}" if business.placement == "Sidecar" else engine_url(endpoint)
+    env = [
+        variable("LLM_BASE_URL", base),
+        variable("OPENAI_BASE_URL", f"{base}/v1"),
+        variable("LLM_MODEL", served_model(endpoint)),
+        variable("LLM_ENDPOINT_NAME", endpoint.name),
+    ]
+    key = endpoint.spec.engine.api_key_secret_ref
+    return [*env, secret_variable("OPENAI_API_KEY", key)] if key else env
+
+
+def _deployment(endpoint: Endpoint, business: Business) -> Manifest:
+    name = f"{endpoint.name}-business"
+    meta = metadata(endpoint, name, names.COMPONENT_BUSINESS)
+    engine = endpoint.spec.engine
+    pod: Manifest = {
+        "containers": [business_container(endpoint)],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "terminationGracePeriodSeconds": engine.pre_stop_seconds + engine.drain_seconds + EXIT_SECONDS,
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    if engine.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in engine.image_pull_secrets]
+    spec: Manifest = {
+        "selector": {"matchLabels": selector(endpoint, names.COMPONENT_BUSINESS)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "revisionHistoryLimit": 3,
+        "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
+    }
+    if business.replicas.max == business.replicas.min:
+        spec["replicas"] = business.replicas.min  # otherwise the autoscaler owns it
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+
+def _autoscaler(endpoint: Endpoint, business: Business) -> Manifest:
+    name = f"{endpoint.name}-business"
+    utilization = {"type": "Utilization", "averageUtilization": business.replicas.target_cpu_utilization}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(endpoint, name, names.COMPONENT_BUSINESS),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": business.replicas.min,
+            "maxReplicas": business.replicas.max,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
+        },
+    }

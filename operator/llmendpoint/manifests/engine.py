@@ -1,0 +1,161 @@
+"""The Deployment that runs the engine, one pod per replica."""
+
+import math
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.engines import engine_for
+from llmendpoint.engines.facts import CACHE_PATH, MODEL_PATH
+from llmendpoint.manifests.business import business_container
+from llmendpoint.manifests.common import (
+    RESTRICTED,
+    Manifest,
+    ManifestDefaults,
+    http_probe,
+    merged_env,
+    metadata,
+    secret_variable,
+    selector,
+    variable,
+)
+from llmendpoint.manifests.pod_template import strategic_merge
+
+CONTAINER = "engine"
+STARTUP_PERIOD_SECONDS = 2
+# From the last token to the exit a real vLLM took about 10 s.
+EXIT_SECONDS = 15
+# A sidecar that stops taking requests may still be preparing one for the engine beside it.
+SIDECAR_LEAD_SECONDS = 5
+
+
+def engine_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    """The engine's Deployment. spec.replicas is left out: the scaler owns it."""
+    spec = endpoint.spec
+    name = f"{endpoint.name}-engine"
+    labels = metadata(endpoint, name, names.COMPONENT_ENGINE)["labels"]
+    template = {"metadata": {"labels": labels}, "spec": _pod_spec(endpoint, defaults)}
+    if spec.engine.pod_template:
+        template = strategic_merge(template, spec.engine.pod_template)
+        # Selector labels are not the user's: a pod without them is nobody's.
+        template["metadata"]["labels"] |= selector(endpoint, names.COMPONENT_ENGINE)
+    surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(endpoint, name, names.COMPONENT_ENGINE),
+        "spec": {
+            "selector": {"matchLabels": selector(endpoint, names.COMPONENT_ENGINE)},
+            "strategy": surge if spec.engine.rollout == "Surge" else {"type": "Recreate"},
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": spec.engine.startup_timeout_seconds + 120,
+            "template": template,
+        },
+    }
+
+
+def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    engine = endpoint.spec.engine
+    sidecar = [business_container(endpoint)] if _has_sidecar(endpoint) else []
+    pod: Manifest = {
+        "containers": [_container(endpoint, defaults), *sidecar],
+        "volumes": _volumes(endpoint),
+        "terminationGracePeriodSeconds": _pre_stop(endpoint) + engine.drain_seconds + EXIT_SECONDS,
+        # A Service called vllm would inject VLLM_PORT and kill the engine.
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    if engine.node_selector:
+        pod["nodeSelector"] = dict(engine.node_selector)
+    if engine.tolerations:
+        pod["tolerations"] = [entry.to_wire() for entry in engine.tolerations]
+    if engine.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in engine.image_pull_secrets]
+    return pod
+
+
+def _container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    spec, engine = endpoint.spec, endpoint.spec.engine
+    facts = engine_for(engine.type)
+    container: Manifest = {
+        "name": CONTAINER,
+        "image": defaults.image_of(engine.type, engine.image, facts.default_image),
+        "command": list(facts.command),
+        "args": [*facts.arguments(spec), *engine.args],
+        "env": _environment(endpoint),
+        "ports": [{"name": "http", "containerPort": facts.port}],
+        "resources": engine.resources.to_wire(),
+        # Nothing listens until the model is loaded, so only the startup probe may judge the load.
+        "startupProbe": http_probe(
+            facts.health_path,
+            "http",
+            period=STARTUP_PERIOD_SECONDS,
+            timeout=5,
+            failures=math.ceil(engine.startup_timeout_seconds / STARTUP_PERIOD_SECONDS),
+        ),
+        "readinessProbe": http_probe(facts.health_path, "http", period=5, timeout=5, failures=3),
+        # Lenient: an engine whose workers die exits by itself, and a busy one answers late.
+        "livenessProbe": http_probe(facts.health_path, "http", period=10, timeout=10, failures=6),
+        # After SIGTERM an engine answers 500 to new requests while it still counts as ready.
+        "lifecycle": {"preStop": {"sleep": {"seconds": _pre_stop(endpoint)}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": _mounts(endpoint),
+        # No runAsNonRoot and no read-only root: the vendors' images run as root and write beside their code.
+        "securityContext": dict(RESTRICTED),
+    }
+    if engine.image_pull_policy:
+        container["imagePullPolicy"] = engine.image_pull_policy
+    return container
+
+
+def _environment(endpoint: Endpoint) -> list[Manifest]:
+    spec = endpoint.spec
+    facts = engine_for(spec.engine.type)
+    ours = {"HOME": "/tmp", "HF_HOME": f"{CACHE_PATH}/huggingface", **facts.environment(spec)}  # noqa: S108
+    env = [variable(name, value) for name, value in ours.items()]
+    if spec.model.token_secret_ref:
+        env.append(secret_variable("HF_TOKEN", spec.model.token_secret_ref))
+    if spec.engine.api_key_secret_ref:
+        env.append(secret_variable(facts.api_key_variable, spec.engine.api_key_secret_ref))
+    return merged_env(env, spec.engine.env)
+
+
+def _mounts(endpoint: Endpoint) -> list[Manifest]:
+    mounts = [
+        {"name": "cache", "mountPath": CACHE_PATH},
+        {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - tensor parallelism talks through it
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+    ]
+    if _model_volume(endpoint):
+        mounts.append({"name": "model", "mountPath": MODEL_PATH, "readOnly": True})
+    return mounts
+
+
+def _volumes(endpoint: Endpoint) -> list[Manifest]:
+    claim = {"persistentVolumeClaim": {"claimName": f"{endpoint.name}-cache"}}
+    return [
+        {"name": "cache", **(claim if endpoint.spec.model.cache else {"emptyDir": {}})},
+        {"name": "shm", "emptyDir": {"medium": "Memory"}},
+        {"name": "tmp", "emptyDir": {}},
+        *_model_volume(endpoint),
+    ]
+
+
+def _model_volume(endpoint: Endpoint) -> list[Manifest]:
+    scheme, _, rest = endpoint.spec.model.source.partition("://")
+    if scheme == "pvc":
+        return [
+            {
+                "name": "model",
+                "persistentVolumeClaim": {"claimName": rest.partition("/")[0], "readOnly": True},
+            }
+        ]
+    return [{"name": "model", "image": {"reference": rest}}] if scheme == "oci" else []
+
+
+def _has_sidecar(endpoint: Endpoint) -> bool:
+    return endpoint.spec.business is not None and endpoint.spec.business.placement == "Sidecar"
+
+
+def _pre_stop(endpoint: Endpoint) -> int:
+    return endpoint.spec.engine.pre_stop_seconds + (SIDECAR_LEAD_SECONDS if _has_sidecar(endpoint) else 0)

@@ -1,0 +1,39 @@
+"""The Services: one that clients use, one that leads to the engine."""
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.manifests.common import Manifest, metadata, selector
+
+
+def services(endpoint: Endpoint) -> list[Manifest]:
+    """``NAME`` leads to the business service where there is one, ``NAME-engine`` always to the engine."""
+    business = endpoint.spec.business
+    if business is None:
+        front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, "http")
+    elif business.placement == "Sidecar":
+        front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, "business")
+    else:
+        front = _service(endpoint, endpoint.name, names.COMPONENT_BUSINESS, "business")
+    return [front, _service(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE, "http")]
+
+
+def service_url(endpoint: Endpoint) -> str:
+    """Where clients send requests inside the cluster."""
+    return f"http://{endpoint.name}.{endpoint.namespace}.svc:80"
+
+
+def engine_url(endpoint: Endpoint) -> str:
+    """Where the business service finds the engine."""
+    return f"http://{endpoint.name}-engine.{endpoint.namespace}.svc:80"
+
+
+def _service(endpoint: Endpoint, name: str, component: str, target_port: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(endpoint, name, component),
+        "spec": {
+            "selector": selector(endpoint, component),
+            "ports": [{"name": "http", "port": 80, "targetPort": target_port, "protocol": "TCP"}],
+        },
+    }

@@ -1,0 +1,55 @@
+"""Parsed samples of an engine become one EngineSample, by the engine's own metric names."""
+
+import math
+from collections.abc import Sequence
+
+from llmendpoint.engines.facts import MetricNames
+from llmendpoint.metrics.parser import Samples
+from llmendpoint.scaling.signals import Buckets, EngineSample
+
+
+def sample_of(
+    samples: Samples, names: MetricNames, *, taken_at: float, own_metrics: bool
+) -> EngineSample | str:
+    """The engine's numbers, or why they are not known.
+
+    Args:
+        samples: the wanted samples of one scrape.
+        taken_at: when it was taken, seconds since the epoch.
+        own_metrics: whether the text had any metric of this engine. A gauge that is absent is 0 then.
+    """
+    if not own_metrics and not names.appear_on_use:
+        return (
+            f"/metrics answers without any {names.prefix} metric: another program listens on this port, "
+            "or the engine runs with its statistics disabled"
+        )
+    kv_usage = next((_mean(samples, name) for name in names.kv_usage if samples.get(name)), None)
+    return EngineSample(
+        taken_at=taken_at,
+        running=_sum(samples, names.running),
+        waiting=_sum(samples, names.waiting),
+        requests_total=_sum(samples, names.requests),
+        prompt_tokens_total=_sum(samples, names.prompt_tokens),
+        generation_tokens_total=_sum(samples, names.generation_tokens),
+        kv_usage=kv_usage,
+        ttft_buckets=_buckets(samples, names.ttft_bucket),
+    )
+
+
+def _sum(samples: Samples, names: Sequence[str]) -> float:
+    """Over names and series: an engine with several data-parallel ranks shows one series each. NaN counts 0."""
+    values = (sample.value for name in names for sample in samples.get(name, ()))
+    return math.fsum(value for value in values if not math.isnan(value))
+
+
+def _mean(samples: Samples, name: str) -> float:
+    values = [sample.value for sample in samples[name] if not math.isnan(sample.value)]
+    return math.fsum(values) / len(values) if values else 0.0
+
+
+def _buckets(samples: Samples, name: str | None) -> Buckets:
+    counts: dict[float, float] = {}
+    for sample in samples.get(name, ()) if name else ():
+        bound = float(sample.labels.get("le", "+Inf"))
+        counts[bound] = counts.get(bound, 0.0) + sample.value
+    return tuple(sorted(counts.items()))

@@ -1,0 +1,73 @@
+"""The default source: the operator reads each ready engine pod's /metrics itself."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import aiohttp
+
+from llmendpoint.engines import engine_for
+from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.metrics.extract import sample_of
+from llmendpoint.metrics.parser import parse
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
+from llmendpoint.scaling.signals import EngineSample
+
+SCRAPES_IN_FLIGHT = 64
+LARGEST_TEXT = 4 * 1024 * 1024
+
+
+class PodScraper:
+    """Reads pods over HTTP. Keeps connections alive between ticks.
+
+    Args:
+        timeout: seconds that one pod may take.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, exporter: Exporter, *, timeout: float) -> None:
+        self._session = session
+        self._exporter = exporter
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._places = asyncio.Semaphore(SCRAPES_IN_FLIGHT)
+
+    async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
+        """One reading per target, in the same order. Never raises."""
+        return list(await asyncio.gather(*(self._read_endpoint(target) for target in targets)))
+
+    async def _read_endpoint(self, target: EndpointTarget) -> EndpointReading:
+        results = await asyncio.gather(*(self._read_pod(target, pod) for pod in target.pods))
+        read = dict(zip((pod.name for pod in target.pods), results, strict=True))
+        return EndpointReading(
+            samples={pod: sample for pod, sample in read.items() if isinstance(sample, EngineSample)},
+            errors={pod: why for pod, why in read.items() if isinstance(why, str)},
+        )
+
+    async def _read_pod(self, target: EndpointTarget, pod: PodTarget) -> EngineSample | str:
+        names = engine_for(target.engine).metrics
+        try:
+            async with (
+                self._places,
+                self._session.get(f"http://{pod.address}/metrics", timeout=self._timeout) as answer,
+            ):
+                body = await answer.content.read(LARGEST_TEXT)
+                while not answer.content.at_eof() and len(body) < LARGEST_TEXT:
+                    body += await answer.content.read(LARGEST_TEXT)
+                status = answer.status
+        except TimeoutError:
+            return self._count(
+                "timeout", f"no answer from {pod.address}/metrics within {self._timeout.total} s"
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            return self._count("refused", f"{pod.address}/metrics: {type(error).__name__}: {error}")
+        if status != 200:
+            return self._count("error", f"{pod.address}/metrics answered {status}")
+        text = body.decode(errors="replace")
+        sample = sample_of(
+            parse(text, names.wanted), names, taken_at=time.time(), own_metrics=names.prefix in text
+        )
+        self._exporter.scrapes.labels("ok" if isinstance(sample, EngineSample) else "empty").inc()
+        return sample
+
+    def _count(self, result: str, why: str) -> str:
+        self._exporter.scrapes.labels(result).inc()
+        return why

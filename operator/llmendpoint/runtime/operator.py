@@ -1,0 +1,156 @@
+"""The running operator: store, queue, workers, tick and resync put together."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import structlog
+
+from llmendpoint.api import names
+from llmendpoint.cluster.client import Cluster
+from llmendpoint.cluster.errors import ClusterError
+from llmendpoint.cluster.events import Recorder
+from llmendpoint.cluster.kinds import CHILDREN, ENDPOINT, POD
+from llmendpoint.manifests import ManifestDefaults
+from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.metrics.prometheus import PrometheusReader
+from llmendpoint.metrics.scrape import PodScraper
+from llmendpoint.runtime.memory import Memories
+from llmendpoint.runtime.queue import WorkQueue
+from llmendpoint.runtime.reconciler import Reconciler
+from llmendpoint.runtime.store import Key, Manifest, Store
+from llmendpoint.runtime.tick import Ticker
+from llmendpoint.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# A key that waits this long means that no worker gets anything done.
+STUCK_SECONDS = 180.0
+
+
+class Operator:
+    """What the event handlers feed and the probes ask."""
+
+    def __init__(
+        self, settings: Settings, cluster: Cluster, session: aiohttp.ClientSession, *, instance: str
+    ) -> None:
+        self.exporter = Exporter()
+        self.store = Store()
+        self._settings = settings
+        self._cluster = cluster
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._synced_at: float | None = None
+        memories = Memories()
+        self._reconciler = Reconciler(
+            cluster=cluster,
+            store=self.store,
+            memories=memories,
+            recorder=Recorder(cluster, instance=instance),
+            exporter=self.exporter,
+            defaults=ManifestDefaults(settings.engine_images, settings.engine_image_override),
+        )
+        self._ticker = Ticker(
+            store=self.store,
+            memories=memories,
+            queue=self._queue,
+            sources={
+                "Pods": PodScraper(session, self.exporter, timeout=settings.scrape_timeout_seconds),
+                "Prometheus": PrometheusReader(),
+            },
+            exporter=self.exporter,
+            period=settings.tick_seconds,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, settings: Settings, *, instance: str) -> AsyncIterator["Operator"]:
+        """An operator with all its loops running; they end with the block."""
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)
+        async with Cluster.connect() as cluster, aiohttp.ClientSession(connector=connector) as session:
+            operator = cls(settings, cluster, session, instance=instance)
+            loops = [
+                asyncio.create_task(operator._resync_for_ever()),
+                *(asyncio.create_task(operator._work()) for _ in range(settings.workers)),
+                asyncio.create_task(operator._ticker.run()),
+            ]
+            try:
+                yield operator
+            finally:
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
+
+    def changed(self, body: Manifest) -> None:
+        """A watch says that an object is there or was changed."""
+        self._enqueue(self.store.put(body))
+
+    def deleted(self, body: Manifest) -> None:
+        """A watch says that an object is gone."""
+        self._enqueue(self.store.drop(body))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the state of the cluster is known."""
+        return self._synced_at is not None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether work gets done: the queue moves and the last resync is not three periods old."""
+        self.exporter.queue_depth.set(len(self._queue))
+        self.exporter.queue_wait.set(self._queue.oldest_wait)
+        if self._synced_at is None:
+            return True
+        overdue = time.monotonic() - self._synced_at > 3 * self._settings.resync_seconds
+        return not overdue and self._queue.oldest_wait < STUCK_SECONDS
+
+    def _enqueue(self, key: Key | None) -> None:
+        # Before the first listing the picture is incomplete, and the listing enqueues everything anyway.
+        if key is not None and self.is_ready:
+            self._queue.add(key)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            started = time.monotonic()
+            try:
+                await self._reconciler.reconcile(key)
+            except ClusterError as error:
+                delay = self._queue.retry(key)
+                self.exporter.reconciles.labels("error").inc()
+                log.warning(
+                    "reconcile failed", namespace=key.namespace, endpoint=key.name, error=str(error),
+                    again_in=round(delay, 1),
+                )  # fmt: skip
+            except Exception:
+                self._queue.retry(key)
+                self.exporter.reconciles.labels("bug").inc()
+                log.exception("reconcile failed", namespace=key.namespace, endpoint=key.name)
+            else:
+                self._queue.forget(key)
+                self.exporter.reconciles.labels("ok").inc()
+            finally:
+                self._queue.done(key)
+                self.exporter.reconcile_seconds.observe(time.monotonic() - started)
+
+    async def _resync_for_ever(self) -> None:
+        while True:
+            try:
+                await self._resync()
+            except ClusterError as error:
+                log.warning("resync failed", error=str(error))
+            await asyncio.sleep(self._settings.resync_seconds if self.is_ready else 2.0)
+
+    async def _resync(self) -> None:
+        """Replace the store by what the API server has: a watch can miss deletions."""
+        owned = f"{names.LABEL_ENDPOINT}"
+        endpoints, objects = [], []
+        for namespace in self._settings.watch_namespaces or (None,):
+            endpoints += await self._cluster.list(ENDPOINT, namespace)
+            for kind in (*CHILDREN, POD):
+                objects += await self._cluster.list(kind, namespace, owned)
+        keys = self.store.replace(endpoints, objects)
+        self._synced_at = time.monotonic()
+        for key in keys:
+            self._queue.add(key)

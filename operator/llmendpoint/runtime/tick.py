@@ -1,0 +1,173 @@
+"""The scaler's heartbeat: read all engines, decide for each endpoint, ask for a reconcile where something is new."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.engines import engine_for
+from llmendpoint.engines.facts import slots
+from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
+from llmendpoint.reconcile.observation import Observation, epoch, observe
+from llmendpoint.runtime.memory import Memories, Memory
+from llmendpoint.runtime.queue import WorkQueue
+from llmendpoint.runtime.store import Key, Store
+from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.record import scaling_status
+from llmendpoint.scaling.scaler import decide
+from llmendpoint.scaling.signals import PodPhase, PodReading, derive
+
+log = structlog.get_logger(__name__)
+
+
+class Ticker:
+    """Decides for every endpoint once per period."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        memories: Memories,
+        queue: WorkQueue[Key],
+        sources: dict[str, MetricsSource],
+        exporter: Exporter,
+        period: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._memories = memories
+        self._queue = queue
+        self._sources = sources
+        self._exporter = exporter
+        self._period = period
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Tick for ever. A failed tick is logged: the next one may do better."""
+        while True:
+            started = time.monotonic()
+            try:
+                await self.tick()
+            except Exception:
+                log.exception("tick failed")
+            took = time.monotonic() - started
+            self._exporter.tick_seconds.observe(took)
+            await asyncio.sleep(max(self._period - took, 0.0))
+
+    async def tick(self) -> None:
+        """Read and decide once."""
+        seen = {key: found for key in self._store.keys if (found := self._observe(key)) is not None}
+        targets: dict[str, list[tuple[Key, EndpointTarget]]] = {}
+        for key, observation in seen.items():
+            target = _target(observation)
+            if target:
+                targets.setdefault(target.scaling.metrics.source, []).append((key, target))
+        for source, some in targets.items():
+            readings = await self._sources[source].read([target for _, target in some])
+            for (key, target), reading in zip(some, readings, strict=True):
+                self._decide(key, seen[key], target.scaling, reading)
+
+    def _observe(self, key: Key) -> Observation | None:
+        body = self._store.endpoint(key)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            return None
+        try:
+            return observe(Endpoint.from_object(body), self._store.children(key), self._store.pods(key))
+        except ValidationError:
+            return None  # the reconciler reports it
+
+    def _decide(self, key: Key, seen: Observation, scaling: Scaling, reading: EndpointReading) -> None:
+        now = self._clock()
+        memory = self._memories.of(key, seen, now)
+        spec = seen.endpoint.spec
+        readings = [
+            PodReading(pod.name, pod.phase, reading.samples.get(pod.name), reading.errors.get(pod.name))
+            for pod in seen.engine_pods
+        ]
+        memory.window, memory.signals = derive(
+            memory.window,
+            readings,
+            now,
+            slots=slots(engine_for(spec.engine.type), spec),
+            custom=reading.custom,
+            stale_seconds=3 * self._period,
+        )
+        memory.load = {pod: sample.in_flight for pod, sample in reading.samples.items()}
+        unread = tuple(sorted(reading.errors.items()))
+        stall = memory.stall.update(reading.samples)
+        news = unread != memory.unread or stall.stalled(now) != memory.stall.stalled(now)
+        memory.unread, memory.stall = unread, stall
+        _learn_cold_starts(memory, seen)
+        memory.state, decision = decide(scaling, memory.state, memory.signals, replicas_of(seen, now), now)
+        status = scaling_status(memory.state, decision, memory.scaling, now)
+        if status is not memory.scaling:
+            memory.scaling, memory.decision = status, decision
+            news = True
+            log.info(
+                "decided", namespace=key.namespace, endpoint=key.name, outcome=decision.reason,
+                current=decision.current, desired=decision.desired, sentence=decision.sentence,
+            )  # fmt: skip
+        self._exporter.desired.labels(*key).set(decision.desired)
+        self._exporter.running.labels(*key).set(memory.signals.running)
+        self._exporter.waiting.labels(*key).set(memory.signals.waiting)
+        if news:
+            self._queue.add(key)
+
+
+def replicas_of(seen: Observation, now: float) -> Replicas:
+    """The engine's replicas by state."""
+    deployment = seen.engine_deployment
+    waits = [now - pod.created for pod in seen.engine_pods if pod.phase is PodPhase.UNSCHEDULABLE]
+    return Replicas(
+        ready=seen.count(PodPhase.READY),
+        starting=seen.count(PodPhase.STARTING),
+        draining=seen.count(PodPhase.DRAINING),
+        unschedulable=len(waits),
+        oldest_unschedulable_age=max(waits, default=0.0),
+        ordered=deployment["spec"].get("replicas", 1) if deployment else 1,
+    )
+
+
+def _target(seen: Observation) -> EndpointTarget | None:
+    """What has to be read for an endpoint; None where nothing decides on metrics."""
+    spec = seen.endpoint.spec
+    if spec.scaling is None or spec.scaling.mode == "Off" or seen.engine_deployment is None:
+        return None
+    port = engine_for(spec.engine.type).port
+    return EndpointTarget(
+        namespace=seen.endpoint.namespace,
+        name=seen.endpoint.name,
+        engine=spec.engine.type,
+        scaling=spec.scaling,
+        pods=[
+            PodTarget(pod.name, f"[{pod.ip}]:{port}" if ":" in pod.ip else f"{pod.ip}:{port}")
+            for pod in seen.engine_pods
+            if pod.phase is PodPhase.READY and pod.ip
+        ],
+    )
+
+
+def _learn_cold_starts(memory: Memory, seen: Observation) -> None:
+    """Take the start time of pods that became ready since the operator watches; older ones were counted before."""
+    learned_at = (
+        _epoch_of(memory.scaling.decision.time) if memory.scaling and memory.scaling.decision else 0.0
+    )
+    fresh = {
+        pod.name: pod.cold_start
+        for pod in seen.engine_pods
+        if pod.phase is PodPhase.READY and pod.cold_start is not None and pod.name not in memory.timed_pods
+    }
+    for pod in seen.engine_pods:
+        if pod.name in fresh and (pod.ready_since or 0.0) >= learned_at:
+            memory.state = memory.state.learn_cold_start(fresh[pod.name] or 0.0)
+    memory.timed_pods = frozenset(pod.name for pod in seen.engine_pods if pod.phase is PodPhase.READY)
+
+
+def _epoch_of(timestamp: Any) -> float:
+    return epoch(str(timestamp))
