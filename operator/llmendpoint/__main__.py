@@ -22,9 +22,7 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        wrong = "; ".join(
-            f"LLMENDPOINT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
-        )
+        wrong = "; ".join(f"LLMENDPOINT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         print(f"the operator's settings are not usable: {wrong}", file=sys.stderr)  # noqa: T201 - no log yet
         return 2
     _set_up_logs(settings)
@@ -53,23 +51,13 @@ async def _run(settings: Settings) -> None:
 
 def _probes(operator: Operator) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
-        return (
-            web.Response(text="ok")
-            if operator.is_alive
-            else web.Response(status=503, text="no work gets done")
-        )
+        return web.Response(text="ok") if operator.is_alive else web.Response(status=503, text="no work gets done")
 
     async def ready(_: web.Request) -> web.Response:
-        return (
-            web.Response(text="ok")
-            if operator.is_ready
-            else web.Response(status=503, text="not synchronised")
-        )
+        return web.Response(text="ok") if operator.is_ready else web.Response(status=503, text="not synchronised")
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(
-            body=operator.exporter.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+        return web.Response(body=operator.exporter.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     app = web.Application()
     app.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)])
@@ -82,11 +70,7 @@ def _set_up_logs(settings: Settings) -> None:
         stream=sys.stdout, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
     )
     logging.getLogger("kopf.objects").setLevel(logging.ERROR)  # one line per watch event otherwise
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer()
-    )
+    renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

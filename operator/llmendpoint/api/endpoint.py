@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from llmendpoint.api.base import ApiModel, cel
 from llmendpoint.api.scaling import Scaling
@@ -20,9 +20,7 @@ class EndpointSpec(ApiModel):
     model: Model = Field(description="What is served and where its weights come from.")
     engine: Engine = Field(Engine(), description="The inference server that runs the model.")
     business: Business | None = Field(None, description="The service in front of the engine; optional.")
-    scaling: Scaling | None = Field(
-        None, description="How many engine replicas run; without it spec.replicas counts."
-    )
+    scaling: Scaling | None = Field(None, description="How many engine replicas run; without it spec.replicas counts.")
     replicas: int | None = Field(
         None,
         description="Engine replicas when scaling is absent, Off or DryRun. kubectl scale, HPA and KEDA write it.",
@@ -30,8 +28,8 @@ class EndpointSpec(ApiModel):
         le=1000,
     )
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             (
                 "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "
                 "(has(oldSelf.replicas) && oldSelf.replicas == self.replicas)",
@@ -39,7 +37,7 @@ class EndpointSpec(ApiModel):
                 "scaling.mode to Off, or change scaling.minReplicas and scaling.maxReplicas",
             ),
         )
-    }
+    )
 
 
 class Endpoint(ApiModel):

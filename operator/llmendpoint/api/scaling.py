@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from llmendpoint.api.base import ApiModel, atomic_list, cel
 
@@ -42,8 +42,8 @@ class Target(ApiModel):
         max_length=4096,
     )
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             (
                 "(self.type == 'PromQL') == has(self.query)",
                 "scaling.targets query is needed for type PromQL and only there",
@@ -53,7 +53,7 @@ class Target(ApiModel):
                 "scaling.targets value of KVCacheUtilization is a fraction: give 0.8 for 80 %",
             ),
         )
-    }
+    )
 
 
 class StepAdjustmentBand(ApiModel):
@@ -73,14 +73,14 @@ class StepAdjustmentBand(ApiModel):
         le=10000,
     )
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             (
                 "!has(self.lowerBound) || !has(self.upperBound) || self.lowerBound < self.upperBound",
                 "scaling.steps lowerBound must be below upperBound",
             )
         )
-    }
+    )
 
 
 class ScaleOut(ApiModel):
@@ -118,20 +118,14 @@ class ScaleIn(ApiModel):
 class Demand(ApiModel):
     """Settings of the Demand policy; the defaults suit most endpoints."""
 
-    utilization: float = Field(
-        0.9, description="Share of a replica's capacity to plan for (rho).", ge=0.1, le=1.5
-    )
-    headroom: float = Field(
-        2.0, description="Standard deviations of demand kept as head-room (z).", ge=0, le=10
-    )
+    utilization: float = Field(0.9, description="Share of a replica's capacity to plan for (rho).", ge=0.1, le=1.5)
+    headroom: float = Field(2.0, description="Standard deviations of demand kept as head-room (z).", ge=0, le=10)
 
 
 class Fallback(ApiModel):
     """What to do when metrics stay unknown."""
 
-    after_seconds: int = Field(
-        description="Seconds without metrics before the fallback applies.", ge=30, le=86400
-    )
+    after_seconds: int = Field(description="Seconds without metrics before the fallback applies.", ge=30, le=86400)
     replicas: int = Field(description="Replicas to go to; never below what runs.", ge=1, le=1000)
 
 
@@ -154,14 +148,14 @@ class Metrics(ApiModel):
     )
     prometheus: Prometheus | None = Field(None, description="The server, for source Prometheus.")
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             (
                 "(self.source == 'Prometheus') == has(self.prometheus)",
                 "scaling.metrics.prometheus.url is needed for source Prometheus and only there",
             )
         )
-    }
+    )
 
 
 class Scaling(ApiModel):
@@ -190,9 +184,7 @@ class Scaling(ApiModel):
         description="TargetTracking: Standard waits for 3 one-minute points above and 15 below; Fast does the same "
         "on 10-second points.",
     )
-    adjustment_type: StepAdjustment = Field(
-        "ChangeInCapacity", description="What the adjustment of a step means."
-    )
+    adjustment_type: StepAdjustment = Field("ChangeInCapacity", description="What the adjustment of a step means.")
     steps: list[StepAdjustmentBand] = Field(
         default_factory=list,
         description="Bands of the Step policy, measured from the first target's value.",
@@ -207,8 +199,8 @@ class Scaling(ApiModel):
     )
     metrics: Metrics = Field(Metrics(), description="Where the scaler reads engine metrics.")
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             (
                 "self.minReplicas <= self.maxReplicas",
                 "scaling.minReplicas must not be above scaling.maxReplicas",
@@ -231,4 +223,4 @@ class Scaling(ApiModel):
                 "scaling.fallback.replicas must be between scaling.minReplicas and scaling.maxReplicas",
             ),
         )
-    }
+    )

@@ -37,7 +37,7 @@ class _CrdDialect(GenerateJsonSchema):
         """A default made by a factory counts as well; None means that there is none."""
         factory = schema.get("default_factory")
         if factory in (list, dict):
-            return factory()  # type: ignore[operator, call-arg]  # only the two that take no argument
+            return factory()
         default = super().get_default_value(schema)
         return NoDefault if default is None else default
 
@@ -193,7 +193,7 @@ def crd() -> dict[str, Any]:
 class _PlainDumper(yaml.SafeDumper):
     """YAML without anchors, which a reader of a CRD does not expect."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, _data: Any) -> bool:
         """Write equal parts out in full."""
         return True
 

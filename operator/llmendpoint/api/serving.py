@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
 
@@ -17,9 +17,7 @@ Quantity = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-st
 class SecretKeyRef(ApiModel):
     """One key of a Secret in the endpoint's namespace. The operator passes the reference on and never reads it."""
 
-    name: str = Field(
-        description="Name of the Secret, in the namespace of the endpoint.", min_length=1, max_length=253
-    )
+    name: str = Field(description="Name of the Secret, in the namespace of the endpoint.", min_length=1, max_length=253)
     key: str = Field(description="Key in the Secret whose value is used.", min_length=1, max_length=253)
 
 
@@ -34,12 +32,8 @@ class EnvVar(ApiModel):
     """An environment variable of a container."""
 
     name: str = Field(description="Name of the variable.", pattern=ENV_NAME, max_length=253)
-    value: str | None = Field(
-        None, description="Its value; leave out when valueFrom is given.", max_length=32768
-    )
-    value_from: EnvVarSource | None = Field(
-        None, description="A Secret's or ConfigMap's key to take the value from."
-    )
+    value: str | None = Field(None, description="Its value; leave out when valueFrom is given.", max_length=32768)
+    value_from: EnvVarSource | None = Field(None, description="A Secret's or ConfigMap's key to take the value from.")
 
 
 class Resources(ApiModel):
@@ -63,9 +57,7 @@ class Toleration(ApiModel):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="Taint effect to match; empty matches all."
     )
-    toleration_seconds: int | None = Field(
-        None, description="How long a NoExecute taint is tolerated, in seconds."
-    )
+    toleration_seconds: int | None = Field(None, description="How long a NoExecute taint is tolerated, in seconds.")
 
 
 class Cache(ApiModel):
@@ -77,7 +69,7 @@ class Cache(ApiModel):
     )
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] = Field(
         "ReadWriteMany",
-        description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one node.",
+        description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one.",
     )
 
 
@@ -161,9 +153,7 @@ class Engine(ApiModel):
         Resources(limits={"nvidia.com/gpu": 1}),
         description="Compute resources of one replica; one GPU by default.",
     )
-    node_selector: dict[str, str] | None = Field(
-        None, description="Labels that a node must have to run a replica."
-    )
+    node_selector: dict[str, str] | None = Field(None, description="Labels that a node must have to run a replica.")
     tolerations: list[Toleration] = Field(
         default_factory=list,
         description="Taints that a replica tolerates.",
@@ -217,11 +207,9 @@ class BusinessReplicas(ApiModel):
         le=100,
     )
 
-    model_config = {
-        "json_schema_extra": cel(
-            ("self.min <= self.max", "business.replicas.min must not be above business.replicas.max")
-        )
-    }
+    model_config = ConfigDict(
+        json_schema_extra=cel(("self.min <= self.max", "business.replicas.min must not be above business.replicas.max"))
+    )
 
 
 class Business(ApiModel):
@@ -234,7 +222,8 @@ class Business(ApiModel):
     port: int = Field(8000, description="Port that the service listens on.", ge=1, le=65535)
     placement: Literal["Separate", "Sidecar"] = Field(
         "Separate",
-        description="Separate: a Deployment of its own (microservices). Sidecar: a container in every engine pod (monolith).",
+        description="Separate: a Deployment of its own (microservices). "
+        "Sidecar: a container in every engine pod (monolith).",
     )
     command: list[str] = Field(
         default_factory=list,
@@ -262,6 +251,4 @@ class Business(ApiModel):
         max_length=1024,
     )
     resources: Resources | None = Field(None, description="Compute resources of one replica.")
-    replicas: BusinessReplicas = Field(
-        BusinessReplicas(), description="How many replicas when placement is Separate."
-    )
+    replicas: BusinessReplicas = Field(BusinessReplicas(), description="How many replicas when placement is Separate.")

@@ -14,9 +14,7 @@ class Condition(ApiModel):
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="The reason in one CamelCase word.", max_length=1024)
     message: str = Field(description="What happened and what to do.", max_length=32768)
-    observed_generation: int | None = Field(
-        None, description="metadata.generation that this condition is about."
-    )
+    observed_generation: int | None = Field(None, description="metadata.generation that this condition is about.")
     last_transition_time: str = Field(
         description="When status last changed.", json_schema_extra={"format": "date-time"}
     )
@@ -44,9 +42,7 @@ class DecisionRecord(ApiModel):
 
     time: str = Field(description="When it was taken.", json_schema_extra={"format": "date-time"})
     sentence: str = Field(description="The decision in one sentence.")
-    reason: str = Field(
-        description="Outcome in one word, for example ScaleOut, ScaleIn, Hold, MetricsUnknown."
-    )
+    reason: str = Field(description="Outcome in one word, for example ScaleOut, ScaleIn, Hold, MetricsUnknown.")
     current: int = Field(description="Replicas wanted before the decision.")
     raw: int = Field(description="Replicas that the policy asked for, before any clamp.")
     desired: int = Field(description="Replicas wanted after the decision.")
@@ -64,9 +60,7 @@ class DecisionRecord(ApiModel):
         default_factory=list, description="Rules applied, in order.", json_schema_extra=atomic_list()
     )
     held_by: str | None = Field(None, description="The rule that holds the count, if one does.")
-    held_until: str | None = Field(
-        None, description="When that rule ends.", json_schema_extra={"format": "date-time"}
-    )
+    held_until: str | None = Field(None, description="When that rule ends.", json_schema_extra={"format": "date-time"})
     expected_ready_time: str | None = Field(
         None, description="When ordered replicas should be ready.", json_schema_extra={"format": "date-time"}
     )
@@ -92,9 +86,7 @@ class ScalingStatus(ApiModel):
         None, description="When replicas were last removed.", json_schema_extra={"format": "date-time"}
     )
     cold_start_seconds: ColdStart | None = Field(None, description="Learned time from pod creation to ready.")
-    decision: DecisionRecord | None = Field(
-        None, description="The last decision whose outcome or reason was new."
-    )
+    decision: DecisionRecord | None = Field(None, description="The last decision whose outcome or reason was new.")
     history: list[ScaleChange] = Field(
         default_factory=list,
         description="The last 10 changes, newest first.",
@@ -117,19 +109,13 @@ class BusinessStatus(ApiModel):
 class EndpointStatus(ApiModel):
     """What the operator last saw and did."""
 
-    observed_generation: int | None = Field(
-        None, description="metadata.generation that this status is about."
-    )
+    observed_generation: int | None = Field(None, description="metadata.generation that this status is about.")
     replicas: int = Field(0, description="Engine replicas that exist.")
     ready_replicas: int = Field(0, description="Engine replicas that are ready.")
-    selector: str | None = Field(
-        None, description="Label selector of the engine pods, for the scale subresource."
-    )
+    selector: str | None = Field(None, description="Label selector of the engine pods, for the scale subresource.")
     url: str | None = Field(None, description="Where clients send requests inside the cluster.")
     model: str | None = Field(None, description="Model name that clients send.")
-    business: BusinessStatus | None = Field(
-        None, description="State of the business service, when there is one."
-    )
+    business: BusinessStatus | None = Field(None, description="State of the business service, when there is one.")
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Ready, Progressing, MetricsAvailable, ScalingActive.",

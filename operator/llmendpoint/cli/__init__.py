@@ -1,0 +1,1 @@
+"""The command line: llmendpoint, and as a plugin kubectl llmendpoint."""

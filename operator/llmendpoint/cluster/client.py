@@ -36,9 +36,7 @@ class Cluster:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(
-        cls, kubeconfig: str | None = None, context: str | None = None
-    ) -> AsyncIterator["Cluster"]:
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator["Cluster"]:
         """Connect as the pod's service account when in a cluster, else by kubeconfig.
 
         Raises:
@@ -74,16 +72,13 @@ class Cluster:
         query = {"limit": str(LIST_PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             page = await self._request("GET", kind.path(namespace), query=query)
-            for item in page["items"]:
-                items.append({"apiVersion": kind.api_version, "kind": kind.kind} | item)
+            items += [{"apiVersion": kind.api_version, "kind": kind.kind} | item for item in page["items"]]
             token = page["metadata"].get("continue")
             if not token:
                 return items
             query["continue"] = token
 
-    async def apply(
-        self, manifest: Mapping[str, Any], *, manager: str, subresource: str | None = None
-    ) -> Manifest:
+    async def apply(self, manifest: Mapping[str, Any], *, manager: str, subresource: str | None = None) -> Manifest:
         """Server-side apply, by force, of all that ``manager`` owns in the object. Returns the object as stored."""
         metadata = manifest["metadata"]
         path = kind_of(manifest["kind"]).path(metadata["namespace"], metadata["name"], subresource)

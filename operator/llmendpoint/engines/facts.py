@@ -72,9 +72,7 @@ def model_argument(spec: EndpointSpec) -> str:
 def gpus(spec: EndpointSpec) -> int:
     """Accelerators of one replica."""
     limits = spec.engine.resources.limits or {}
-    return sum(
-        int(amount) for name, amount in limits.items() if name.endswith("/gpu") and str(amount).isdigit()
-    )
+    return sum(int(amount) for name, amount in limits.items() if name.endswith("/gpu") and str(amount).isdigit())
 
 
 def argument(args: Sequence[str], flag: str) -> str | None:

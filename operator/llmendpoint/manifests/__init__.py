@@ -34,7 +34,8 @@ def problems(endpoint: Endpoint) -> list[str]:
     if scheme not in facts.source_schemes:
         known = ", ".join(f"{name}://" for name in sorted(facts.source_schemes))
         found.append(
-            f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, or another engine.type"
+            f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
+            "or another engine.type"
         )
     return found
 

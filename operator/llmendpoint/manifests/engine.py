@@ -121,7 +121,7 @@ def _environment(endpoint: Endpoint) -> list[Manifest]:
 
 
 def _mounts(endpoint: Endpoint) -> list[Manifest]:
-    mounts = [
+    mounts: list[Manifest] = [
         {"name": "cache", "mountPath": CACHE_PATH},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - tensor parallelism talks through it
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108

@@ -8,9 +8,7 @@ from llmendpoint.metrics.parser import Samples
 from llmendpoint.scaling.signals import Buckets, EngineSample
 
 
-def sample_of(
-    samples: Samples, names: MetricNames, *, taken_at: float, own_metrics: bool
-) -> EngineSample | str:
+def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metrics: bool) -> EngineSample | str:
     """The engine's numbers, or why they are not known.
 
     Args:

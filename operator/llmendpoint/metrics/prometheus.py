@@ -33,9 +33,7 @@ class PrometheusReader:
         for target in targets:
             prometheus = target.scaling.metrics.prometheus
             by_url.setdefault(prometheus.url if prometheus else "", []).append(target)
-        answers = await asyncio.gather(
-            *(asyncio.to_thread(self._ask, url, some) for url, some in by_url.items())
-        )
+        answers = await asyncio.gather(*(asyncio.to_thread(self._ask, url, some) for url, some in by_url.items()))
         readings = {
             (target.namespace, target.name): reading
             for some, found in zip(by_url.values(), answers, strict=True)
@@ -50,9 +48,7 @@ class PrometheusReader:
             series: Series = {}
             for name in wanted:
                 # last_over_time bounds the age: an instant query alone would answer five minutes old values.
-                _collect(
-                    series, name, server.custom_query(f'last_over_time({{__name__="{name}"}}[{LOOKBACK}])')
-                )
+                _collect(series, name, server.custom_query(f'last_over_time({{__name__="{name}"}}[{LOOKBACK}])'))
             return [_reading(target, series, self._custom(server, target)) for target in targets]
         except (RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
             why = f"Prometheus at {url} did not answer: {type(error).__name__}: {error}"[:500]
@@ -88,9 +84,7 @@ def _reading(target: EndpointTarget, series: Series, custom: tuple[float | None,
     for pod in target.pods:
         found = series.get((target.namespace, pod.name))
         if found is None:
-            errors[pod.name] = (
-                f"Prometheus has no {names.prefix} series of pod {pod.name} in the last {LOOKBACK}"
-            )
+            errors[pod.name] = f"Prometheus has no {names.prefix} series of pod {pod.name} in the last {LOOKBACK}"
             continue
         sample = sample_of(found, names, taken_at=time.time(), own_metrics=True)
         if isinstance(sample, EngineSample):

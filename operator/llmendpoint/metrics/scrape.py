@@ -54,17 +54,13 @@ class PodScraper:
                     body += await answer.content.read(LARGEST_TEXT)
                 status = answer.status
         except TimeoutError:
-            return self._count(
-                "timeout", f"no answer from {pod.address}/metrics within {self._timeout.total} s"
-            )
+            return self._count("timeout", f"no answer from {pod.address}/metrics within {self._timeout.total} s")
         except (aiohttp.ClientError, OSError) as error:
             return self._count("refused", f"{pod.address}/metrics: {type(error).__name__}: {error}")
         if status != 200:
             return self._count("error", f"{pod.address}/metrics answered {status}")
         text = body.decode(errors="replace")
-        sample = sample_of(
-            parse(text, names.wanted), names, taken_at=time.time(), own_metrics=names.prefix in text
-        )
+        sample = sample_of(parse(text, names.wanted), names, taken_at=time.time(), own_metrics=names.prefix in text)
         self._exporter.scrapes.labels("ok" if isinstance(sample, EngineSample) else "empty").inc()
         return sample
 

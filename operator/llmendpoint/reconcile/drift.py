@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 _QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")
-_SCALE = {
+_SCALE: dict[str | None, Decimal] = {
     None: Decimal(1),
     "m": Decimal("0.001"),
     **{unit: Decimal(1000) ** power for power, unit in enumerate(["k", "M", "G", "T", "P", "E"], 1)},
@@ -25,9 +25,7 @@ def agrees(desired: Any, observed: Any) -> bool:
     if isinstance(desired, Mapping):
         if not desired and observed is None:
             return True  # the API server drops empty maps
-        return isinstance(observed, Mapping) and all(
-            agrees(value, observed.get(key)) for key, value in desired.items()
-        )
+        return isinstance(observed, Mapping) and all(agrees(value, observed.get(key)) for key, value in desired.items())
     if isinstance(desired, Sequence) and not isinstance(desired, str):
         return _lists_agree(desired, observed if isinstance(observed, Sequence) else [])
     return desired == observed or _same_amount(desired, observed)
@@ -51,7 +49,5 @@ def _same_amount(one: Any, other: Any) -> bool:
 
 
 def _amount(value: Any) -> Decimal | None:
-    match = (
-        _QUANTITY.match(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    )
+    match = _QUANTITY.match(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
     return Decimal(match[1]) * _SCALE[match[2]] if match else None

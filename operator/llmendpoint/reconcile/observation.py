@@ -78,9 +78,7 @@ def observe(endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Man
     return Observation(
         endpoint=endpoint,
         children={(body["kind"], body["metadata"]["name"]): body for body in children},
-        pods=tuple(
-            sorted((view_of(body) for body in pods if not is_finished(body)), key=lambda pod: pod.name)
-        ),
+        pods=tuple(sorted((view_of(body) for body in pods if not is_finished(body)), key=lambda pod: pod.name)),
     )
 
 

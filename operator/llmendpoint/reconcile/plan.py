@@ -42,12 +42,7 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (
-            self.costs
-            or self.applies
-            or self.scale
-            or self.deletes
-            or self.evictions
-            or self.spec_replicas != "keep"
+            self.costs or self.applies or self.scale or self.deletes or self.evictions or self.spec_replicas != "keep"
         )
 
 
@@ -83,9 +78,7 @@ def make_plan(
             and not _waits_for_engine(body, seen, wanted)
         ),
         scale=scale,
-        deletes=tuple(
-            sorted(key for key, body in seen.children.items() if key not in wanted and _lives(body))
-        ),
+        deletes=tuple(sorted(key for key, body in seen.children.items() if key not in wanted and _lives(body))),
         evictions=tuple(_never_served(seen.engine_pods)),
         spec_replicas=spec_replicas,
     )
@@ -93,9 +86,7 @@ def make_plan(
 
 def fingerprint(child: Manifest) -> Any:
     """The part of a stored child that tells whether somebody edited it."""
-    return {
-        key: value for key, value in child.items() if key not in {"status", "metadata", "apiVersion", "kind"}
-    }
+    return {key: value for key, value in child.items() if key not in {"status", "metadata", "apiVersion", "kind"}}
 
 
 def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) -> bool:
@@ -107,9 +98,7 @@ def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) 
     return agrees(body, child) or (accepted is not None and accepted == fingerprint(child))
 
 
-def _waits_for_engine(
-    body: Mapping[str, Any], seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]
-) -> bool:
+def _waits_for_engine(body: Mapping[str, Any], seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -> bool:
     """A new revision of the business service waits for the engine's: it keeps serving during the roll-out."""
     if body["metadata"]["labels"].get(names.LABEL_COMPONENT) != names.COMPONENT_BUSINESS:
         return False
@@ -124,9 +113,9 @@ def _waits_for_engine(
     if engine is None:
         return False
     target = wanted[("Deployment", engine["metadata"]["name"])]
-    changed = target["metadata"]["annotations"][names.ANNOTATION_HASH] != engine["metadata"][
-        "annotations"
-    ].get(names.ANNOTATION_HASH)
+    changed = target["metadata"]["annotations"][names.ANNOTATION_HASH] != engine["metadata"]["annotations"].get(
+        names.ANNOTATION_HASH
+    )
     return changed or rolling_out(engine)
 
 
@@ -134,16 +123,13 @@ def _lives(body: Manifest) -> bool:
     return "deletionTimestamp" not in body["metadata"]
 
 
-def _scale(
-    seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]], replicas: int | None
-) -> Scale | None:
+def _scale(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]], replicas: int | None) -> Scale | None:
     if replicas is None:
         return None
     name = next(
         name
         for (kind, name), body in wanted.items()
-        if kind == "Deployment"
-        and body["metadata"]["labels"][names.LABEL_COMPONENT] == names.COMPONENT_ENGINE
+        if kind == "Deployment" and body["metadata"]["labels"][names.LABEL_COMPONENT] == names.COMPONENT_ENGINE
     )
     child = seen.children.get(("Deployment", name))
     current = child["spec"].get("replicas") if child else None
@@ -152,9 +138,7 @@ def _scale(
 
 def _costs(pods: Iterable[PodView], load: Mapping[str, float]) -> dict[str, int]:
     """The busier a replica, the dearer. Pods that are not ready go first by themselves (ReplicaSet order)."""
-    costs = {
-        pod.name: round(load[pod.name]) for pod in pods if pod.phase is PodPhase.READY and pod.name in load
-    }
+    costs = {pod.name: round(load[pod.name]) for pod in pods if pod.phase is PodPhase.READY and pod.name in load}
     by_name = {pod.name: pod for pod in pods}
     return {name: cost for name, cost in costs.items() if by_name[name].deletion_cost != cost}
 

@@ -49,9 +49,7 @@ def children_applied(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
     """Quota and admission allow the pods."""
-    return creation_trouble(seen.engine_deployment) or creation_trouble(
-        seen.deployment_of(names.COMPONENT_BUSINESS)
-    )
+    return creation_trouble(seen.engine_deployment) or creation_trouble(seen.deployment_of(names.COMPONENT_BUSINESS))
 
 
 def pods_are_well(seen: Observation, _: Outcome) -> Trouble | None:
@@ -94,9 +92,7 @@ def business_ready(seen: Observation, _: Outcome) -> Trouble | None:
     rolling = _rolled_out(deployment, "business")
     ready = ((deployment or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < business.replicas.min:
-        return Trouble(
-            Reason.BUSINESS_NOT_READY, f"{ready} of {business.replicas.min} business replicas are ready"
-        )
+        return Trouble(Reason.BUSINESS_NOT_READY, f"{ready} of {business.replicas.min} business replicas are ready")
     return rolling
 
 
@@ -135,9 +131,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
                 reason=reason,
                 message=message,
                 observed_generation=endpoint.generation,
-                last_transition_time=before.last_transition_time
-                if before and before.status == status
-                else now,
+                last_transition_time=before.last_transition_time if before and before.status == status else now,
             )
         )
     return EndpointStatus(
@@ -221,9 +215,7 @@ def _rolled_out(deployment: Manifest | None, what: str) -> Trouble | None:
     if rolling_out(deployment):
         updated = (deployment.get("status") or {}).get("updatedReplicas", 0)
         replicas = deployment["spec"].get("replicas", 1)
-        return Trouble(
-            Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision"
-        )
+        return Trouble(Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision")
     return None
 
 

@@ -74,9 +74,7 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
         advice = "add nodes, free some or lower scaling.maxReplicas"
         if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
             advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
-        return Trouble(
-            Reason.UNSCHEDULABLE, f"no node has enough {what} for pod {pod.name}: {advice} ({said})"
-        )
+        return Trouble(Reason.UNSCHEDULABLE, f"no node has enough {what} for pod {pod.name}: {advice} ({said})")
     return Trouble(
         Reason.UNSCHEDULABLE,
         f"no node takes pod {pod.name}: check engine.nodeSelector and engine.tolerations ({said})",
@@ -100,11 +98,7 @@ def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
     """A container was killed for memory and is not up again."""
     for name, ended in _endings(pod):
         if ended.get("reason") == "OOMKilled":
-            field = (
-                "engine.resources.limits.memory"
-                if name == ENGINE_CONTAINER
-                else "business.resources.limits.memory"
-            )
+            field = "engine.resources.limits.memory" if name == ENGINE_CONTAINER else "business.resources.limits.memory"
             return Trouble(
                 Reason.OUT_OF_MEMORY,
                 f"container {name} of pod {pod.name} was killed for using more memory than its limit: raise {field}",

@@ -33,9 +33,7 @@ STUCK_SECONDS = 180.0
 class Operator:
     """What the event handlers feed and the probes ask."""
 
-    def __init__(
-        self, settings: Settings, cluster: Cluster, session: aiohttp.ClientSession, *, instance: str
-    ) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, session: aiohttp.ClientSession, *, instance: str) -> None:
         self.exporter = Exporter()
         self.store = Store()
         self._settings = settings

@@ -63,9 +63,7 @@ class WorkQueue(Generic[K]):
     def retry(self, key: K) -> float:
         """Ask for another try after a failure. Returns the back-off in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = (
-            min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16), LONGEST_RETRY_SECONDS) * self._jitter()
-        )
+        delay = min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16), LONGEST_RETRY_SECONDS) * self._jitter()
         self.add_after(key, delay)
         return delay
 

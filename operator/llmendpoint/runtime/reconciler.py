@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -26,6 +25,7 @@ from llmendpoint.reconcile.replicas import wanted_replicas
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.store import Key, Store
+from llmendpoint.scaling.record import rfc3339
 from llmendpoint.scaling.scaler import warnings
 
 log = structlog.get_logger(__name__)
@@ -99,9 +99,7 @@ class Reconciler:
             spec_replicas=spec_replicas,
         )
 
-    async def _carry_out(
-        self, plan: Plan, seen: Observation, memory: Memory, body: Mapping[str, Any]
-    ) -> None:
+    async def _carry_out(self, plan: Plan, seen: Observation, memory: Memory, body: Mapping[str, Any]) -> None:
         """Write what the plan says. Every step is repeated safely by the next reconcile."""
         namespace = seen.endpoint.namespace
         if plan.spec_replicas != "keep":
@@ -171,11 +169,7 @@ class Reconciler:
             return
         direction = "out" if scale.replicas > scale.current else "in"
         decision = memory.decision
-        why = (
-            decision.sentence
-            if decision and decision.desired == scale.replicas
-            else "set by spec.replicas or bounds"
-        )
+        why = decision.sentence if decision and decision.desired == scale.replicas else "set by spec.replicas or bounds"
         self._exporter.scale_changes.labels(endpoint.namespace, endpoint.name, direction).inc()
         log.info(
             "scaled",
@@ -245,9 +239,7 @@ class Reconciler:
                 Reason.ROLLING_OUT,
                 Reason.BUSINESS_NOT_READY,
             }
-            await self._recorder.record(
-                body, ready.reason, ready.message, kind="Normal" if usual else "Warning"
-            )
+            await self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
         decision = status.scaling.decision if status.scaling else None
         known = endpoint.status.scaling.decision if endpoint.status.scaling else None
         if decision and decision.held_by and (known is None or known.held_by != decision.held_by):
@@ -262,8 +254,3 @@ class Reconciler:
             f"the operator can not read this object, and left all as it is: {wrong}",
             kind="Warning",
         )
-
-
-def rfc3339(seconds: float) -> str:
-    """A time as the API server writes it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

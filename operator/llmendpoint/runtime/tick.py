@@ -131,6 +131,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         unschedulable=len(waits),
         oldest_unschedulable_age=max(waits, default=0.0),
         ordered=deployment["spec"].get("replicas", 1) if deployment else 1,
+        startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
     )
 
 
@@ -155,9 +156,7 @@ def _target(seen: Observation) -> EndpointTarget | None:
 
 def _learn_cold_starts(memory: Memory, seen: Observation) -> None:
     """Take the start time of pods that became ready since the operator watches; older ones were counted before."""
-    learned_at = (
-        _epoch_of(memory.scaling.decision.time) if memory.scaling and memory.scaling.decision else 0.0
-    )
+    learned_at = _epoch_of(memory.scaling.decision.time) if memory.scaling and memory.scaling.decision else 0.0
     fresh = {
         pod.name: pod.cold_start
         for pod in seen.engine_pods

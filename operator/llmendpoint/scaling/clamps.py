@@ -1,5 +1,6 @@
 """The rules between what a policy wants and what is done: an ordered chain, each rule named in the decision."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,10 +8,13 @@ from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling import cooldown
 from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Replicas
-from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import ScalerState
 
 HOLD_SHORTEST, HOLD_LONGEST = 300.0, 900.0
+# How full a replica's batch and KV cache may be planned; above 0.85 KV use engines begin to preempt.
+FULL = 0.85
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,20 @@ def partial_metrics(at: Situation, wanted: int) -> Effect | None:
     return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} ready replicas could not be read")
 
 
+def consolidation(at: Situation, wanted: int) -> Effect | None:
+    """Keep enough replicas for the requests that are in the engines now.
+
+    A queue says nothing about load while it is empty: sized on it alone, a fleet would swing between too few
+    replicas and too many for ever.
+    """
+    if wanted >= at.current:
+        return None
+    needed = min(math.ceil(finite(at.signals.occupancy, most=1e6) / FULL - ROUNDING), at.current)
+    if needed <= wanted:
+        return None
+    return Effect(needed, f"the requests in the engines now fill {needed} replicas to {FULL:.0%}")
+
+
 def scale_in_disabled(at: Situation, wanted: int) -> Effect | None:
     """Obey scaleIn.disabled."""
     if not at.scaling.scale_in.disabled or wanted >= at.current:
@@ -92,9 +110,7 @@ def scale_in_cooldown(at: Situation, wanted: int) -> Effect | None:
         return None
     seconds = at.scaling.scale_in.cooldown_seconds
     until = cooldown.scale_in_until(at.state, seconds, at.now)
-    return (
-        None if until is None else Effect(at.current, f"{seconds} s cooldown since the last scale-in", until)
-    )
+    return None if until is None else Effect(at.current, f"{seconds} s cooldown since the last scale-in", until)
 
 
 def max_step(at: Situation, wanted: int) -> Effect | None:
@@ -117,6 +133,7 @@ def hold_seconds(scaling: Scaling, state: ScalerState) -> float:
 RULES: tuple[tuple[str, Rule], ...] = (
     ("Bounds", bounds),
     ("PartialMetrics", partial_metrics),
+    ("Consolidation", consolidation),
     ("ScaleInDisabled", scale_in_disabled),
     ("HoldWindow", hold_window),
     ("ScaleOutCooldown", scale_out_cooldown),

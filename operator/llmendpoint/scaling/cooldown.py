@@ -10,8 +10,6 @@ from llmendpoint.scaling.state import ScalerState
 
 # A replica that no node takes is given up as coming capacity after this long.
 UNSCHEDULABLE_SECONDS = 120.0
-# A replica that is not ready by then has failed: the default of engine.startupTimeoutSeconds.
-SCALE_OUT_SECONDS = 900.0
 
 
 def settle(state: ScalerState, replicas: Replicas, now: float) -> ScalerState:
@@ -21,7 +19,7 @@ def settle(state: ScalerState, replicas: Replicas, now: float) -> ScalerState:
     given_up = replicas.unschedulable if replicas.oldest_unschedulable_age >= UNSCHEDULABLE_SECONDS else 0
     # A later scale-in may have taken some of them back.
     expected = min(state.scale_out_to, state.desired)
-    if replicas.ready + given_up >= expected or now - state.scale_out_at >= SCALE_OUT_SECONDS:
+    if replicas.ready + given_up >= expected or now - state.scale_out_at >= replicas.startup_timeout:
         return replace(state, scale_out_done_at=now)
     return state
 

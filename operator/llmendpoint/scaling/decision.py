@@ -33,6 +33,8 @@ class Replicas:
     """Seconds that the longest waiting unschedulable replica has waited."""
     ordered: int = 0
     """spec.replicas of the Deployment."""
+    startup_timeout: float = 900.0
+    """Seconds after which a replica that is not ready counts as failed."""
 
 
 @dataclass(frozen=True)

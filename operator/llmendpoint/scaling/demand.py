@@ -5,42 +5,46 @@ replica's capacity is learned when its queue is not empty, since it then works a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
-from statistics import fmean, pstdev
+from itertools import pairwise, takewhile
+from statistics import fmean, median
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.cold_start import cold_start_seconds
-from llmendpoint.scaling.decision import Desire, Replicas
+from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import Point, ScalerState
 
 MEAN_SECONDS = 120.0
 RECENT_SECONDS = 30.0
 SPREAD_SECONDS = 600.0
+# Fewer differences can not tell a jump from noise.
+FEWEST_STEPS = 6
 LEARNING_WEIGHT = 0.3
 # Above 0.85 of the KV cache engines begin to preempt (measured: use oscillates between 0.78 and 1.0).
 KV_LIMIT = 0.85
 # Noise in the last digits must not decide between n and n + 1 replicas.
 ROUNDING = 1e-6
+# Tokens per second and tokens per request outside of this are broken readings.
+PLAUSIBLE = (1e-3, 1e9)
 
 
-def desire(
-    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
-) -> tuple[ScalerState, Desire]:
+def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Replicas for the offered work with head-room, for the backlog that would outlast a cold start, and for KV."""
     state = _learn(state, signals)
     demand = _demand(state, signals)
-    points = (*state.demand, (now, round(demand, 4)))
-    points = tuple(point for point in points if now - point[0] <= SPREAD_SECONDS)
+    earlier = tuple(point for point in state.demand if now - point[0] <= SPREAD_SECONDS)
+    points = (*earlier, (now, round(demand, 4)))
     state = replace(state, demand=points)
 
     # The mean over two minutes rides out noise; when load jumps, the last half minute says more.
     mean = max(_mean(points, now, MEAN_SECONDS), _mean(points, now, RECENT_SECONDS))
-    spread = pstdev(value for _, value in points)
+    # Without the newest point: more demand must never lower the answer.
+    spread = _spread([value for _, value in earlier])
     flow = (mean + scaling.demand.headroom * spread) / scaling.demand.utilization
     cold_start = cold_start_seconds(state.cold_starts)
-    backlog = _backlog(state, signals, replicas, mean, cold_start)
+    backlog = _backlog(state, signals, mean, cold_start)
     kv = finite(signals.kv_usage, most=1e6) / KV_LIMIT
     raw = math.ceil(min(max(flow, backlog, kv), 1e6) - ROUNDING)
     return state, Desire(
@@ -61,8 +65,8 @@ def desire(
 
 def _learn(state: ScalerState, signals: Signals) -> ScalerState:
     def blend(known: float | None, seen: float | None) -> float | None:
-        if seen is None or not math.isfinite(seen) or seen <= 0:
-            return known
+        if seen is None or not PLAUSIBLE[0] <= seen <= PLAUSIBLE[1]:
+            return known  # NaN included
         return seen if known is None else known + LEARNING_WEIGHT * (seen - known)
 
     return replace(
@@ -80,20 +84,30 @@ def _demand(state: ScalerState, signals: Signals) -> float:
     return min(finite(signals.arrival_rate) * state.work_per_request / state.capacity, 1e6)
 
 
-def _backlog(
-    state: ScalerState, signals: Signals, replicas: Replicas, demand: float, cold_start: float
-) -> float:
+def _backlog(state: ScalerState, signals: Signals, demand: float, cold_start: float) -> float:
     """Replicas that clear the queue within a cold start, where those that serve would not.
 
-    While replicas start, the queue grows by itself: it says nothing that was not known when they were ordered.
+    While replicas start, the queue grows by itself: it asks for no more than what is on its way, and keeps that.
     """
-    if replicas.starting or not state.capacity or not state.work_per_request:
+    if not state.capacity or not state.work_per_request:
         return 0.0
     waiting = finite(signals.waiting) * state.work_per_request / state.capacity  # replica-seconds
     surplus = signals.ready - demand
     if waiting <= max(surplus, 0.0) * cold_start:
         return 0.0
-    return demand + waiting / cold_start
+    wanted = demand + waiting / cold_start
+    return min(wanted, float(state.desired)) if state.awaiting else wanted
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Standard deviation of the noise, from successive differences: a jump of the level is not noise.
+
+    The median makes it robust; 1.4826 and sqrt(2) scale it to the deviation of normal noise.
+    """
+    steps = [abs(after - before) for before, after in pairwise(values)]
+    if len(steps) < FEWEST_STEPS:
+        return 0.0
+    return 1.4826 * median(steps) / math.sqrt(2.0)
 
 
 def _mean(points: tuple[Point, ...], now: float, seconds: float) -> float:

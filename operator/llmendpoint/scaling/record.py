@@ -14,9 +14,7 @@ CHANGES_KEPT = 10
 REASON_SECONDS = 30.0
 
 
-def scaling_status(
-    state: ScalerState, decision: Decision, previous: ScalingStatus | None, now: float
-) -> ScalingStatus:
+def scaling_status(state: ScalerState, decision: Decision, previous: ScalingStatus | None, now: float) -> ScalingStatus:
     """The new status.scaling, or ``previous`` itself when it still says what matters."""
     if previous is not None and not _is_news(state, decision, previous, now):
         return previous

@@ -13,7 +13,7 @@ from llmendpoint.scaling.sentence import sentence
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import Point, ScalerState
 
-PolicyFunction = Callable[[Scaling, ScalerState, Signals, Replicas, float], tuple[ScalerState, Desire]]
+PolicyFunction = Callable[[Scaling, ScalerState, Signals, float], tuple[ScalerState, Desire]]
 
 POLICIES: dict[str, PolicyFunction] = {
     "Demand": demand.desire,
@@ -38,7 +38,7 @@ def decide(
     """
     state = _adopted(state.at(now), scaling, replicas)
     state = cooldown.settle(state, replicas, now)
-    state, desire, outcome = _ask(scaling, state, signals, replicas, now)
+    state, desire, outcome = _ask(scaling, state, signals, now)
     situation = Situation(scaling, state, signals, replicas, now)
     desired, clamps, holding = _apply_rules(situation, desire.raw)
     if desired != state.desired:
@@ -46,9 +46,7 @@ def decide(
     elif outcome is Outcome.STEADY and desire.raw != desired:
         outcome = Outcome.HELD
     held = clamps[-1] if clamps and desired != desire.raw else None
-    expected = (
-        now + cold_start_seconds(state.cold_starts) if desired > replicas.ready + replicas.starting else None
-    )
+    expected = now + cold_start_seconds(state.cold_starts) if desired > replicas.ready + replicas.starting else None
     decision = Decision(
         time=now,
         current=state.desired,
@@ -87,9 +85,7 @@ def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> l
         found.append(f"minReplicas and maxReplicas are both {scaling.min_replicas}: nothing can scale")
     if state.at_max_since is not None and state.seen_at - state.at_max_since >= AT_MAX_SECONDS:
         minutes = (state.seen_at - state.at_max_since) / 60.0
-        found.append(
-            f"more than maxReplicas {scaling.max_replicas} is wanted for {minutes:.0f} minutes: raise it"
-        )
+        found.append(f"more than maxReplicas {scaling.max_replicas} is wanted for {minutes:.0f} minutes: raise it")
     found.extend(_unreachable_targets(scaling, state, signals))
     return found
 
@@ -121,9 +117,7 @@ def _adopted(state: ScalerState, scaling: Scaling, replicas: Replicas) -> Scaler
     return replace(state, mode=scaling.mode, desired=replicas.ordered)
 
 
-def _ask(
-    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
-) -> tuple[ScalerState, Desire, Outcome]:
+def _ask(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire, Outcome]:
     """The policy's wish where the readings allow one."""
     if signals.ready == 0:
         return (
@@ -134,9 +128,7 @@ def _ask(
     if signals.known == 0:
         state = state if state.unknown_since is not None else replace(state, unknown_since=now)
         return state, _fallback(scaling, state, now), Outcome.METRICS_UNKNOWN
-    state, desire = POLICIES[scaling.policy](
-        scaling, replace(state, unknown_since=None), signals, replicas, now
-    )
+    state, desire = POLICIES[scaling.policy](scaling, replace(state, unknown_since=None), signals, now)
     return state, desire, Outcome.STEADY
 
 
@@ -146,9 +138,7 @@ def _fallback(scaling: Scaling, state: ScalerState, now: float) -> Desire:
     if fallback is None or unknown < fallback.after_seconds:
         return Desire(state.desired, f"no replica could be read for {unknown:.0f} s, so the size is kept")
     wanted = max(state.desired, fallback.replicas)
-    return Desire(
-        wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas"
-    )
+    return Desire(wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas")
 
 
 def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...], Effect | None]:
@@ -163,9 +153,7 @@ def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...]
     return value, tuple(clamps), last
 
 
-def _remembered(
-    state: ScalerState, scaling: Scaling, desire: Desire, desired: int, now: float
-) -> ScalerState:
+def _remembered(state: ScalerState, scaling: Scaling, desire: Desire, desired: int, now: float) -> ScalerState:
     bounded = bounds(Situation(scaling, state, Signals(0, 0), Replicas(0), now), desire.raw)
     need = bounded.after if bounded else desire.raw
     beyond = desire.raw > scaling.max_replicas

@@ -104,6 +104,7 @@ class ReadingWindow:
     """The earlier samples that rates need. Lost at a restart, when rates are unknown for one tick."""
 
     last: Mapping[str, EngineSample] = field(default_factory=dict)
+    """The last sample of each ready replica."""
     ttft: tuple[tuple[float, Mapping[str, Buckets]], ...] = ()
 
 
@@ -132,7 +133,9 @@ def derive(
         custom: values of PromQL targets.
         stale_seconds: a sample older than this counts as none.
     """
+    readings = list(readings)
     ready = [reading for reading in readings if reading.phase is PodPhase.READY]
+    ready_pods = {reading.pod for reading in ready}
     fresh = {
         reading.pod: reading.sample
         for reading in ready
@@ -143,9 +146,12 @@ def derive(
         for pod, sample in fresh.items()
         if (before := window.last.get(pod)) is not None and sample.taken_at > before.taken_at
     ]
+    # A replica that was not ready has served nothing: its counters begin now.
+    unready = {reading.pod: EngineSample(now) for reading in readings if reading.phase is PodPhase.STARTING}
+    unread = {pod: window.last[pod] for pod in ready_pods - fresh.keys() if pod in window.last}
     history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    return ReadingWindow(fresh, history), _signals(
+    return ReadingWindow({**unready, **unread, **fresh}, history), _signals(
         list(fresh.values()), pairs, len(ready), slots, history, custom
     )
 
@@ -167,8 +173,7 @@ def _signals(
     share = ready / known  # puts the unread replicas at the mean of the read ones
     kv = [finite(sample.kv_usage, most=1.0) for sample in fresh if sample.kv_usage is not None]
     used = [
-        max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0))
-        for sample in fresh
+        max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0)) for sample in fresh
     ]
     rates = _rates(pairs, ready)
     finished = sum(_growth(old.requests_total, new.requests_total) for old, new in pairs)

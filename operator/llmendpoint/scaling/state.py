@@ -11,6 +11,8 @@ Point = tuple[float, float]
 """(seconds since the epoch, value)"""
 
 COLD_STARTS_KEPT = 20
+# A record older than three ticks leaves out readings.
+GAP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class ScalerState:
             self.unknown_since is None, self.cold_starts,
         )  # fmt: skip
 
+    @property
+    def awaiting(self) -> bool:
+        """Whether replicas of the last scale-out are still expected; they are given up after a while."""
+        return self.scale_out_at is not None and self.scale_out_done_at is None
+
     def learn_cold_start(self, seconds: float) -> "ScalerState":
         """Remember how long a replica took from creation to ready."""
         return replace(self, cold_starts=(*self.cold_starts, round(seconds, 1))[-COLD_STARTS_KEPT:])
@@ -78,7 +85,7 @@ class ScalerState:
         shift = min(now - self.seen_at, 0.0)
         if shift == 0.0:
             return replace(self, seen_at=now)
-        times = {
+        times: dict[str, Any] = {
             name: None if (at := getattr(self, name)) is None else at + shift
             for name in (
                 "scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since",
@@ -118,7 +125,11 @@ def decode(data: Mapping[str, Any], current: int, now: float) -> ScalerState:
         return initial_state(current, now)
     if not _is_sane(state):
         return initial_state(current, now)
-    return state
+    if now - state.seen_at <= GAP_SECONDS:
+        return state
+    # What was needed since then is not known: the size counts as needed now.
+    hold = tuple(point for point in state.hold if point[1] > state.desired)
+    return replace(state, hold=(*hold, (now, float(state.desired))))
 
 
 def _is_sane(state: ScalerState) -> bool:

@@ -7,30 +7,26 @@ import math
 
 from llmendpoint.api.scaling import Scaling, StepAdjustmentBand
 from llmendpoint.scaling import target_tracking
-from llmendpoint.scaling.decision import Desire, Replicas
+from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState
 
 
-def desire(
-    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
-) -> tuple[ScalerState, Desire]:
+def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Apply the band in which the metric per replica lies, once the alarm of its direction is on.
 
     Replicas that start are part of the answer: a band adds to those that serve, as AWS does during warm-up.
     """
-    state, tracked = target_tracking.desire(scaling, state, signals, replicas, now)
+    state, tracked = target_tracking.desire(scaling, state, signals, now)
     target, track = scaling.targets[0], state.tracks[0]
-    per_replica = track.last / max(replicas.ready, 1) if track.last is not None else target.value
+    per_replica = track.last / max(signals.ready, 1) if track.last is not None else target.value
     breach = per_replica - target.value
     band = next((band for band in scaling.steps if _holds(band, breach)), None)
     raw = state.desired
     if band is not None:
-        adjusted = _adjusted(scaling, band, replicas.ready)
+        adjusted = _adjusted(scaling, band, signals.ready)
         out = adjusted > state.desired and track.above >= target_tracking.POINTS_ABOVE
-        in_ = (
-            adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW and not replicas.starting
-        )
+        in_ = adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW
         raw = adjusted if out or in_ else raw
     words = f"{target.type} {per_replica:.3g} per replica, {breach:+.3g} from {target.value:g}"
     return state, Desire(

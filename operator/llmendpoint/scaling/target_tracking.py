@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 
 from llmendpoint.api.scaling import Scaling, Target
-from llmendpoint.scaling.decision import Desire, Replicas
+from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import ScalerState, Track
 
@@ -49,16 +49,14 @@ class Vote:
         return "low" if self.track.below >= POINTS_BELOW else "ok"
 
 
-def desire(
-    scaling: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, now: float
-) -> tuple[ScalerState, Desire]:
+def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Out if any target's high alarm is on, in only if the low alarm of every target is."""
     period = PERIOD_SECONDS[scaling.evaluation]
     votes = [
         _vote(
             target,
             _advance(_track(state, index, target, now), target, signals, index, period, now),
-            replicas,
+            signals,
             state,
         )
         for index, target in enumerate(scaling.targets)
@@ -152,11 +150,12 @@ def _close(track: Track, target: Target, now: float) -> Track:
     )
 
 
-def _vote(target: Target, track: Track, replicas: Replicas, state: ScalerState) -> Vote:
+def _vote(target: Target, track: Track, signals: Signals, state: ScalerState) -> Vote:
     if track.last is None:
         return Vote(target, track, state.desired)
     wants = math.ceil(min(track.last / target.value, 1e6) - ROUNDING)
-    if target.type in LAGGING and replicas.starting:
+    queued = target.type == "ConcurrentRequestsPerReplica" and finite(signals.waiting) > 0
+    if state.awaiting and (target.type in LAGGING or queued):
         wants = min(wants, state.desired)
     return Vote(target, track, max(wants, 0))
 
@@ -166,11 +165,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _words(vote: Vote, scaling: Scaling) -> str:
-    seen = (
-        "no whole period yet"
-        if vote.track.last is None
-        else f"{vote.track.last:.3g} {UNIT[vote.target.type]}"
-    )
+    seen = "no whole period yet" if vote.track.last is None else f"{vote.track.last:.3g} {UNIT[vote.target.type]}"
     period = PERIOD_SECONDS[scaling.evaluation]
     if vote.alarm == "high":
         since = f"above for {vote.track.above * period:.0f} s"

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster on this machine, made for tests and for the demo."""

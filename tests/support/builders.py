@@ -1,0 +1,87 @@
+"""Endpoints, pods and readings for tests, each with defaults that are well."""
+
+from typing import Any
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.scaling.signals import EngineSample, PodPhase, PodReading
+
+NOW = 1_750_000_000.0
+CREATED = "2025-06-15T15:00:00Z"
+
+
+def endpoint(
+    name: str = "llama", namespace: str = "team", status: dict[str, Any] | None = None, **spec: Any
+) -> Endpoint:
+    """An endpoint; ``spec`` is in the wire form."""
+    return Endpoint.from_object(endpoint_object(name, namespace, status, **spec))
+
+
+def endpoint_object(
+    name: str = "llama", namespace: str = "team", status: dict[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": {
+            "name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": 1, "resourceVersion": "1",
+        },
+        "spec": {"model": {"source": "hf://acme/llama"}, **spec},
+        "status": status or {},
+    }  # fmt: skip
+
+
+def scaling(**spec: Any) -> Scaling:
+    """spec.scaling; arguments in the wire form."""
+    return Scaling.model_validate({"maxReplicas": 10, **spec})
+
+
+def sample(at: float, **numbers: Any) -> EngineSample:
+    return EngineSample(taken_at=at, **numbers)
+
+
+def reading(pod: str, phase: PodPhase = PodPhase.READY, taken: EngineSample | None = None) -> PodReading:
+    return PodReading(pod, phase, taken, None if taken else "refused")
+
+
+def pod(
+    name: str = "llama-engine-1",
+    *,
+    component: str = names.COMPONENT_ENGINE,
+    ready: bool = True,
+    deleting: bool = False,
+    conditions: list[dict[str, Any]] | None = None,
+    containers: list[dict[str, Any]] | None = None,
+    annotations: dict[str, str] | None = None,
+    ip: str | None = "127.0.0.1",
+    phase: str = "Running",
+    grace: int = 80,
+) -> dict[str, Any]:
+    """A pod as the API server returns it."""
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": "team",
+        "uid": f"uid-{name}",
+        "resourceVersion": "1",
+        "creationTimestamp": CREATED,
+        "labels": {names.LABEL_ENDPOINT: "llama", names.LABEL_COMPONENT: component},
+        "annotations": annotations or {},
+    }
+    if deleting:
+        metadata |= {"deletionTimestamp": CREATED, "deletionGracePeriodSeconds": grace}
+    own = [{"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": "2025-06-15T15:01:30Z"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {},
+        "status": {
+            "phase": phase,
+            **({"podIP": ip} if ip else {}),
+            "conditions": [*own, *(conditions or [])],
+            "containerStatuses": containers
+            if containers is not None
+            else [{"name": "engine", "image": "i", "ready": ready, "started": True, "state": {"running": {}}}],
+        },
+    }
