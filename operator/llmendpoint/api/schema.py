@@ -42,9 +42,9 @@ class _CrdDialect(GenerateJsonSchema):
         return NoDefault if default is None else default
 
     def encode_default(self, dft: Any) -> Any:
-        """Publish of a default object only what its own fields do not default to: the API server adds the rest."""
+        """Write a default object out in full: the API server checks its CEL rules before it adds inner defaults."""
         if isinstance(dft, BaseModel):
-            return dft.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            return dft.model_dump(mode="json", by_alias=True, exclude_none=True)
         return super().encode_default(dft)
 
 

@@ -1,0 +1,45 @@
+"""Writes what is derived from the code: the CRD and its copy in the chart. With --check only compares.
+
+Usage: python hack/generate.py [--check]
+"""
+
+import sys
+from pathlib import Path
+
+from llmendpoint.api.schema import to_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTICE = "# Made by `make generate` from operator/llmendpoint/api; edit that.\n"
+
+
+def chart_template(crd: str) -> str:
+    """The CRD as a template, so that an upgrade of the chart upgrades it; uninstalling the chart keeps it."""
+    kept = crd.replace("metadata:\n  name:", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name:", 1)
+    return f"{{{{- if .Values.crds.install }}}}\n{NOTICE}{kept}{{{{- end }}}}\n"
+
+
+def outputs() -> dict[Path, str]:
+    """Each derived file with its content."""
+    crd = to_yaml()
+    return {
+        ROOT / "crds" / "llmendpoints.yaml": NOTICE + crd,
+        ROOT / "charts" / "llmendpoint-operator" / "templates" / "crds.yaml": chart_template(crd),
+    }
+
+
+def main() -> int:
+    """Write, or compare. Returns the exit status."""
+    made = outputs()
+    if "--check" in sys.argv[1:]:
+        stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} does not match the API models: run `make generate`", file=sys.stderr)
+        return 1 if stale else 0
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

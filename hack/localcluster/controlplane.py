@@ -1,0 +1,122 @@
+"""etcd, kube-apiserver, controller manager, scheduler and kwok, run by kwokctl."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from localcluster import tools
+from localcluster.errors import LocalClusterError
+from localcluster.sandbox import Sandbox
+
+SERVICE_RANGE_GATEWAY = "10.0.0.1"
+
+
+class ControlPlane:
+    """One control plane. Inside a sandbox it can be reached from the machine and from pods, else on loopback only.
+
+    Args:
+        directory: where its files are kept.
+    """
+
+    def __init__(self, name: str, directory: Path, sandbox: Sandbox | None) -> None:
+        self._name = name
+        self._work = directory / "kwok"
+        self._sandbox = sandbox
+        self.kubeconfig = directory / "kubeconfig.yaml"
+
+    def start(self) -> None:
+        """Start it and wait until the API server answers."""
+        self._work.mkdir(parents=True, exist_ok=True)
+        config = self._work / "options.yaml"
+        config.write_text(yaml.safe_dump(self._options()))
+        extra = {
+            # Nodes that are not fake are the kubelet's business.
+            "kwok-controller": [
+                "manage-all-nodes=false",
+                "manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+            ],
+            "kube-apiserver": ["kubelet-preferred-address-types=InternalIP"],
+        }
+        flags = [f"--extra-args={part}={value}" for part, values in extra.items() for value in values]
+        self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")
+        self.kubeconfig.write_text(self._reachable_kubeconfig())
+        self.kubeconfig.chmod(0o600)
+
+    def stop(self) -> None:
+        """Stop it. One that is not there, or only half there, is fine."""
+        if (self._work / "clusters" / self._name).exists():
+            self._kwokctl("delete", "cluster")
+
+    def add_fake_nodes(self, count: int) -> None:
+        """Nodes that only exist on paper, with eight GPUs each: kwok lets their pods become ready."""
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "annotations": {"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"},
+                "labels": {"kubernetes.io/os": "linux", "type": "kwok"},
+            },
+        }
+        resources = {"cpu": "256", "memory": "2Ti", "pods": "1000", "nvidia.com/gpu": "8"}
+        items = [
+            {
+                **node,
+                "metadata": {**node["metadata"], "name": f"fake-{index}"},  # type: ignore[dict-item]
+                "status": {"capacity": resources, "allocatable": resources},
+            }
+            for index in range(count)
+        ]
+        self.kubectl(
+            "apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        )
+
+    def kubectl(self, *args: str, stdin: str | None = None) -> str:
+        """Run kubectl against it; its output."""
+        done = subprocess.run(
+            [tools.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *args],
+            input=stdin, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise LocalClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()[-2000:]}")
+        return done.stdout
+
+    def _options(self) -> dict[str, object]:
+        addresses = ["127.0.0.1", SERVICE_RANGE_GATEWAY]
+        if self._sandbox:
+            addresses.append(self._sandbox.node_address)
+        return {
+            "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+            "kind": "KwokctlConfiguration",
+            "options": {
+                "runtime": "binary",
+                "bindAddress": "0.0.0.0" if self._sandbox else "127.0.0.1",
+                "kubeApiserverCertSANs": addresses,
+                "etcdBinary": tools.program("server"),
+                "kubeApiserverBinary": tools.program("kube-apiserver"),
+                "kubeControllerManagerBinary": tools.program("kube-controller-manager"),
+                "kubeSchedulerBinary": tools.program("kube-scheduler"),
+                "kwokControllerBinary": tools.program("kwok"),
+            },
+        }
+
+    def _reachable_kubeconfig(self) -> str:
+        made = yaml.safe_load((self._work / "clusters" / self._name / "kubeconfig.yaml").read_text())
+        if self._sandbox:
+            cluster = made["clusters"][0]["cluster"]
+            port = cluster["server"].rpartition(":")[2]
+            cluster["server"] = f"https://{self._sandbox.node_address}:{port}"
+        return yaml.safe_dump(made)
+
+    def _kwokctl(self, *args: str) -> None:
+        command = [tools.program("kwokctl"), f"--name={self._name}", *args]
+        # kwokctl would add a context to the user's own kubeconfig.
+        aside = [f"--kubeconfig={self._work / 'ignored.yaml'}"] if "create" in args or "delete" in args else []
+        environment = {"KWOK_WORKDIR": str(self._work), "PATH": tools.search_path(), "HOME": str(self._work)}
+        full = [*command, *aside]
+        if self._sandbox and self._sandbox.anchor:
+            full = self._sandbox.command(full)
+        done = subprocess.run(full, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LocalClusterError(f"kwokctl {args[0]} {args[1]} failed: {done.stderr.strip()[-2000:]}")

@@ -1,0 +1,196 @@
+"""Container images without a registry: built by Docker or buildah, handed over as OCI archives."""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from localcluster import packages, tools
+from localcluster.errors import LocalClusterError
+from localcluster.node import PAUSE_IMAGE
+from localcluster.paths import ROOT, cache_dir
+
+TAG = "dev"
+IMAGES = ("operator", "enginesim", "rag")
+BASE = "docker.io/llmendpoint/base:dev"
+SOURCES = ("images", "operator", "rag", "pyproject.toml", "uv.lock")
+BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")
+
+
+def image_name(image: str) -> str:
+    """Full name of one of our images."""
+    return f"docker.io/llmendpoint/{image}:{TAG}"
+
+
+def build() -> list[Path]:
+    """OCI archives of all our images, from the working tree. What did not change is not built again.
+
+    Raises:
+        LocalClusterError: neither Docker nor buildah can build.
+    """
+    digest = _digest(SOURCES)
+    archives = {image: cache_dir() / "images" / f"{image}-{digest}.tar" for image in IMAGES}
+    missing = [image for image, archive in archives.items() if not archive.exists()]
+    if missing:
+        (cache_dir() / "images").mkdir(parents=True, exist_ok=True)
+        requirements = _requirements()
+        for image in missing:
+            print(f"building image {image_name(image)} ...", flush=True)
+            _build_one(image, archives[image], requirements)
+        for stale in (cache_dir() / "images").glob("*.tar"):
+            if stale not in archives.values() and not stale.name.startswith("pause"):
+                stale.unlink()
+    return list(archives.values())
+
+
+def pause_archive() -> Path:
+    """The image that holds a pod's namespaces, put together by hand: one file in one layer."""
+    binary = Path(tools.program("pause")).read_bytes()
+    archive = cache_dir() / "images" / f"pause-{hashlib.sha256(binary).hexdigest()[:12]}.tar"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.write_bytes(_oci_archive(PAUSE_IMAGE, {"pause": binary}, ["/pause"]))
+    return archive
+
+
+def _build_one(image: str, archive: Path, requirements: Path) -> None:
+    aside = archive.with_suffix(f".{os.getpid()}")
+    arguments = ["--target", image, "-t", image_name(image), "-f", str(ROOT / "images" / "Dockerfile")]
+    if _docker_builds():
+        _run(["docker", "build", *arguments, "--build-context", f"requirements={requirements.parent}", str(ROOT)])
+        _run(["docker", "save", "-o", str(aside), image_name(image)])
+    else:
+        packages.ensure(images=True)
+        base = _base_image()
+        mounts = [f"--volume={path}:{path}:ro" for path in BUILD_IMAGE_USER_FILES if Path(path).exists()]
+        _buildah(
+            "bud", "--quiet", "--layers", "--isolation=chroot", "--network=host", "--pull-never",
+            f"--build-arg=BASE={base}", f"--build-context=requirements={requirements.parent}", *mounts, *arguments,
+            str(ROOT),
+        )  # fmt: skip
+        _buildah("push", "--quiet", image_name(image), f"oci-archive:{aside}:{image_name(image)}")
+    aside.rename(archive)
+
+
+def _base_image() -> str:
+    """Debian with Python, made by debootstrap: there is no registry to pull a base from."""
+    if _buildah("images", "--quiet", "--filter", f"reference={BASE}", check=False).strip():
+        return BASE
+    print("building a base image with debootstrap (about 1 min, once) ...", flush=True)
+    root = cache_dir() / "base"
+    shutil.rmtree(root, ignore_errors=True)
+    packages_wanted = "python3,python3-venv,ca-certificates"
+    release, mirror = _debian_release(), _debian_mirror()
+    _run(["debootstrap", "--variant=minbase", f"--include={packages_wanted}", release, str(root), *mirror])
+    for cached in (root / "var/cache/apt/archives").glob("*.deb"):
+        cached.unlink()
+    container = _buildah("from", "scratch").strip()
+    _buildah("add", "--quiet", container, str(root), "/")
+    _buildah("commit", "--quiet", container, BASE)
+    _buildah("rm", container)
+    shutil.rmtree(root, ignore_errors=True)
+    return BASE
+
+
+def _debian_release() -> str:
+    text = Path("/etc/os-release").read_text()
+    fields = dict(line.partition("=")[::2] for line in text.splitlines())
+    return fields.get("VERSION_CODENAME", "").strip('"') or "bookworm"
+
+
+def _debian_mirror() -> list[str]:
+    """The mirror that this machine uses."""
+    for path in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
+        if not path.is_file():
+            continue
+        for line in path.read_text().splitlines():
+            words = line.replace("[", " [").split()
+            if words and words[0] in {"deb", "URIs:"}:
+                return [next(word for word in words[1:] if "://" in word)]
+    return []
+
+
+def _requirements() -> Path:
+    """The locked dependencies, in a folder of their own that the build mounts."""
+    folder = cache_dir() / "images" / "requirements"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = _run(["uv", "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"], cwd=ROOT)
+    (folder / "requirements.txt").write_text(text)
+    return folder / "requirements.txt"
+
+
+def _digest(sources: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for source in sources:
+        path = ROOT / source
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _docker_builds() -> bool:
+    docker = shutil.which("docker")
+    return bool(docker) and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0  # type: ignore[list-item]
+
+
+def _buildah(*args: str, check: bool = True) -> str:
+    store = cache_dir() / "buildah"
+    storage = [f"--root={store / 'root'}", f"--runroot={store / 'run'}", "--storage-driver=overlay"]
+    # In a mount namespace of its own: the overlay driver leaves its folder mounted.
+    return _run(["unshare", "--mount", "buildah", *storage, *args], check=check)
+
+
+def _run(command: list[str], *, cwd: Path | None = None, check: bool = True) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise LocalClusterError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-3000:]}")
+    return done.stdout
+
+
+def _oci_archive(name: str, files: dict[str, bytes], entrypoint: list[str]) -> bytes:
+    """An OCI image layout with one layer. https://github.com/opencontainers/image-spec"""
+    layer = _tar({path: (content, 0o755) for path, content in files.items()})
+    blobs: dict[str, bytes] = {}
+
+    def blob(content: bytes, media_type: str) -> dict[str, object]:
+        digest = hashlib.sha256(content).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = content
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
+
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Entrypoint": entrypoint},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+        "layers": [blob(layer, "application/vnd.oci.image.layer.v1.tar")],
+    }
+    described = blob(json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
+    described["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name}
+    index = json.dumps({"schemaVersion": 2, "manifests": [described]}).encode()
+    layout = json.dumps({"imageLayoutVersion": "1.0.0"}).encode()
+    everything = {**blobs, "index.json": index, "oci-layout": layout}
+    return _tar({path: (content, 0o644) for path, content in everything.items()})
+
+
+def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, (content, mode) in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

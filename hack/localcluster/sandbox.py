@@ -1,0 +1,162 @@
+"""A network and mount namespace for one cluster: what is made in it is gone with its last process.
+
+Interfaces, iptables chains and mounts of the node never touch the machine's own, so several clusters run side by
+side, and an interrupted start leaves nothing that the next one could trip over.
+"""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.errors import LocalClusterError
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The namespaces of one cluster, held by an anchor process, and its control group."""
+
+    name: str
+    directory: Path
+
+    @property
+    def cgroup(self) -> str:
+        """Name of the control group that all pods of the cluster are in."""
+        return f"llmendpoint-{self.name}"
+
+    @property
+    def _number(self) -> int:
+        return int(hashlib.sha256(self.name.encode()).hexdigest(), 16)
+
+    @property
+    def host_address(self) -> str:
+        """The machine's address as the node sees it."""
+        return f"10.{200 + self._number % 50}.{self._number // 50 % 250}.1"
+
+    @property
+    def node_address(self) -> str:
+        """The node's address as the machine sees it."""
+        return f"{self.host_address.rpartition('.')[0]}.2"
+
+    @property
+    def _link(self) -> str:
+        return f"llme{self._number % 16**8:08x}"
+
+    @property
+    def anchor(self) -> int | None:
+        """Process that holds the namespaces, where it lives."""
+        try:
+            pid, _, started = (self.directory / "anchor").read_text().partition(" ")
+        except FileNotFoundError:
+            return None
+        return int(pid) if _start_time(int(pid)) == started else None
+
+    def create(self) -> None:
+        """Make the namespaces, the link to them and the control groups."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        (self.directory / "anchor").write_text(f"{process.pid} {_start_time(process.pid)}")
+        self._wait_for_namespace(process.pid)
+        prefix = f"{self.host_address}/30", f"{self.node_address}/30"
+        _run(["ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid)])
+        _run(["ip", "addr", "add", prefix[0], "dev", self._link])
+        _run(["ip", "link", "set", self._link, "up"])
+        self.run(["mount", "--make-rshared", "/"])
+        self.run(["ip", "link", "set", "lo", "up"])
+        self.run(["ip", "addr", "add", prefix[1], "dev", "eth0"])
+        self.run(["ip", "link", "set", "eth0", "up"])
+        self.run(["ip", "route", "add", "default", "via", self.host_address])
+        self.run(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])
+        for group in self._cgroups():
+            group.mkdir(exist_ok=True)
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """The command line that runs a command inside."""
+        anchor = self.anchor
+        if anchor is None:
+            raise LocalClusterError(f"cluster {self.name} is not running")
+        return ["nsenter", "--target", str(anchor), "--net", "--mount", f"--wd={Path.cwd()}", *command]
+
+    def run(self, command: Sequence[str]) -> str:
+        """Run a command inside; its output."""
+        return _run(self.command(command))
+
+    def destroy(self) -> None:
+        """End every process inside and in the pods. The namespaces, with all that is in them, go with the last."""
+        for number, seconds in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
+            end = time.monotonic() + seconds
+            while (pids := self._processes()) and time.monotonic() < end:
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+                time.sleep(0.1)
+        for group in self._cgroups():
+            for path in sorted(group.rglob("*/"), key=lambda path: -len(path.parts)):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        subprocess.run(["ip", "link", "del", self._link], capture_output=True, check=False)
+        (self.directory / "anchor").unlink(missing_ok=True)
+
+    def _processes(self) -> set[int]:
+        """Processes in the network namespace and in the pods' control groups."""
+        inside: set[int] = set()
+        if (anchor := self.anchor) is not None:
+            namespace = _namespace(anchor)
+            inside = {
+                int(entry.name)
+                for entry in Path("/proc").iterdir()
+                if entry.name.isdigit() and _namespace(int(entry.name)) == namespace
+            }
+        for group in self._cgroups():
+            for procs in group.rglob("cgroup.procs"):
+                with contextlib.suppress(OSError):
+                    inside.update(int(line) for line in procs.read_text().split())
+        return inside
+
+    def _cgroups(self) -> list[Path]:
+        """The group in each hierarchy: one under version 2, one per controller under version 1."""
+        if (CGROUPS / "cgroup.controllers").exists():
+            return [CGROUPS / self.cgroup]
+        return [path / self.cgroup for path in CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()]
+
+    def _wait_for_namespace(self, pid: int) -> None:
+        own = _namespace(os.getpid())
+        for _ in range(100):
+            if _namespace(pid) not in {own, None}:
+                return
+            time.sleep(0.02)
+        raise LocalClusterError("no network namespace could be made: this needs root on Linux")
+
+
+def _namespace(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return None
+
+
+def _start_time(pid: int) -> str | None:
+    """When a process started, so that a reused number is not taken for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def _run(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LocalClusterError(f"{' '.join(command)}: {done.stderr.strip()[-1000:]}")
+    return done.stdout
