@@ -6,7 +6,6 @@ from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState, Track
-
 from support.builders import NOW, scaling
 
 TARGETS = {

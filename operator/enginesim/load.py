@@ -1,0 +1,149 @@
+"""A load generator for an OpenAI-compatible service: open-loop arrivals of streams, each one accounted for.
+
+``enginesim load URL --rate 2 --seconds 60`` prints one JSON object per second and a last one with the totals. It
+runs inside the cluster, where clients would be.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+
+PROMPT = "word " * 200
+
+
+@dataclass
+class Tally:
+    """What became of the requests."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """complete, cut (ended early or with an error event), refused (no connection), failed (a status other than 200)"""
+    ttft: list[float] = field(default_factory=list)
+    in_flight: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, object]:
+        """Totals and percentiles."""
+        ordered = sorted(self.ttft)
+
+        def quantile(share: float) -> float | None:
+            return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 3) if ordered else None
+
+        counts = {name: self.outcomes[name] for name in ("complete", "cut", "refused", "failed")}
+        return {**counts, "inFlight": self.in_flight, "ttftP50": quantile(0.5), "ttftP95": quantile(0.95)}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run as the arguments say. Returns 0 when every request was complete."""
+    parser = argparse.ArgumentParser(prog="enginesim load")
+    parser.add_argument("url", help="base URL of the service")
+    parser.add_argument("--rate", type=float, default=1.0, help="streams begun per second")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long streams are begun")
+    parser.add_argument("--max-tokens", type=int, default=64)
+    parser.add_argument("--model")
+    parser.add_argument("--hammer", type=float, default=0.0, help="short new connections per second beside the streams")
+    parser.add_argument("--hammer-path", default="/v1/models")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    tally, hammered = asyncio.run(_run(options))
+    result = {
+        "done": True,
+        "streams": tally.summary(),
+        "hammer": hammered.summary(),
+        "notes": [*tally.notes, *hammered.notes][:20],
+    }
+    print(json.dumps(result), flush=True)  # noqa: T201
+    bad = sum(count for part in (tally, hammered) for name, count in part.outcomes.items() if name != "complete")
+    return 1 if bad else 0
+
+
+async def _run(options: argparse.Namespace) -> tuple[Tally, Tally]:
+    tally, hammered = Tally(), Tally()
+    # A new connection for each request: that is what finds a pod that no longer listens.
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    timeout = aiohttp.ClientTimeout(total=None, connect=10.0, sock_read=120.0)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        reporter = asyncio.create_task(_report(tally))
+        await asyncio.gather(
+            _arrivals(options.rate, options, lambda: _stream(session, options, tally)),
+            _arrivals(options.hammer, options, lambda: _short(session, options, hammered)),
+        )
+        reporter.cancel()
+    return tally, hammered
+
+
+async def _arrivals(rate: float, options: argparse.Namespace, begin) -> None:  # type: ignore[no-untyped-def]
+    """Poisson arrivals at a rate, whatever the service does; returns when the last one is done."""
+    if rate <= 0:
+        return
+    dice = random.Random(options.seed)  # noqa: S311 - load, not secrets
+    start = at = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        while (at := at + dice.expovariate(rate)) < start + options.seconds:
+            await asyncio.sleep(max(at - time.monotonic(), 0.0))
+            group.create_task(begin())
+
+
+async def _report(tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        print(json.dumps({"at": round(time.time(), 1), "streams": tally.summary()}), flush=True)  # noqa: T201
+
+
+async def _stream(session: aiohttp.ClientSession, options: argparse.Namespace, tally: Tally) -> None:  # noqa: C901
+    body = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": options.max_tokens, "stream": True}
+    if options.model:
+        body["model"] = options.model
+    began, first, tokens = time.monotonic(), None, 0
+    tally.in_flight += 1
+    outcome, note = "cut", ""
+    try:
+        async with session.post(f"{options.url}/v1/chat/completions", json=body) as answer:
+            if answer.status != 200:
+                outcome, note = "failed", f"status {answer.status}: {(await answer.text())[:200]}"
+                return
+            async for line in answer.content:
+                if line.startswith(b"data: [DONE]"):
+                    break
+                if line.startswith(b'data: {"error"'):
+                    note = line.decode()[:200]
+                    return
+                if line.startswith(b"data: "):
+                    tokens += 1
+                    if first is None:
+                        first = time.monotonic() - began
+                        tally.ttft.append(first)
+        outcome = "complete" if tokens == options.max_tokens else "cut"
+        note = "" if outcome == "complete" else f"{tokens} of {options.max_tokens} tokens"
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        outcome, note = ("cut" if tokens else "refused"), repr(error)
+    finally:
+        tally.in_flight -= 1
+        tally.outcomes[outcome] += 1
+        if note:
+            tally.notes.append(f"{time.time():.1f} stream {outcome}: {note}")
+
+
+async def _short(session: aiohttp.ClientSession, options: argparse.Namespace, tally: Tally) -> None:
+    outcome, note = "refused", ""
+    try:
+        async with session.get(f"{options.url}{options.hammer_path}") as answer:
+            await answer.read()
+            outcome = "complete" if answer.status == 200 else "failed"
+            note = "" if outcome == "complete" else f"status {answer.status}"
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        note = repr(error)
+    tally.outcomes[outcome] += 1
+    if note:
+        tally.notes.append(f"{time.time():.1f} short {outcome}: {note}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

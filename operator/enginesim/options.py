@@ -1,0 +1,142 @@
+"""The engines' own command lines, reduced to what changes how a server looks from outside.
+
+Every other argument is accepted and ignored, as long as it looks like one. The model of the hardware is set by
+ENGINESIM_* environment variables.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Flavour = Literal["vllm", "tgi"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """How fast the simulated accelerator is; defaults are near an 8 B model on an A10G.
+
+    One step of the engine takes ``iteration + per_sequence * batch + prefill tokens / prefill_rate`` seconds.
+    """
+
+    startup: float = 5.0
+    """Seconds from start to the open port."""
+    iteration: float = 0.03
+    per_sequence: float = 0.0005
+    prefill_rate: float = 6000.0
+    """Prompt tokens per second."""
+    kv_tokens: int = 80_000
+    """Tokens that fit into the KV cache."""
+    exit: float = 1.0
+    """Seconds from the last token to the exit of a drained process."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Hardware":
+        """Read ENGINESIM_STARTUP_SECONDS, _ITERATION_SECONDS, _PER_SEQUENCE_SECONDS, _PREFILL_RATE, _KV_TOKENS and
+        _EXIT_SECONDS.
+
+        Raises:
+            ValueError: a variable is not a number.
+        """
+
+        def number(name: str, default: float) -> float:
+            text = environment.get(f"ENGINESIM_{name}")
+            try:
+                return default if text is None else float(text)
+            except ValueError as error:
+                raise ValueError(f"ENGINESIM_{name} must be a number, not {text!r}") from error
+
+        return cls(
+            startup=number("STARTUP_SECONDS", cls.startup),
+            iteration=number("ITERATION_SECONDS", cls.iteration),
+            per_sequence=number("PER_SEQUENCE_SECONDS", cls.per_sequence),
+            prefill_rate=number("PREFILL_RATE", cls.prefill_rate),
+            kv_tokens=int(number("KV_TOKENS", cls.kv_tokens)),
+            exit=number("EXIT_SECONDS", cls.exit),
+        )
+
+
+@dataclass(frozen=True)
+class Options:
+    """One server."""
+
+    flavour: Flavour
+    model: str
+    served_names: tuple[str, ...]
+    host: str
+    port: int
+    max_sequences: int
+    max_model_len: int
+    max_queued: int | None
+    drain: float
+    """Seconds that streams get after SIGTERM; 0 cuts them."""
+    api_key: str | None
+    hardware: Hardware
+    statistics: bool = True
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
+    """Read ``vllm serve ...`` or ``tgi ...``. Exits with a usage message where an argument is not understood."""
+    environment = os.environ if environment is None else environment
+    flavour, rest = arguments[0] if arguments else "", list(arguments[1:])
+    if flavour == "vllm" and rest[:1] == ["serve"]:
+        return _vllm(rest[1:], environment)
+    if flavour == "tgi":
+        return _tgi(rest, environment)
+    raise SystemExit("usage: enginesim vllm serve MODEL [ARGUMENTS] | enginesim tgi --model-id MODEL [ARGUMENTS]")
+
+
+def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
+    parser = argparse.ArgumentParser(prog="vllm serve", allow_abbrev=False)
+    parser.add_argument("model")
+    parser.add_argument("--served-model-name", nargs="+")
+    parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 - as vLLM does
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--max-num-seqs", type=int, default=256)
+    parser.add_argument("--max-model-len", type=int, default=8192)
+    parser.add_argument("--max-num-queued-reqs", type=int)
+    parser.add_argument("--shutdown-timeout", type=float, default=0.0)
+    parser.add_argument("--api-key", default=environment.get("VLLM_API_KEY"))
+    parser.add_argument("--disable-log-stats", action="store_true")
+    known, _ = parser.parse_known_args(arguments)
+    return Options(
+        flavour="vllm",
+        model=known.model,
+        served_names=tuple(known.served_model_name or [known.model]),
+        host=known.host,
+        port=known.port,
+        max_sequences=known.max_num_seqs,
+        max_model_len=known.max_model_len,
+        max_queued=known.max_num_queued_reqs,
+        drain=known.shutdown_timeout,
+        api_key=known.api_key,
+        hardware=Hardware.from_environment(environment),
+        statistics=not known.disable_log_stats,
+    )
+
+
+def _tgi(arguments: list[str], environment: Mapping[str, str]) -> Options:
+    parser = argparse.ArgumentParser(prog="text-generation-launcher", allow_abbrev=False)
+    parser.add_argument("--model-id", default=environment.get("MODEL_ID", "bigscience/bloom-560m"))
+    parser.add_argument("--hostname", default="0.0.0.0")  # noqa: S104 - as TGI does
+    parser.add_argument("--port", type=int, default=int(environment.get("PORT", "3000")))
+    parser.add_argument("--max-concurrent-requests", type=int, default=128)
+    parser.add_argument("--max-batch-size", type=int)
+    parser.add_argument("--max-total-tokens", type=int, default=4096)
+    parser.add_argument("--graceful-termination-timeout", type=float, default=90.0)
+    parser.add_argument("--api-key", default=environment.get("API_KEY"))
+    known, _ = parser.parse_known_args(arguments)
+    return Options(
+        flavour="tgi",
+        model=known.model_id,
+        served_names=(known.model_id,),
+        host=known.hostname,
+        port=known.port,
+        max_sequences=known.max_batch_size or known.max_concurrent_requests,
+        max_model_len=known.max_total_tokens,
+        max_queued=known.max_concurrent_requests,
+        drain=known.graceful_termination_timeout,
+        api_key=known.api_key,
+        hardware=Hardware.from_environment(environment),
+    )

@@ -1,0 +1,247 @@
+"""The HTTP side: the routes that clients, probes and scrapers use, with the status codes of the real engines."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from enginesim.batching import Batcher, Request
+from enginesim.faults import Faults
+from enginesim.options import Options
+from enginesim.tgi_metrics import TgiMetrics
+from enginesim.vllm_metrics import VllmMetrics
+
+WORD = " lorem"
+DEFAULT_MAX_TOKENS = 16
+
+
+class Server:
+    """One simulated engine."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._metrics = VllmMetrics(options) if options.flavour == "vllm" else TgiMetrics(options)
+        self.batcher = Batcher(options.hardware, options.max_sequences, self._metrics)
+        self._faults = Faults()
+        self.draining = False
+
+    def app(self) -> web.Application:
+        """All routes."""
+        app = web.Application(client_max_size=16 * 1024 * 1024)
+        app.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/ping", self._health),
+                web.get("/metrics", self._metrics_text),
+                web.get("/v1/models", self._models),
+                web.post("/v1/chat/completions", self._chat),
+                web.post("/v1/completions", self._complete),
+                web.post("/enginesim/faults", self._set_faults),
+            ]
+        )
+        if self._options.flavour == "tgi":
+            app.add_routes([web.get("/info", self._info), web.post("/generate_stream", self._generate_stream)])
+        else:
+            app.add_routes([web.get("/version", self._version)])
+        return app
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response(status=503 if self._faults.unhealthy else 200)
+
+    async def _metrics_text(self, _: web.Request) -> web.Response:
+        await asyncio.sleep(self._faults.metrics_seconds)
+        if self._faults.metrics_missing or not self._options.statistics:
+            return web.Response(text="# TYPE python_info gauge\npython_info 1\n")
+        body = self._metrics.text(
+            running=len(self.batcher.running), waiting=len(self.batcher.waiting), kv_usage=self.batcher.kv_usage
+        )
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _models(self, request: web.Request) -> web.Response:
+        if (refused := self._unauthorized(request)) is not None:
+            return refused
+        models = [
+            {"id": name, "object": "model", "owned_by": "enginesim", "root": self._options.model}
+            | {"max_model_len": self._options.max_model_len}
+            for name in self._options.served_names
+        ]
+        return web.json_response({"object": "list", "data": models})
+
+    async def _version(self, _: web.Request) -> web.Response:
+        return web.json_response({"version": "0.32.0"})
+
+    async def _info(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {"model_id": self._options.model, "max_total_tokens": self._options.max_model_len, "version": "3.3.7"}
+        )
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        wanted = await request.json()
+        for name, code in (("crash", 1), ("oom", 137)):
+            if wanted.pop(name, False):
+                asyncio.get_running_loop().call_later(0.1, os._exit, code)
+        try:
+            self._faults.update(wanted)
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        self.batcher.hangs = self._faults.hang
+        return web.json_response({"ok": True})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        text = "".join(str(message.get("content", "")) for message in body.get("messages", []))
+        limit = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_MAX_TOKENS
+        return await self._answer(request, body, text, int(limit), chat=True)
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        limit = int(body.get("max_tokens") or DEFAULT_MAX_TOKENS)
+        return await self._answer(request, body, str(body.get("prompt", "")), limit, chat=False)
+
+    async def _generate_stream(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        limit = int((body.get("parameters") or {}).get("max_new_tokens") or DEFAULT_MAX_TOKENS)
+        return await self._answer(request, {"stream": True}, str(body.get("inputs", "")), limit, chat=False)
+
+    async def _answer(
+        self, request: web.Request, body: Mapping[str, Any], prompt: str, limit: int, *, chat: bool
+    ) -> web.StreamResponse:
+        refused = self._unauthorized(request) or self._refusal(body, limit)
+        if refused is not None:
+            return refused
+        job = Request(prompt_tokens=max(len(prompt) // 4, 1), max_tokens=limit)
+        self.batcher.submit(job)
+        try:
+            if body.get("stream"):
+                return await self._stream(request, job, chat=chat)
+            return await self._whole(job, chat=chat)
+        finally:
+            self.batcher.abort(job)
+
+    async def _stream(self, request: web.Request, job: Request, *, chat: bool) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+        await response.prepare(request)
+        while (number := await job.tokens.get()) is not None:
+            await response.write(_event(self._chunk(number, job, chat=chat)))
+        if job.cut:
+            error = {"message": "EngineCore was shut down", "type": "InternalServerError", "code": 500}
+            await response.write(_event({"error": error}))
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+    async def _whole(self, job: Request, *, chat: bool) -> web.Response:
+        while await job.tokens.get() is not None:
+            pass
+        if job.cut:
+            return _error(500, "EngineCore was shut down")
+        text = WORD * job.generated
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
+        choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        usage = {
+            "prompt_tokens": job.prompt_tokens,
+            "completion_tokens": job.generated,
+            "total_tokens": job.prompt_tokens + job.generated,
+        }
+        return web.json_response(
+            {"id": f"cmpl-{id(job):x}", "object": "chat.completion" if chat else "text_completion",
+             "created": int(time.time()), "model": self._options.served_names[0], "choices": [choice], "usage": usage}
+        )  # fmt: skip
+
+    def _chunk(self, number: int, job: Request, *, chat: bool) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "length" if number == job.max_tokens else None}
+        choice |= {"delta": {"content": WORD}} if chat else {"text": WORD}
+        return {
+            "id": f"cmpl-{id(job):x}",
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "created": int(time.time()),
+            "model": self._options.served_names[0],
+            "choices": [choice],
+        }
+
+    def _unauthorized(self, request: web.Request) -> web.Response | None:
+        key = self._options.api_key
+        if key and request.headers.get("Authorization") != f"Bearer {key}":
+            return web.json_response({"error": "Unauthorized"}, status=401)
+        return None
+
+    def _refusal(self, body: Mapping[str, Any], limit: int) -> web.Response | None:
+        tgi = self._options.flavour == "tgi"
+        if self._faults.refuse_requests:
+            return _error(503, "refused by a fault")
+        if self.draining:
+            # What vLLM answers between SIGTERM and the end of its drain.
+            return _error(500, "cannot schedule new futures after shutdown")
+        model = body.get("model")
+        if not tgi and model is not None and model not in self._options.served_names:
+            return _error(404, f"The model `{model}` does not exist.", "NotFoundError")
+        if limit > self._options.max_model_len:
+            return _error(400, f"max_tokens {limit} is above the context of {self._options.max_model_len}")
+        if self._options.max_queued is not None and self.batcher.in_flight >= self._options.max_queued:
+            self._metrics.rejected()
+            return _error(429 if tgi else 503, "Model is overloaded" if tgi else "The engine is currently busy")
+        return None
+
+
+async def serve(options: Options) -> int:
+    """Load, serve, and end as the real engine does on SIGTERM. Returns the exit status."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if (status := await _load(options, loop)) is not None:
+        return status
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(options)
+    core = asyncio.create_task(server.batcher.run())
+    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, options.host, options.port, backlog=2048)
+    await site.start()
+    print(f"enginesim: {options.flavour} serves {options.served_names[0]} on port {options.port}", flush=True)  # noqa: T201
+    await stop.wait()
+    await _drain(server, site, options)
+    core.cancel()
+    await runner.cleanup()
+    return 0
+
+
+async def _load(options: Options, loop: asyncio.AbstractEventLoop) -> int | None:
+    """Nothing listens yet. SIGTERM ends a process that has just begun; later the first one is lost, as in vLLM."""
+    term = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, term.set)
+    early = options.hardware.startup / 3.0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(early):
+            await term.wait()
+    if term.is_set():
+        return 143
+    await asyncio.sleep(options.hardware.startup - early)
+    return None
+
+
+async def _drain(server: Server, site: web.TCPSite, options: Options) -> None:
+    """TGI closes its listener; vLLM answers 500 to what is new. Both finish what they have, if they were told to."""
+    in_flight = server.batcher.in_flight
+    print(f"enginesim: SIGTERM, {in_flight} requests in flight, drain {options.drain:g} s", flush=True)  # noqa: T201
+    server.draining = options.flavour == "vllm"
+    if options.flavour == "tgi":
+        await site.stop()
+    end = time.monotonic() + options.drain
+    while server.batcher.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - ends within the drain time
+        await asyncio.sleep(0.05)
+    server.batcher.cut_all()
+    await asyncio.sleep(options.hardware.exit if options.drain else 0.2)
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _error(status: int, message: str, kind: str = "InternalServerError") -> web.Response:
+    return web.json_response({"error": {"message": message, "type": kind, "code": status}}, status=status)
