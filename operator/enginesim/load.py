@@ -97,7 +97,7 @@ async def _report(tally: Tally) -> None:
         print(json.dumps({"at": round(time.time(), 1), "streams": tally.summary()}), flush=True)  # noqa: T201
 
 
-async def _stream(session: aiohttp.ClientSession, options: argparse.Namespace, tally: Tally) -> None:  # noqa: C901
+async def _stream(session: aiohttp.ClientSession, options: argparse.Namespace, tally: Tally) -> None:
     body = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": options.max_tokens, "stream": True}
     if options.model:
         body["model"] = options.model
