@@ -1,13 +1,10 @@
 """A real API server with its controllers, and fake nodes that let pods become ready."""
 
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,25 +45,3 @@ def operator(apiserver: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
         finally:
             process.terminate()
             assert process.wait(20) == 0, log.read_text()[-3000:]
-
-
-def eventually(check: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """The first truthy answer of ``check``; the last failure when there is none in time."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if found := check():
-                return found
-            failure = f"still {found!r}"
-        except (AssertionError, KeyError, StopIteration, RuntimeError) as error:
-            failure = repr(error)
-        if time.monotonic() > end:
-            pytest.fail(f"not within {seconds} s: {failure}")
-        time.sleep(0.2)
-
-
-def get(cluster: Cluster, *what: str) -> dict[str, Any]:
-    """An object, or a list of them, as the API server has it."""
-    done = cluster.kubectl("get", *what, "-o", "json", "--ignore-not-found")
-    found: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
-    return found

@@ -31,7 +31,12 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("source-without-scheme", "spec.model.source", "acme/llama", "model.source must start with"),
     ("source-of-unknown-scheme", "spec.model.source", "ftp://acme/llama", "model.source must start with"),
     ("hf-without-name", "spec.model.source", "hf://", "model.source"),
-    ("hf-with-revision", "spec.model.source", "hf://acme/llama@main", "put a branch, tag or commit into model.revision"),
+    (
+        "hf-with-revision",
+        "spec.model.source",
+        "hf://acme/llama@main",
+        "put a branch, tag or commit into model.revision",
+    ),
     ("hf-too-deep", "spec.model.source", "hf://acme/llama/x", "model.source hf:// must be owner/name"),
     ("pvc-with-capitals", "spec.model.source", "pvc://Models/x", "model.source pvc:// must be claim/path"),
     ("empty-revision", "spec.model.revision", "", "at least 1 chars long"),
@@ -135,7 +140,13 @@ BAD: list[tuple[str, str, Any, str]] = [
 @pytest.mark.parametrize(("path", "value", "sentence"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_a_bad_object_is_refused_with_a_sentence(apiserver: Cluster, path: str, value: Any, sentence: str) -> None:
     done = apiserver.kubectl(
-        "create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=json.dumps(_changed(path, value)), check=False
+        "create",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        "-",
+        stdin=json.dumps(_changed(path, value)),
+        check=False,
     )
     assert done.returncode != 0, "it was accepted"
     assert sentence in done.stderr

@@ -1,0 +1,178 @@
+"""The operator against a real API server with its controllers; fake nodes let pods become ready."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcluster.cluster import Cluster
+from support.kube import eventually, get
+
+pytestmark = pytest.mark.apiserver
+KINDS = "deployments,services,persistentvolumeclaims,horizontalpodautoscalers,poddisruptionbudgets,pods"
+OWNED = "llmendpoint.dev/endpoint"
+
+
+@pytest.fixture
+def namespace(apiserver: Cluster, operator: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
+    apiserver.kubectl("create", "namespace", name)
+    yield name
+    apiserver.kubectl("delete", "llmendpoints", "--all", "-n", name, "--wait=false")
+    assert "Traceback" not in operator.read_text()
+
+
+def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
+    body = {
+        "apiVersion": "llmendpoint.dev/v1alpha1",
+        "kind": "LLMEndpoint",
+        "metadata": {"name": "llama", "namespace": namespace},
+        "spec": {"model": {"source": "hf://acme/llama"}, **spec},
+    }
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
+
+
+def status(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    found: dict[str, Any] = get(cluster, "llmendpoint", "llama", "-n", namespace).get("status", {})
+    return found
+
+
+def condition(cluster: Cluster, namespace: str, kind: str) -> dict[str, Any]:
+    return next(entry for entry in status(cluster, namespace)["conditions"] if entry["type"] == kind)
+
+
+def reason(cluster: Cluster, namespace: str) -> str:
+    return str(condition(cluster, namespace, "Ready")["reason"])
+
+
+def replicas(cluster: Cluster, namespace: str) -> int:
+    return int(get(cluster, "deployment", "llama-engine", "-n", namespace)["spec"]["replicas"])
+
+
+BUSINESS = {"image": "example.test/rag:1", "replicas": {"min": 1, "max": 3}}
+
+
+def test_one_object_becomes_all_children(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, business=BUSINESS, scaling={"maxReplicas": 3})
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    owned = get(apiserver, KINDS, "-n", namespace, "-l", OWNED)["items"]
+    found = {(item["kind"], item["metadata"]["name"]) for item in owned if item["kind"] != "Pod"}
+    assert found == {
+        ("Deployment", "llama-engine"),
+        ("Deployment", "llama-business"),
+        ("Service", "llama"),
+        ("Service", "llama-engine"),
+        ("HorizontalPodAutoscaler", "llama-business"),
+        ("PodDisruptionBudget", "llama-engine"),
+        ("PodDisruptionBudget", "llama-business"),
+    }
+    seen = status(apiserver, namespace)
+    assert seen["url"] == f"http://llama.{namespace}.svc:80"
+    assert (seen["model"], seen["readyReplicas"]) == ("acme/llama", 1)
+    managers = {
+        entry["manager"]
+        for entry in json.loads(
+            apiserver.kubectl(
+                "get", "deployment", "llama-engine", "-n", namespace, "-o", "json", "--show-managed-fields"
+            ).stdout
+        )["metadata"]["managedFields"]
+    }
+    assert {"llmendpoint", "llmendpoint-scaler"} <= managers
+
+
+def test_what_is_deleted_or_edited_comes_back(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    uid = get(apiserver, "service", "llama", "-n", namespace)["metadata"]["uid"]
+    apiserver.kubectl("delete", "service", "llama", "-n", namespace)
+    eventually(lambda: get(apiserver, "service", "llama", "-n", namespace)["metadata"]["uid"] != uid)
+    edit = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "example.test/other:1"}]
+    apiserver.kubectl("patch", "deployment", "llama-engine", "-n", namespace, "--type=json", "-p", json.dumps(edit))
+
+    def image() -> str:
+        pod = get(apiserver, "deployment", "llama-engine", "-n", namespace)["spec"]["template"]["spec"]
+        return str(pod["containers"][0]["image"])
+
+    eventually(lambda: image() != "example.test/other:1")
+
+
+def test_deletion_leaves_nothing(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, business=BUSINESS, model={"source": "hf://acme/llama", "cache": {"size": "1Gi"}})
+    eventually(lambda: get(apiserver, "pvc", "llama-cache", "-n", namespace))
+    apiserver.kubectl("delete", "llmendpoint", "llama", "-n", namespace)
+    eventually(lambda: not get(apiserver, KINDS, "-n", namespace, "-l", OWNED).get("items"), 60)
+
+
+def test_a_settled_endpoint_is_not_written(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, business=BUSINESS, scaling={"maxReplicas": 3, "mode": "DryRun"})
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    time.sleep(6)
+
+    def versions() -> dict[str, str]:
+        kinds = "llmendpoints,deployments,services,poddisruptionbudgets"
+        items = get(apiserver, kinds, "-n", namespace)["items"]
+        return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in items}
+
+    before = versions()
+    time.sleep(12)  # two resyncs and twelve ticks
+    assert versions() == before
+
+
+def test_scaling_off_leaves_the_count_to_kubectl_scale(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, scaling={"maxReplicas": 3, "mode": "Off"})
+    eventually(lambda: get(apiserver, "llmendpoint", "llama", "-n", namespace)["spec"]["replicas"] == 1)
+    apiserver.kubectl("scale", "llmendpoint", "llama", "-n", namespace, "--replicas=4")
+    eventually(lambda: replicas(apiserver, namespace) == 4)
+    eventually(lambda: status(apiserver, namespace)["readyReplicas"] == 4)
+    time.sleep(3)
+    assert replicas(apiserver, namespace) == 4
+
+
+def test_active_scaling_refuses_spec_replicas(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, scaling={"maxReplicas": 3, "minReplicas": 2})
+    eventually(lambda: replicas(apiserver, namespace) == 2)
+    done = apiserver.kubectl("scale", "llmendpoint", "llama", "-n", namespace, "--replicas=3", check=False)
+    assert "can not be set while scaling.mode is Active" in done.stderr
+
+
+def test_raised_bounds_act_at_once(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, scaling={"maxReplicas": 3})
+    eventually(lambda: replicas(apiserver, namespace) == 1)
+    apply(apiserver, namespace, scaling={"maxReplicas": 5, "minReplicas": 3})
+    eventually(lambda: replicas(apiserver, namespace) == 3)
+
+
+def test_an_unschedulable_replica_is_reported(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, engine={"resources": {"limits": {"nvidia.com/gpu": 64}}})
+    eventually(lambda: reason(apiserver, namespace) == "Unschedulable")
+    message = condition(apiserver, namespace, "Ready")["message"]
+    assert "no node has enough nvidia.com/gpu" in message
+    assert "add nodes" in message
+
+
+def test_an_exhausted_quota_is_reported(apiserver: Cluster, namespace: str) -> None:
+    apiserver.kubectl("create", "quota", "gpus", "-n", namespace, "--hard=requests.nvidia.com/gpu=1")
+    apply(apiserver, namespace, replicas=2)
+    eventually(lambda: reason(apiserver, namespace) == "QuotaExceeded")
+    assert "raise the quota" in condition(apiserver, namespace, "Ready")["message"]
+
+
+def test_unreadable_metrics_hold_the_size(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, scaling={"maxReplicas": 3, "minReplicas": 2})
+    eventually(lambda: condition(apiserver, namespace, "MetricsAvailable")["reason"] == "MetricsUnknown", 40)
+    assert "the size is held" in condition(apiserver, namespace, "MetricsAvailable")["message"]
+    assert replicas(apiserver, namespace) == 2
+
+
+def test_events_tell_what_happened(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, engine={"nodeSelector": {"pool": "nowhere"}})
+    eventually(lambda: reason(apiserver, namespace) == "Unschedulable")
+
+    def reasons() -> set[str]:
+        items = get(apiserver, "events.events.k8s.io", "-n", namespace)["items"]
+        return {item["reason"] for item in items if item["regarding"]["kind"] == "LLMEndpoint"}
+
+    eventually(lambda: "Unschedulable" in reasons())
