@@ -39,10 +39,10 @@ def build() -> list[Path]:
     missing = [image for image, archive in archives.items() if not archive.exists()]
     if missing:
         (cache_dir() / "images").mkdir(parents=True, exist_ok=True)
-        requirements = _requirements()
+        _export_requirements()
         for image in missing:
             print(f"building image {image_name(image)} ...", flush=True)
-            _build_one(image, archives[image], requirements)
+            _build_one(image, archives[image])
         for stale in (cache_dir() / "images").glob("*.tar"):
             if stale not in archives.values() and not stale.name.startswith("pause"):
                 stale.unlink()
@@ -59,11 +59,11 @@ def pause_archive() -> Path:
     return archive
 
 
-def _build_one(image: str, archive: Path, requirements: Path) -> None:
+def _build_one(image: str, archive: Path) -> None:
     aside = archive.with_suffix(f".{os.getpid()}")
     arguments = ["--target", image, "-t", image_name(image), "-f", str(ROOT / "images" / "Dockerfile")]
     if _docker_builds():
-        _run(["docker", "build", *arguments, "--build-context", f"requirements={requirements.parent}", str(ROOT)])
+        _run(["docker", "build", *arguments, str(ROOT)])
         _run(["docker", "save", "-o", str(aside), image_name(image)])
     else:
         packages.ensure(images=True)
@@ -71,8 +71,7 @@ def _build_one(image: str, archive: Path, requirements: Path) -> None:
         mounts = [f"--volume={path}:{path}:ro" for path in BUILD_IMAGE_USER_FILES if Path(path).exists()]
         _buildah(
             "bud", "--quiet", "--layers", "--isolation=chroot", "--network=host", "--pull-never",
-            f"--build-arg=BASE={base}", f"--build-context=requirements={requirements.parent}", *mounts, *arguments,
-            str(ROOT),
+            f"--build-arg=BASE={base}", *mounts, *arguments, str(ROOT),
         )  # fmt: skip
         _buildah("push", "--quiet", image_name(image), f"oci-archive:{aside}:{image_name(image)}")
     aside.rename(archive)
@@ -105,24 +104,19 @@ def _debian_release() -> str:
 
 
 def _debian_mirror() -> list[str]:
-    """The mirror that this machine uses."""
-    for path in [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]:
-        if not path.is_file():
-            continue
-        for line in path.read_text().splitlines():
-            words = line.replace("[", " [").split()
-            if words and words[0] in {"deb", "URIs:"}:
-                return [next(word for word in words[1:] if "://" in word)]
+    """The Debian mirror that this machine uses; none for debootstrap's own choice."""
+    for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
+        for word in path.read_text().split() if path.is_file() else ():
+            if word.startswith("http") and word.rstrip("/").endswith("/debian"):
+                return [word]
     return []
 
 
-def _requirements() -> Path:
-    """The locked dependencies, in a folder of their own that the build mounts."""
-    folder = cache_dir() / "images" / "requirements"
-    folder.mkdir(parents=True, exist_ok=True)
-    text = _run(["uv", "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"], cwd=ROOT)
-    (folder / "requirements.txt").write_text(text)
-    return folder / "requirements.txt"
+def _export_requirements() -> None:
+    """The locked dependencies, where the Dockerfile looks for them."""
+    (ROOT / ".build").mkdir(exist_ok=True)
+    command = ["uv", "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
+    (ROOT / ".build" / "requirements.txt").write_text(_run(command, cwd=ROOT))
 
 
 def _digest(sources: Iterable[str]) -> str:

@@ -139,15 +139,8 @@ BAD: list[tuple[str, str, Any, str]] = [
 @pytest.mark.apiserver
 @pytest.mark.parametrize(("path", "value", "sentence"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_a_bad_object_is_refused_with_a_sentence(apiserver: Cluster, path: str, value: Any, sentence: str) -> None:
-    done = apiserver.kubectl(
-        "create",
-        "--dry-run=server",
-        "--validate=strict",
-        "-f",
-        "-",
-        stdin=json.dumps(_changed(path, value)),
-        check=False,
-    )
+    body = json.dumps(_changed(path, value))
+    done = apiserver.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=body, check=False)
     assert done.returncode != 0, "it was accepted"
     assert sentence in done.stderr
 

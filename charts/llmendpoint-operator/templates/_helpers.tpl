@@ -1,0 +1,43 @@
+{{- define "llmendpoint.labels" -}}
+app.kubernetes.io/name: llmendpoint-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "llmendpoint.selector" -}}
+app.kubernetes.io/name: llmendpoint-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* What the operator may do: no Secrets, no wildcards. */ -}}
+{{- define "llmendpoint.rules" -}}
+- apiGroups: [llmendpoint.dev]
+  resources: [llmendpoints]
+  verbs: [get, list, watch, patch]
+- apiGroups: [llmendpoint.dev]
+  resources: [llmendpoints/status]
+  verbs: [patch]
+- apiGroups: [llmendpoint.dev]
+  resources: [llmendpoints/finalizers] # owner references with blockOwnerDeletion
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services, persistentvolumeclaims]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods] # patch: deletion cost; delete: a shorter grace for replicas that never served
+  verbs: [get, list, watch, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}
