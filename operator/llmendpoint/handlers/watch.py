@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from llmendpoint.api import names
 from llmendpoint.cluster.kinds import CHILDREN, POD
@@ -20,6 +21,8 @@ async def watch(operator: Operator, settings: Settings, stop: asyncio.Event) -> 
     await kopf.operator(
         registry=registry,
         settings=_kopf_settings(),
+        # kopf would derive one from the user name, and a container's user has none.
+        identity=Identity(names.MANAGED_BY),
         standalone=True,  # a peering object of any other operator would pause this one
         clusterwide=not settings.watch_namespaces,
         namespaces=settings.watch_namespaces,
