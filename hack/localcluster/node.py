@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import LocalClusterError
 from localcluster.packages import CNI_PLUGINS
-from localcluster.sandbox import Sandbox
+from localcluster.sandbox import Sandbox, start
 
 NODE = "real-0"
 POD_RANGE = "10.244.0.0/24"
@@ -101,12 +100,11 @@ class Node:
             time.sleep(0.1)
 
     def _start(self, name: str, args: Sequence[str]) -> None:
-        log = (self._directory / f"{name}.log").open("ab")
-        subprocess.Popen(
+        start(
             self._sandbox.command([tools.program(name), *args]),
-            env={**os.environ, "PATH": f"{tools.search_path()}:/usr/sbin:/sbin"},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            log=self._directory / f"{name}.log",
+            environment={**os.environ, "PATH": f"{tools.search_path()}:/usr/sbin:/sbin"},
+        )
 
     def _write(self, name: str, text: str) -> str:
         path = self._directory / name

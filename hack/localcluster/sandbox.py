@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +61,11 @@ class Sandbox:
     def create(self) -> None:
         """Make the namespaces, the link to them and the control groups."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        process = subprocess.Popen(
-            ["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        (self.directory / "anchor").write_text(f"{process.pid} {_start_time(process.pid)}")
-        self._wait_for_namespace(process.pid)
+        anchor = start(["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"])
+        (self.directory / "anchor").write_text(f"{anchor} {_start_time(anchor)}")
+        self._wait_for_namespace(anchor)
         prefix = f"{self.host_address}/30", f"{self.node_address}/30"
-        _run(["ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(process.pid)])
+        _run(["ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(anchor)])
         _run(["ip", "addr", "add", prefix[0], "dev", self._link])
         _run(["ip", "link", "set", self._link, "up"])
         self.run(["mount", "--make-rshared", "/"])
@@ -101,11 +98,10 @@ class Sandbox:
                         os.kill(pid, number)
                 time.sleep(0.1)
         for group in self._cgroups():
-            for path in sorted(group.rglob("*/"), key=lambda path: -len(path.parts)):
+            # Bottom up; a group that vanishes meanwhile is what is wanted.
+            for folder, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
-                    path.rmdir()
-            with contextlib.suppress(OSError):
-                group.rmdir()
+                    Path(folder).rmdir()
         subprocess.run(["ip", "link", "del", self._link], capture_output=True, check=False)
         (self.directory / "anchor").unlink(missing_ok=True)
 
@@ -120,9 +116,9 @@ class Sandbox:
                 if entry.name.isdigit() and _namespace(int(entry.name)) == namespace
             }
         for group in self._cgroups():
-            for procs in group.rglob("cgroup.procs"):
+            for folder, _, _ in os.walk(group):
                 with contextlib.suppress(OSError):
-                    inside.update(int(line) for line in procs.read_text().split())
+                    inside.update(int(line) for line in (Path(folder) / "cgroup.procs").read_text().split())
         return inside
 
     def _cgroups(self) -> list[Path]:
@@ -138,6 +134,20 @@ class Sandbox:
                 return
             time.sleep(0.02)
         raise LocalClusterError("no network namespace could be made: this needs root on Linux")
+
+
+_started: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python warns of a child that outlives its handle, and these are meant to."""
+
+
+def start(command: Sequence[str], *, log: Path | None = None, environment: Mapping[str, str] | None = None) -> int:
+    """Start a process that outlives this one; its number."""
+    with (log or Path(os.devnull)).open("ab") as out:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
+    _started.append(process)
+    return process.pid
 
 
 def _namespace(pid: int) -> str | None:

@@ -69,6 +69,7 @@ BAD: list[tuple[str, str, Any, str]] = [
         {"image": "x", "replicas": {"min": 3, "max": 2}},
         "business.replicas.min must not be above business.replicas.max",
     ),
+    ("sidecar-port", "spec.business", {"image": "x", "placement": "Sidecar"}, "business.port must not be the engine's"),
     ("no-max", "spec.scaling", {}, "maxReplicas: Required value"),
     (
         "min-above-max",

@@ -31,6 +31,12 @@ class EndpointSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=cel(
             (
+                "!has(self.business) || self.business.placement != 'Sidecar' || "
+                "self.business.port != (self.engine.type == 'TGI' ? 8080 : 8000)",
+                "business.port must not be the engine's (8000 for vLLM, 8080 for TGI) when business.placement is "
+                "Sidecar, because both share the pod's network: let the service listen on another port",
+            ),
+            (
                 "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "
                 "(has(oldSelf.replicas) && oldSelf.replicas == self.replicas)",
                 "spec.replicas can not be set while scaling.mode is Active, where the scaler owns the count: set "

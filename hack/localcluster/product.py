@@ -1,0 +1,95 @@
+"""Our product on a cluster: images loaded, chart installed, engines simulated."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from localcluster import images, tools
+from localcluster.cluster import Cluster
+from localcluster.errors import LocalClusterError
+from localcluster.paths import ROOT
+
+RELEASE = "llmendpoint-operator"
+NAMESPACE = "llmendpoint-system"
+
+
+def install(cluster: Cluster, *, tick_seconds: float) -> None:
+    """Build and load the images, and install the chart with the engine simulator in the engines' place."""
+    tools.ensure(tools.HELM)
+    for archive in images.build():
+        cluster.load_image(archive)
+    simulator = images.image_name("enginesim")
+    values = {
+        "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.TAG},
+        "engineImages": {"vLLM": simulator, "TGI": simulator},
+        "engineImageOverride": True,
+        "tickSeconds": tick_seconds,
+    }
+    chart = str(ROOT / "charts" / "llmendpoint-operator")
+    helm(
+        cluster, "upgrade", "--install", RELEASE, chart, "-n", NAMESPACE, "--create-namespace", "--wait",
+        "--timeout=120s", "--values=-", stdin=json.dumps(values),
+    )  # fmt: skip
+
+
+def helm(cluster: Cluster, *args: str, stdin: str | None = None) -> str:
+    """Run helm against a cluster; its output.
+
+    Raises:
+        LocalClusterError: it failed.
+    """
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PATH": tools.search_path()}
+    done = subprocess.run(["helm", *args], env=environment, input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LocalClusterError(f"helm {args[0]}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+class Load:
+    """A load generator in a pod of the cluster, where clients would be.
+
+    Args:
+        arguments: those of ``enginesim load``.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str, arguments: Sequence[str]) -> None:
+        self._cluster, self._namespace, self._name = cluster, namespace, name
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "restartPolicy": "Never",
+                "containers": [
+                    {
+                        "name": "load",
+                        "image": images.image_name("enginesim"),
+                        "imagePullPolicy": "IfNotPresent",
+                        "args": ["load", *arguments],
+                    }
+                ],
+            },
+        }
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has printed so far, one report per second."""
+        text = self._cluster.kubectl("logs", self._name, "-n", self._namespace, check=False).stdout
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def result(self, timeout: float) -> dict[str, Any]:
+        """Its closing report.
+
+        Raises:
+            LocalClusterError: there is none in time.
+        """
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            done = [line for line in self.lines() if line.get("done")]
+            if done:
+                return done[-1]
+            time.sleep(1.0)
+        raise LocalClusterError(f"load {self._name} gave no result within {timeout:.0f} s")

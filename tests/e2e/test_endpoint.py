@@ -1,0 +1,124 @@
+"""Whole endpoints on a real node: both engines, both placements, scaling, drain, a killed operator."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from localcluster import images, product
+from localcluster.cluster import Cluster
+from localcluster.product import Load
+from support.kube import eventually, get
+
+pytestmark = pytest.mark.e2e
+
+RAG = {"image": images.image_name("rag"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
+FAST = [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "2"}, {"name": "ENGINESIM_EXIT_SECONDS", "value": "0.5"}]
+SCALE_INS = 4
+ROLL_OUTS = 2
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower().removeprefix("test-")[:40]
+    name = name.strip("-")
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
+    engine = {"type": "vLLM", "env": FAST, **spec.pop("engine", {})}
+    body = {
+        "apiVersion": "llmendpoint.dev/v1alpha1",
+        "kind": "LLMEndpoint",
+        "metadata": {"name": "llama", "namespace": namespace},
+        "spec": {"model": {"source": "hf://acme/llama", "servedName": "tiny"}, "engine": engine, **spec},
+    }
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(body))
+
+
+def endpoint(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    return get(cluster, "llmendpoint", "llama", "-n", namespace)
+
+
+def ready(cluster: Cluster, namespace: str, replicas: int | None = None) -> bool:
+    body = endpoint(cluster, namespace)
+    status = body.get("status", {})
+    conditions = {entry["type"]: entry for entry in status.get("conditions", [])}
+    if conditions["Ready"]["status"] != "True":
+        raise RuntimeError(conditions["Ready"]["message"])
+    if status["observedGeneration"] != body["metadata"]["generation"]:
+        return False
+    return replicas is None or (status["readyReplicas"] == replicas and status["replicas"] == replicas)
+
+
+def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
+    url = f"http://llama.{namespace}.svc.cluster.local"
+    return Load(cluster, namespace, name, [url, *arguments])
+
+
+@pytest.mark.parametrize("engine", ["vLLM", "TGI"])
+@pytest.mark.parametrize("placement", ["Separate", "Sidecar"])
+def test_an_endpoint_serves(cluster: Cluster, namespace: str, engine: str, placement: str) -> None:
+    apply(cluster, namespace, engine={"type": engine}, business={**RAG, "placement": placement})
+    eventually(lambda: ready(cluster, namespace, 1), 60)
+    result = load(cluster, namespace, "client", "--rate=4", "--seconds=3", "--max-tokens=10").result(60)
+    assert result["streams"]["complete"] > 3
+    assert [result["streams"][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
+
+
+def test_load_scales_out_and_in_although_the_operator_is_killed(cluster: Cluster, namespace: str) -> None:
+    apply(
+        cluster,
+        namespace,
+        engine={"args": ["--max-num-seqs=4"]},
+        business=RAG,
+        scaling={
+            "maxReplicas": 3,
+            "scaleOut": {"cooldownSeconds": 5},
+            "scaleIn": {"cooldownSeconds": 10, "holdSeconds": 15},
+        },
+    )
+    eventually(lambda: ready(cluster, namespace, 1), 60)
+    client = load(cluster, namespace, "client", "--rate=3", "--seconds=40", "--max-tokens=80")
+    wanted = ("get", "deployment", "llama-engine", "-n", namespace, "-o", "jsonpath={.spec.replicas}")
+    eventually(lambda: int(cluster.kubectl(*wanted).stdout) > 1, 60)
+    kill = ("delete", "pods", "-n", product.NAMESPACE, "--all", "--grace-period=0", "--force")
+    cluster.kubectl(*kill)  # in the middle of the scale-out
+    eventually(lambda: endpoint(cluster, namespace)["status"]["readyReplicas"] > 1, 60)
+    result = client.result(120)
+    assert [result["streams"][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
+    eventually(lambda: endpoint(cluster, namespace)["status"]["scaling"]["lastScaleInTime"], 120)
+    cluster.kubectl(*kill)  # in the middle of a cooldown
+    eventually(lambda: ready(cluster, namespace, 1), 120)
+    scaling = endpoint(cluster, namespace)["status"]["scaling"]
+    assert scaling["desiredReplicas"] == 1
+    assert all(change["sentence"] for change in scaling["history"])
+
+
+def test_scale_ins_and_roll_outs_cut_nothing(cluster: Cluster, namespace: str) -> None:
+    apply(cluster, namespace, business=RAG, scaling={"maxReplicas": 3, "mode": "Off"}, replicas=2)
+    eventually(lambda: ready(cluster, namespace, 2), 60)
+    seconds = 15 * (SCALE_INS + ROLL_OUTS)
+    client = load(
+        cluster, namespace, "client", "--rate=2", f"--seconds={seconds}", "--max-tokens=100", "--hammer=20",
+        "--hammer-path=/healthz",
+    )  # fmt: skip
+    for _ in range(SCALE_INS):
+        cluster.kubectl("scale", "llmendpoint", "llama", "-n", namespace, "--replicas=2")
+        eventually(lambda: ready(cluster, namespace, 2), 60)
+        cluster.kubectl("scale", "llmendpoint", "llama", "-n", namespace, "--replicas=1")
+        eventually(lambda: ready(cluster, namespace, 1), 60)
+        time.sleep(2)
+    for number in range(ROLL_OUTS):
+        patch = {"spec": {"engine": {"env": [*FAST, {"name": "REVISION", "value": str(number)}]}}}
+        cluster.kubectl("patch", "llmendpoint", "llama", "-n", namespace, "--type=merge", "-p", json.dumps(patch))
+        time.sleep(1)
+        eventually(lambda: ready(cluster, namespace, 1), 60)
+    result = client.result(seconds + 60)
+    for part in ("streams", "hammer"):
+        assert [result[part][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
+    assert result["streams"]["complete"] > seconds
