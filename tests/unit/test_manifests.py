@@ -1,0 +1,102 @@
+"""What one object becomes, by the rules that keep streams whole."""
+
+from typing import Any
+
+from llmendpoint.manifests import ManifestDefaults, children, problems
+from support.builders import endpoint
+
+
+def child(kind: str, name: str, defaults: ManifestDefaults | None = None, **spec: Any) -> dict[str, Any]:
+    made = children(endpoint(**spec), defaults or ManifestDefaults())
+    return next(body for body in made if (body["kind"], body["metadata"]["name"]) == (kind, name))
+
+
+def engine_pod(**spec: Any) -> dict[str, Any]:
+    pod: dict[str, Any] = child("Deployment", "llama-engine", **spec)["spec"]["template"]["spec"]
+    return pod
+
+
+def test_vllm_drains_and_keeps_one_api_server() -> None:
+    pod = engine_pod(engine={"drainSeconds": 90, "preStopSeconds": 7})
+    container = pod["containers"][0]
+    assert container["command"] == ["vllm", "serve"]
+    assert {"--shutdown-timeout=90", "--api-server-count=1"} <= set(container["args"])
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == 7
+    assert pod["terminationGracePeriodSeconds"] == 7 + 90 + 15
+    assert pod["enableServiceLinks"] is False
+
+
+def test_tgi_listens_on_a_port_that_needs_no_capability() -> None:
+    container = engine_pod(engine={"type": "TGI"})["containers"][0]
+    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
+    assert "--graceful-termination-timeout=60" in container["args"]
+
+
+def test_the_startup_probe_covers_the_whole_load_time() -> None:
+    probe = engine_pod(engine={"startupTimeoutSeconds": 601})["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 601
+
+
+def test_several_gpus_are_one_tensor_parallel_group() -> None:
+    container = engine_pod(engine={"resources": {"limits": {"nvidia.com/gpu": 4}}})["containers"][0]
+    assert "--tensor-parallel-size=4" in container["args"]
+
+
+def test_the_count_belongs_to_the_scaler() -> None:
+    assert "replicas" not in child("Deployment", "llama-engine")["spec"]
+
+
+def test_a_surge_never_drops_below_what_serves() -> None:
+    surge = child("Deployment", "llama-engine")["spec"]["strategy"]["rollingUpdate"]
+    assert surge == {"maxSurge": 1, "maxUnavailable": 0}
+    assert child("Deployment", "llama-engine", engine={"rollout": "Recreate"})["spec"]["strategy"] == {
+        "type": "Recreate"
+    }
+
+
+def test_secrets_are_passed_by_reference() -> None:
+    env = engine_pod(model={"source": "hf://a/b", "tokenSecretRef": {"name": "hf", "key": "token"}})["containers"][0][
+        "env"
+    ]
+    assert {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}} in env
+
+
+def test_a_pod_template_is_merged_by_name_and_keeps_the_selector() -> None:
+    template = {
+        "metadata": {"labels": {"llmendpoint.dev/endpoint": "other", "team": "a"}},
+        "spec": {"containers": [{"name": "engine", "tty": True}, {"name": "proxy", "image": "p"}]},
+    }
+    made = child("Deployment", "llama-engine", engine={"podTemplate": template})["spec"]["template"]
+    assert [container["name"] for container in made["spec"]["containers"]] == ["engine", "proxy"]
+    assert made["spec"]["containers"][0]["tty"] is True
+    assert made["metadata"]["labels"]["llmendpoint.dev/endpoint"] == "llama"
+    assert made["metadata"]["labels"]["team"] == "a"
+
+
+def test_the_business_service_finds_the_engine() -> None:
+    separate = child("Deployment", "llama-business", business={"image": "rag"})["spec"]["template"]["spec"]
+    env = {entry["name"]: entry.get("value") for entry in separate["containers"][0]["env"]}
+    assert env["LLM_BASE_URL"] == "http://llama-engine.team.svc:80"
+    assert env["OPENAI_BASE_URL"] == "http://llama-engine.team.svc:80/v1"
+    sidecar = engine_pod(business={"image": "rag", "port": 9000, "placement": "Sidecar"})["containers"][1]
+    env = {entry["name"]: entry.get("value") for entry in sidecar["env"]}
+    assert env["LLM_BASE_URL"] == "http://127.0.0.1:8000"
+
+
+def test_the_simulator_takes_the_engines_place_only_when_told() -> None:
+    images = {"vLLM": "sim:dev"}
+    given = {"engine": {"image": "vllm:mine"}}
+
+    def image(defaults: ManifestDefaults, **spec: Any) -> str:
+        made = child("Deployment", "llama-engine", defaults, **spec)
+        return str(made["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    assert image(ManifestDefaults(images)) == "sim:dev"
+    assert image(ManifestDefaults(images), **given) == "vllm:mine"
+    assert image(ManifestDefaults(images, engine_image_override=True), **given) == "sim:dev"
+
+
+def test_a_source_that_the_engine_can_not_load_is_a_problem() -> None:
+    assert problems(endpoint(model={"source": "s3://bucket/x"}, engine={"type": "TGI"})) == [
+        "TGI can not load a model from s3://: use one of hf://, oci://, pvc://, or another engine.type"
+    ]

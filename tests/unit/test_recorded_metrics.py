@@ -1,0 +1,59 @@
+"""The parser and the simulator against texts that a real vLLM answered."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from enginesim.options import parse as options_of
+from enginesim.vllm_metrics import VllmMetrics
+from llmendpoint.engines import engine_for
+from llmendpoint.metrics.extract import sample_of
+from llmendpoint.metrics.parser import parse
+from llmendpoint.scaling.signals import EngineSample
+
+RECORDED = Path(__file__).resolve().parents[3] / "shared" / "engine-metrics"
+pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason="the recorded engine texts (../shared) are not here")
+
+
+def read(name: str) -> EngineSample | str:
+    names = engine_for("vLLM").metrics
+    text = (RECORDED / name).read_text()
+    return sample_of(parse(text, names.wanted), names, taken_at=0.0, own_metrics=names.prefix in text)
+
+
+def test_a_loaded_engine_is_read() -> None:
+    sample = read("vllm-0.32.0-loaded.txt")
+    assert isinstance(sample, EngineSample)
+    assert (sample.running, sample.waiting) == (8.0, 16.0)
+    assert sample.ttft_buckets[-1][1] == 8
+
+
+def test_an_idle_engine_is_zero_and_not_unknown() -> None:
+    sample = read("vllm-0.32.0-idle.txt")
+    assert isinstance(sample, EngineSample)
+    assert sample.in_flight == 0
+
+
+def test_a_text_without_engine_metrics_is_unknown() -> None:
+    names = engine_for("vLLM").metrics
+    why = sample_of(parse("python_info 1\n", names.wanted), names, taken_at=0.0, own_metrics=False)
+    assert isinstance(why, str)
+    assert "statistics disabled" in why
+
+
+def test_the_simulator_shows_the_families_of_the_real_engine() -> None:
+    metrics = VllmMetrics(options_of(["vllm", "serve", "m", "--served-model-name=tiny"], {}))
+    simulated = metrics.text(running=0, waiting=0, kv_usage=0.0).decode()
+    real = (RECORDED / "vllm-0.32.0-loaded.txt").read_text()
+    assert families(simulated) == families(real)
+    for bound in ("time_to_first_token_seconds", "e2e_request_latency_seconds", "iteration_tokens_total"):
+        assert bounds(simulated, bound) == bounds(real, bound)
+
+
+def families(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^# TYPE (vllm:\S+) (\S+)", text, re.MULTILINE))
+
+
+def bounds(text: str, name: str) -> list[str]:
+    return re.findall(rf'^vllm:{name}_bucket{{[^}}]*le="([^"]+)"', text, re.MULTILINE)
