@@ -3,13 +3,19 @@
 UV := uv run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help sync check generate test unit test-apiserver cluster-up cluster-down
+.PHONY: help demo demo-down sync check generate test unit test-apiserver cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
 sync:
 	@uv sync --frozen --quiet
+
+demo: sync ## See one endpoint scale out and in under load, in about five minutes
+	@cd hack && $(UV) python demo.py
+
+demo-down: sync ## Remove the demo's cluster
+	@cd hack && $(UV) python demo.py down
 
 check: sync ## Lint, types, layers, and drift of what is generated
 	$(UV) ruff format --check --quiet
