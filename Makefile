@@ -33,7 +33,7 @@ unit: sync ## Unit tests and the laws of the scaler
 test-apiserver: sync ## Tests against a real API server
 	$(UV) pytest tests/apiserver
 
-test: check ## Everything: check, unit tests, laws, tests against a real API server
+test: check ## Everything: check, unit tests, laws, tests on a real API server and on a real node
 	$(UV) pytest tests
 
 cluster-up: sync ## A cluster on this machine (NAME=llmendpoint)

@@ -62,7 +62,7 @@ def _run() -> int:
             if back:
                 break
     result = load.result(30)
-    return _close(_status(cluster), result, highest=highest, back=back)
+    return _close(cluster, result, highest=highest, back=back)
 
 
 def _endpoint() -> dict[str, Any]:
@@ -106,9 +106,9 @@ def _view(status: dict[str, Any], traffic: dict[str, Any], seconds: float) -> Pa
     return Panel(table, title=f"{NAME} after {seconds:.0f} s", title_align="left")
 
 
-def _close(status: dict[str, Any], result: dict[str, Any], *, highest: int, back: bool) -> int:
+def _close(cluster: Cluster, result: dict[str, Any], *, highest: int, back: bool) -> int:
     table = Table("time", "replicas", "why", title="decisions")
-    for change in reversed(status["scaling"]["history"]):
+    for change in reversed(_status(cluster)["scaling"]["history"]):
         table.add_row(change["time"][11:19], f"{change['fromReplicas']} -> {change['toReplicas']}", change["sentence"])
     console.print(table)
     streams = result["streams"]
@@ -125,8 +125,7 @@ def _close(status: dict[str, Any], result: dict[str, Any], *, highest: int, back
         console.print(f"[red]{note}")
     if not wrong:
         console.print("[green]scaled out and in again, and no stream was cut.[/] Next:")
-        kubeconfig = local.up().kubeconfig
-        console.print(f"  export KUBECONFIG={kubeconfig}", soft_wrap=True)
+        console.print(f"  export KUBECONFIG={cluster.kubeconfig}", soft_wrap=True)
         console.print(f"  kubectl get llme {NAME} -o wide\n  kubectl describe llme {NAME}\n  make demo-down")
     return 1 if wrong else 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from localcluster import packages, tools
+from localcluster.commands import docker_answers, run
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import LocalClusterError
 from localcluster.node import Node
@@ -36,19 +37,12 @@ class Cluster:
         Raises:
             LocalClusterError: it failed and ``check`` is set.
         """
-        done = subprocess.run(
-            ["kubectl", f"--kubeconfig={self.kubeconfig}", *args],
-            env={**os.environ, "PATH": tools.search_path()},
-            input=stdin, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if check and done.returncode:
-            raise LocalClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()[-2000:]}")
-        return done
+        return tools.kubectl(self.kubeconfig, *args, stdin=stdin, check=check)
 
     def load_image(self, archive: Path) -> None:
         """Make the image in an OCI archive known to the nodes."""
         if self.kind == "kind":
-            _run(["kind", "load", "image-archive", str(archive), "--name", self.name])
+            run(["kind", "load", "image-archive", str(archive), "--name", self.name])
         elif self.kind == "local" and self.has_node:
             _parts(self.name, node=True)[2].load_image(archive)
         else:
@@ -84,7 +78,7 @@ def up(name: str = "llmendpoint", *, node: bool = True, fake_nodes: int = 0) -> 
         return Cluster(name, "user", Path(given), has_node=True)
     if found := running(name):
         return found
-    if node and _docker_answers() and shutil.which("kind"):
+    if node and docker_answers() and shutil.which("kind"):
         return _kind_up(name)
     if node and not can_have_node():
         raise LocalClusterError(
@@ -109,7 +103,7 @@ def down(name: str = "llmendpoint") -> None:
     directory = state_dir(name)
     marker = directory / "ready"
     if marker.exists() and marker.read_text().startswith("kind"):
-        _run(["kind", "delete", "cluster", "--name", name])
+        run(["kind", "delete", "cluster", "--name", name])
         shutil.rmtree(directory, ignore_errors=True)
         return
     if not directory.exists():
@@ -164,19 +158,7 @@ def _kind_up(name: str) -> Cluster:
     directory.mkdir(parents=True, exist_ok=True)
     kubeconfig = directory / "kubeconfig.yaml"
     config = ROOT / "kind-config.yaml"
-    if name not in _run(["kind", "get", "clusters"]).split():
-        _run(["kind", "create", "cluster", "--name", name, "--config", str(config), "--kubeconfig", str(kubeconfig)])
+    if name not in run(["kind", "get", "clusters"]).stdout.split():
+        run(["kind", "create", "cluster", "--name", name, "--config", str(config), "--kubeconfig", str(kubeconfig)])
     (directory / "ready").write_text("kind node")
     return Cluster(name, "kind", kubeconfig, has_node=True)
-
-
-def _docker_answers() -> bool:
-    docker = shutil.which("docker")
-    return bool(docker) and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0  # type: ignore[list-item]
-
-
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalClusterError(f"{' '.join(command)}: {done.stderr.strip()[-2000:]}")
-    return done.stdout

@@ -1,13 +1,12 @@
 """etcd, kube-apiserver, controller manager, scheduler and kwok, run by kwokctl."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from localcluster import tools
-from localcluster.errors import LocalClusterError
+from localcluster.commands import run
 from localcluster.sandbox import Sandbox
 
 SERVICE_RANGE_GATEWAY = "10.0.0.1"
@@ -74,13 +73,7 @@ class ControlPlane:
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """Run kubectl against it; its output."""
-        done = subprocess.run(
-            [tools.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *args],
-            input=stdin, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise LocalClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()[-2000:]}")
-        return done.stdout
+        return tools.kubectl(self.kubeconfig, *args, stdin=stdin).stdout
 
     def _options(self) -> dict[str, object]:
         addresses = ["127.0.0.1", SERVICE_RANGE_GATEWAY]
@@ -117,6 +110,4 @@ class ControlPlane:
         full = [*command, *aside]
         if self._sandbox and self._sandbox.anchor:
             full = self._sandbox.command(full)
-        done = subprocess.run(full, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise LocalClusterError(f"kwokctl {args[0]} {args[1]} failed: {done.stderr.strip()[-2000:]}")
+        run(full, environment=environment)

@@ -6,13 +6,12 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from localcluster import packages, tools
-from localcluster.errors import LocalClusterError
+from localcluster.commands import docker_answers, run
 from localcluster.node import PAUSE_IMAGE
 from localcluster.paths import ROOT, cache_dir
 
@@ -62,9 +61,9 @@ def pause_archive() -> Path:
 def _build_one(image: str, archive: Path) -> None:
     aside = archive.with_suffix(f".{os.getpid()}")
     arguments = ["--target", image, "-t", image_name(image), "-f", str(ROOT / "images" / "Dockerfile")]
-    if _docker_builds():
-        _run(["docker", "build", *arguments, str(ROOT)])
-        _run(["docker", "save", "-o", str(aside), image_name(image)])
+    if docker_answers():
+        run(["docker", "build", *arguments, str(ROOT)])
+        run(["docker", "save", "-o", str(aside), image_name(image)])
     else:
         packages.ensure(images=True)
         base = _base_image()
@@ -86,7 +85,7 @@ def _base_image() -> str:
     shutil.rmtree(root, ignore_errors=True)
     packages_wanted = "python3,python3-venv,ca-certificates"
     release, mirror = _debian_release(), _debian_mirror()
-    _run(["debootstrap", "--variant=minbase", f"--include={packages_wanted}", release, str(root), *mirror])
+    run(["debootstrap", "--variant=minbase", f"--include={packages_wanted}", release, str(root), *mirror])
     for cached in (root / "var/cache/apt/archives").glob("*.deb"):
         cached.unlink()
     container = _buildah("from", "scratch").strip()
@@ -116,7 +115,7 @@ def _export_requirements() -> None:
     """The locked dependencies, where the Dockerfile looks for them."""
     (ROOT / ".build").mkdir(exist_ok=True)
     command = ["uv", "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
-    (ROOT / ".build" / "requirements.txt").write_text(_run(command, cwd=ROOT))
+    (ROOT / ".build" / "requirements.txt").write_text(run(command, cwd=ROOT).stdout)
 
 
 def _digest(sources: Iterable[str]) -> str:
@@ -130,23 +129,11 @@ def _digest(sources: Iterable[str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _docker_builds() -> bool:
-    docker = shutil.which("docker")
-    return bool(docker) and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0  # type: ignore[list-item]
-
-
 def _buildah(*args: str, check: bool = True) -> str:
     store = cache_dir() / "buildah"
     storage = [f"--root={store / 'root'}", f"--runroot={store / 'run'}", "--storage-driver=overlay"]
     # In a mount namespace of its own: the overlay driver leaves its folder mounted.
-    return _run(["unshare", "--mount", "buildah", *storage, *args], check=check)
-
-
-def _run(command: list[str], *, cwd: Path | None = None, check: bool = True) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        raise LocalClusterError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-3000:]}")
-    return done.stdout
+    return run(["unshare", "--mount", "buildah", *storage, *args], check=check).stdout
 
 
 def _oci_archive(name: str, files: dict[str, bytes], entrypoint: list[str]) -> bytes:

@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from localcluster.commands import run
 from localcluster.errors import LocalClusterError
 
 CNI_PLUGINS = Path("/usr/lib/cni")
@@ -27,11 +27,8 @@ def ensure(*, images: bool) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise LocalClusterError(f"missing on this machine: {', '.join(sorted(missing))}; install them and try again")
     print(f"installing {', '.join(sorted(missing))} ...", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *sorted(missing)]):
-        done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise LocalClusterError(f"apt-get {command[0]} failed: {(done.stderr or done.stdout).strip()[-1000:]}")
+        run(["apt-get", *command], environment={"DEBIAN_FRONTEND": "noninteractive"})
 
 
 def _found(program: str) -> bool:

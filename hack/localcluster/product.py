@@ -1,14 +1,13 @@
 """Our product on a cluster: images loaded, chart installed, engines simulated."""
 
 import json
-import os
-import subprocess
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from localcluster import images, tools
 from localcluster.cluster import Cluster
+from localcluster.commands import run
 from localcluster.errors import LocalClusterError
 from localcluster.paths import ROOT
 
@@ -41,11 +40,8 @@ def helm(cluster: Cluster, *args: str, stdin: str | None = None) -> str:
     Raises:
         LocalClusterError: it failed.
     """
-    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PATH": tools.search_path()}
-    done = subprocess.run(["helm", *args], env=environment, input=stdin, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalClusterError(f"helm {args[0]}: {done.stderr.strip()[-2000:]}")
-    return done.stdout
+    environment = {"KUBECONFIG": str(cluster.kubeconfig)}
+    return run([tools.program("helm"), *args], environment=environment, stdin=stdin).stdout
 
 
 class Load:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcluster.commands import run
 from localcluster.errors import LocalClusterError
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -65,9 +66,9 @@ class Sandbox:
         (self.directory / "anchor").write_text(f"{anchor} {_start_time(anchor)}")
         self._wait_for_namespace(anchor)
         prefix = f"{self.host_address}/30", f"{self.node_address}/30"
-        _run(["ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(anchor)])
-        _run(["ip", "addr", "add", prefix[0], "dev", self._link])
-        _run(["ip", "link", "set", self._link, "up"])
+        run(["ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(anchor)])
+        run(["ip", "addr", "add", prefix[0], "dev", self._link])
+        run(["ip", "link", "set", self._link, "up"])
         self.run(["mount", "--make-rshared", "/"])
         self.run(["ip", "link", "set", "lo", "up"])
         self.run(["ip", "addr", "add", prefix[1], "dev", "eth0"])
@@ -86,7 +87,7 @@ class Sandbox:
 
     def run(self, command: Sequence[str]) -> str:
         """Run a command inside; its output."""
-        return _run(self.command(command))
+        return run(self.command(command)).stdout
 
     def destroy(self) -> None:
         """End every process inside and in the pods. The namespaces, with all that is in them, go with the last."""
@@ -102,7 +103,7 @@ class Sandbox:
             for folder, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
-        subprocess.run(["ip", "link", "del", self._link], capture_output=True, check=False)
+        run(["ip", "link", "del", self._link], check=False)
         (self.directory / "anchor").unlink(missing_ok=True)
 
     def _processes(self) -> set[int]:
@@ -163,10 +164,3 @@ def _start_time(pid: int) -> str | None:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         return None
-
-
-def _run(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LocalClusterError(f"{' '.join(command)}: {done.stderr.strip()[-1000:]}")
-    return done.stdout

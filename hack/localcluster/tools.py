@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcluster.commands import run
 from localcluster.errors import LocalClusterError
 from localcluster.paths import ROOT, cache_dir
 
@@ -98,6 +99,18 @@ def program(name: str) -> str:
     raise LocalClusterError(f"no tool group builds {name}")
 
 
+def kubectl(
+    kubeconfig: Path, *args: str, stdin: str | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run kubectl against the cluster of a kubeconfig.
+
+    Raises:
+        LocalClusterError: it failed and ``check`` is set.
+    """
+    command = ["kubectl", f"--kubeconfig={kubeconfig}", *args]
+    return run(command, environment={"PATH": search_path()}, stdin=stdin, check=check)
+
+
 def search_path() -> str:
     """PATH with every built program first."""
     return os.pathsep.join(
@@ -114,12 +127,11 @@ def _build(go: list[str], group: Group) -> None:
     command = [
         *go, "build", *group.flags, "-ldflags", f"-s -w {group.stamp}".strip(), "-o", f"{aside}/", *targets,
     ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=group.source, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
+    try:
+        run(command, cwd=group.source, environment={"CGO_ENABLED": "0"})
+    except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
-        raise LocalClusterError(f"building {group.name} failed: {done.stderr.strip()[-2000:]}")
+        raise
     shutil.rmtree(group.directory, ignore_errors=True)
     aside.rename(group.directory)
 
