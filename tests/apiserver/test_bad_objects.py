@@ -1,146 +1,18 @@
 """Bad objects are refused by the API server, each with a sentence that says what to change."""
 
-import copy
 import json
 from typing import Any
 
 import pytest
 
 from localcluster.cluster import Cluster
-
-GOOD: dict[str, Any] = {
-    "apiVersion": "llmendpoint.dev/v1alpha1",
-    "kind": "LLMEndpoint",
-    "metadata": {"name": "good", "namespace": "default"},
-    "spec": {
-        "model": {"source": "hf://acme/llama"},
-        "scaling": {"maxReplicas": 3},
-    },
-}
-TARGET = {"type": "RequestsPerReplicaPerMinute", "value": 5}
-TRACKING = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [TARGET]}
-ARGS = "the operator sets them"
-
-BAD: list[tuple[str, str, Any, str]] = [
-    # what, path in the object, value, part of the sentence
-    ("name-too-long", "metadata.name", "a" * 51, "metadata.name must have at most 50 characters"),
-    ("name-with-dot", "metadata.name", "my.llm", "metadata.name must be a DNS label"),
-    ("name-starts-with-digit", "metadata.name", "8b", "metadata.name must be a DNS label"),
-    ("no-model", "spec.model", None, "spec.model: Required value"),
-    ("no-source", "spec.model", {}, "spec.model.source: Required value"),
-    ("source-without-scheme", "spec.model.source", "acme/llama", "model.source must start with"),
-    ("source-of-unknown-scheme", "spec.model.source", "ftp://acme/llama", "model.source must start with"),
-    ("hf-without-name", "spec.model.source", "hf://", "model.source"),
-    (
-        "hf-with-revision",
-        "spec.model.source",
-        "hf://acme/llama@main",
-        "put a branch, tag or commit into model.revision",
-    ),
-    ("hf-too-deep", "spec.model.source", "hf://acme/llama/x", "model.source hf:// must be owner/name"),
-    ("pvc-with-capitals", "spec.model.source", "pvc://Models/x", "model.source pvc:// must be claim/path"),
-    ("empty-revision", "spec.model.revision", "", "at least 1 chars long"),
-    ("secret-without-key", "spec.model.tokenSecretRef", {"name": "hf"}, "tokenSecretRef.key: Required value"),
-    ("cache-without-size", "spec.model.cache", {}, "cache.size: Required value"),
-    ("cache-size-unreadable", "spec.model.cache", {"size": "big"}, "cache.size"),
-    ("cache-mode", "spec.model.cache", {"size": "1Gi", "accessMode": "ReadSometimes"}, "Unsupported value"),
-    ("engine-type", "spec.engine", {"type": "llama.cpp"}, "Unsupported value"),
-    ("engine-port", "spec.engine", {"args": ["--port=9"]}, ARGS),
-    ("engine-host", "spec.engine", {"args": ["--host", "::"]}, ARGS),
-    ("engine-no-stats", "spec.engine", {"args": ["--disable-log-stats"]}, ARGS),
-    ("engine-api-servers", "spec.engine", {"args": ["--api-server-count=2"]}, ARGS),
-    ("engine-drain", "spec.engine", {"args": ["--shutdown-timeout=1"]}, ARGS),
-    ("engine-served-name", "spec.engine", {"args": ["--served-model-name", "x"]}, ARGS),
-    ("tgi-port", "spec.engine", {"type": "TGI", "args": ["--port=9"]}, ARGS),
-    ("tgi-drain", "spec.engine", {"type": "TGI", "args": ["--graceful-termination-timeout=1"]}, ARGS),
-    ("env-name", "spec.engine", {"env": [{"name": "A=B", "value": "x"}]}, "env[0].name"),
-    ("env-twice", "spec.engine", {"env": [{"name": "A"}, {"name": "A"}]}, "Duplicate value"),
-    ("startup-too-short", "spec.engine", {"startupTimeoutSeconds": 1}, "greater than or equal to 10"),
-    ("drain-negative", "spec.engine", {"drainSeconds": -1}, "greater than or equal to 0"),
-    ("pre-stop-zero", "spec.engine", {"preStopSeconds": 0}, "greater than or equal to 1"),
-    ("rollout", "spec.engine", {"rollout": "BlueGreen"}, "Unsupported value"),
-    ("business-no-image", "spec.business", {}, "business.image: Required value"),
-    ("business-port", "spec.business", {"image": "x", "port": 70000}, "less than or equal to 65535"),
-    ("business-placement", "spec.business", {"image": "x", "placement": "Beside"}, "Unsupported value"),
-    ("business-path", "spec.business", {"image": "x", "readinessPath": "healthz"}, "readinessPath"),
-    (
-        "business-bounds",
-        "spec.business",
-        {"image": "x", "replicas": {"min": 3, "max": 2}},
-        "business.replicas.min must not be above business.replicas.max",
-    ),
-    ("sidecar-port", "spec.business", {"image": "x", "placement": "Sidecar"}, "business.port must not be the engine's"),
-    ("no-max", "spec.scaling", {}, "maxReplicas: Required value"),
-    (
-        "min-above-max",
-        "spec.scaling",
-        {"minReplicas": 4, "maxReplicas": 3},
-        "scaling.minReplicas must not be above scaling.maxReplicas",
-    ),
-    ("min-zero", "spec.scaling", {"minReplicas": 0, "maxReplicas": 3}, "greater than or equal to 1"),
-    ("mode", "spec.scaling", {"maxReplicas": 3, "mode": "Auto"}, "Unsupported value"),
-    ("policy", "spec.scaling", {"maxReplicas": 3, "policy": "Magic"}, "Unsupported value"),
-    ("demand-with-targets", "spec.scaling", {"maxReplicas": 3, "targets": [TARGET]}, "must be left out for Demand"),
-    ("tracking-without", "spec.scaling", {"maxReplicas": 3, "policy": "TargetTracking"}, "scaling.targets are needed"),
-    (
-        "target-zero",
-        "spec.scaling",
-        {**TRACKING, "targets": [{**TARGET, "value": 0}]},
-        "scaling.targets value must be above 0",
-    ),
-    (
-        "kv-per-cent",
-        "spec.scaling",
-        {**TRACKING, "targets": [{"type": "KVCacheUtilization", "value": 80}]},
-        "give 0.8 for 80 %",
-    ),
-    (
-        "promql-without-query",
-        "spec.scaling",
-        {**TRACKING, "targets": [{"type": "PromQL", "value": 1}]},
-        "scaling.targets query is needed",
-    ),
-    (
-        "promql-from-pods",
-        "spec.scaling",
-        {**TRACKING, "targets": [{"type": "PromQL", "value": 1, "query": "up"}]},
-        "needs scaling.metrics.source: Prometheus",
-    ),
-    ("step-without-steps", "spec.scaling", {**TRACKING, "policy": "Step"}, "scaling.steps are needed for policy Step"),
-    (
-        "step-bounds",
-        "spec.scaling",
-        {**TRACKING, "policy": "Step", "steps": [{"lowerBound": 2, "upperBound": 1, "adjustment": 1}]},
-        "scaling.steps lowerBound must be below upperBound",
-    ),
-    ("cooldown", "spec.scaling", {"maxReplicas": 3, "scaleIn": {"cooldownSeconds": -5}}, "greater than or equal to 0"),
-    (
-        "fallback",
-        "spec.scaling",
-        {"maxReplicas": 3, "fallback": {"afterSeconds": 60, "replicas": 9}},
-        "scaling.fallback.replicas must be between",
-    ),
-    (
-        "prometheus-without-url",
-        "spec.scaling",
-        {"maxReplicas": 3, "metrics": {"source": "Prometheus"}},
-        "scaling.metrics.prometheus.url is needed",
-    ),
-    (
-        "prometheus-url",
-        "spec.scaling",
-        {"maxReplicas": 3, "metrics": {"source": "Prometheus", "prometheus": {"url": "prom:9090"}}},
-        "prometheus.url",
-    ),
-    ("replicas-negative", "spec.replicas", -1, "greater than or equal to 0"),
-    ("unknown-field", "spec.engine", {"replica": 3}, 'unknown field "spec.engine.replica"'),
-]
+from support.bad_objects import BAD, GOOD, changed
 
 
 @pytest.mark.apiserver
 @pytest.mark.parametrize(("path", "value", "sentence"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_a_bad_object_is_refused_with_a_sentence(apiserver: Cluster, path: str, value: Any, sentence: str) -> None:
-    body = json.dumps(_changed(path, value))
+    body = json.dumps(changed(path, value))
     done = apiserver.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=body, check=False)
     assert done.returncode != 0, "it was accepted"
     assert sentence in done.stderr
@@ -157,16 +29,3 @@ def test_explain_reads_well(apiserver: Cluster) -> None:
     text = apiserver.kubectl("explain", "llmendpoint.spec.scaling").stdout
     assert "kubectl scale, an HPA or KEDA can" in " ".join(text.split())
     assert "maxReplicas\t<integer> -required-" in text
-
-
-def _changed(path: str, value: Any) -> dict[str, Any]:
-    body = copy.deepcopy(GOOD)
-    *parents, last = path.split(".")
-    node = body
-    for part in parents:
-        node = node[part]
-    if value is None:
-        del node[last]
-    else:
-        node[last] = value
-    return body

@@ -1,15 +1,15 @@
 """``llmendpoint``: what can be done without a cluster."""
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 import yaml
-from pydantic import ValidationError
 
 from llmendpoint import manifests
 from llmendpoint.api import names, schema
 from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.cli import validation
 
 app = typer.Typer(no_args_is_help=True, help="LLMEndpoint: one object, a production LLM service.", add_completion=True)
 
@@ -34,26 +34,40 @@ def render(file: File) -> None:
             typer.echo("---\n" + yaml.safe_dump(child, sort_keys=False, width=120), nl=False)
 
 
+@app.command()
+def validate(file: File) -> None:
+    """Check the objects in a file as the API server and the operator would. Exit status 1 if one is refused."""
+    refused = False
+    for body in _bodies(file):
+        name = (body.get("metadata") or {}).get("name", "an object without a name")
+        wrong = validation.problems(body) or manifests.problems(Endpoint.from_object(body))
+        refused = refused or bool(wrong)
+        for sentence in wrong:
+            typer.echo(f"{file}: {name}: {sentence}", err=True)
+        if not wrong:
+            typer.echo(f"{file}: {name}: valid")
+    if refused:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Entry point of the console scripts."""
     app()
 
 
 def _endpoints(file: Path) -> list[Endpoint]:
+    bodies = _bodies(file)
+    if wrong := [sentence for body in bodies for sentence in validation.problems(body)]:
+        _fail("\n".join(f"{file}: {sentence}" for sentence in wrong))
+    return [Endpoint.from_object(body) for body in bodies]
+
+
+def _bodies(file: Path) -> list[dict[str, Any]]:
     try:
-        bodies = [body for body in yaml.safe_load_all(file.read_text()) if body]
-    except yaml.YAMLError as error:
+        bodies = list(yaml.safe_load_all(file.read_text()))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         _fail(f"{file} is not YAML: {error}")
-    found = []
-    for body in bodies:
-        if not isinstance(body, dict) or body.get("kind") != names.KIND:
-            continue
-        try:
-            found.append(Endpoint.from_object(body))
-        except KeyError as error:
-            _fail(f"{file}: the object has no {error.args[0]}")
-        except ValidationError as error:
-            _fail("\n".join(f"{file}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()))
+    found = [body for body in bodies if isinstance(body, dict) and body.get("kind") == names.KIND]
     if not found:
         _fail(f"{file} has no object of kind {names.KIND}")
     return found
