@@ -64,7 +64,8 @@ def _path(error: ValidationError) -> str:
     steps: list[str | int] = list(error.absolute_path)
     if error.validator == "required":
         needed: Any = error.validator_value
-        steps.append(next(name for name in needed if name not in error.instance))
+        given: Any = error.instance
+        steps.append(next(name for name in needed if name not in given))
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return text.removeprefix(".") or "<nil>"
 
@@ -73,7 +74,7 @@ def _said(error: ValidationError) -> str:
     """The API server's wording of a schema error."""
     limit: Any = error.validator_value
     constraints: Any = error.schema
-    value = error.instance
+    value: Any = error.instance
     match error.validator:
         case "required":
             return "Required value"
