@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import tarfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ IMAGES = ("operator", "enginesim", "rag")
 BASE = "docker.io/llmendpoint/base:dev"
 SOURCES = ("images", "operator", "rag", "pyproject.toml", "uv.lock")
 BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")
+# Another checkout's archives may be in use: only what nobody built for days goes.
+KEPT_SECONDS = 3 * 86400
 
 
 def image_name(image: str) -> str:
@@ -42,9 +45,7 @@ def build() -> list[Path]:
         for image in missing:
             print(f"building image {image_name(image)} ...", flush=True)
             _build_one(image, archives[image])
-        for stale in (cache_dir() / "images").glob("*.tar"):
-            if stale not in archives.values() and not stale.name.startswith("pause"):
-                stale.unlink()
+        _remove_unused()
     return list(archives.values())
 
 
@@ -74,6 +75,12 @@ def _build_one(image: str, archive: Path) -> None:
         )  # fmt: skip
         _buildah("push", "--quiet", image_name(image), f"oci-archive:{aside}:{image_name(image)}")
     aside.rename(archive)
+
+
+def _remove_unused() -> None:
+    for archive in (cache_dir() / "images").glob("*.tar"):
+        if not archive.name.startswith("pause") and time.time() - archive.stat().st_mtime > KEPT_SECONDS:
+            archive.unlink(missing_ok=True)
 
 
 def _base_image() -> str:
