@@ -142,13 +142,13 @@ class Operator:
 
     async def _resync(self) -> None:
         """Replace the store by what the API server has: a watch can miss deletions."""
-        owned = f"{names.LABEL_ENDPOINT}"
-        endpoints, objects = [], []
+        self.store.begin_listing()
+        listed = []
         for namespace in self._settings.watch_namespaces or (None,):
-            endpoints += await self._cluster.list(ENDPOINT, namespace)
+            listed += await self._cluster.list(ENDPOINT, namespace)
             for kind in (*CHILDREN, POD):
-                objects += await self._cluster.list(kind, namespace, owned)
-        keys = self.store.replace(endpoints, objects)
+                listed += await self._cluster.list(kind, namespace, names.LABEL_ENDPOINT)
+        keys = self.store.replace(listed)
         self._synced_at = time.monotonic()
         for key in keys:
             self._queue.add(key)

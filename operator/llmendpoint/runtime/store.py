@@ -1,10 +1,11 @@
 """What the watches last said: endpoints, their children and their pods, by the endpoint's key.
 
-A watch can miss a deletion, so a live listing replaces the content of the store now and then.
+A watch can miss a deletion, so a live listing replaces the content of the store now and then. What the watches say
+while the listing is on its way may be newer than the listing, so it is said again afterwards.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from llmendpoint.api import names
@@ -29,6 +30,8 @@ class Store:
     def __init__(self) -> None:
         self._endpoints: dict[Key, Manifest] = {}
         self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
+        self._meanwhile: list[tuple[Callable[[Manifest], object], Manifest]] | None = None
+        """Changes since a listing began, in their order; None while there is none."""
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -52,6 +55,7 @@ class Store:
 
     def put(self, body: Manifest) -> Key | None:
         """Remember an object. Returns the key of the endpoint that it concerns, unless nothing is new."""
+        self._note(self.put, body)
         key, known = self._locate(body)
         if key is None or (known is not None and not _is_newer(body, known)):
             return None
@@ -64,6 +68,7 @@ class Store:
 
     def drop(self, body: Manifest) -> Key | None:
         """Forget an object that was deleted. Returns the key of the endpoint that it concerns."""
+        self._note(self.drop, body)
         key, known = self._locate(body)
         if key is None or (known is not None and known["metadata"]["uid"] != body["metadata"]["uid"]):
             return None
@@ -75,14 +80,28 @@ class Store:
                 del self._objects[key]
         return key
 
-    def replace(self, endpoints: Iterable[Manifest], objects: Iterable[Manifest]) -> set[Key]:
-        """Make a live listing the content. Returns every key that exists or has just gone."""
+    def begin_listing(self) -> None:
+        """A live listing begins: remember what changes until ``replace`` takes it."""
+        self._meanwhile = []
+
+    def replace(self, listed: Iterable[Manifest]) -> set[Key]:
+        """Make a live listing the content, and repeat what has changed since it began.
+
+        Returns every key that exists or has just gone.
+        """
         before = set(self._endpoints) | set(self._objects)
+        meanwhile, self._meanwhile = self._meanwhile or [], None
         self._endpoints.clear()
         self._objects.clear()
-        for body in (*endpoints, *objects):
+        for body in listed:
             self.put(body)
+        for say, body in meanwhile:
+            say(body)
         return before | set(self._endpoints) | set(self._objects)
+
+    def _note(self, say: Callable[[Manifest], object], body: Manifest) -> None:
+        if self._meanwhile is not None:
+            self._meanwhile.append((say, body))
 
     def _locate(self, body: Manifest) -> tuple[Key | None, Manifest | None]:
         metadata = body["metadata"]

@@ -1,0 +1,53 @@
+"""A live listing replaces what the watches said, and loses nothing that they say while it is on its way."""
+
+from typing import Any
+
+from llmendpoint.runtime.store import Key, Store
+
+KEY = Key("team", "llama")
+
+
+def pod(name: str, version: int, uid: str = "1", **status: Any) -> dict[str, Any]:
+    labels = {"llmendpoint.dev/endpoint": "llama"}
+    metadata = {"name": name, "namespace": "team", "uid": uid, "resourceVersion": str(version), "labels": labels}
+    return {"kind": "Pod", "metadata": metadata, "status": status}
+
+
+def names(store: Store) -> list[str]:
+    return [body["metadata"]["name"] for body in store.pods(KEY)]
+
+
+def test_a_listing_forgets_what_is_gone() -> None:
+    store = Store()
+    store.put(pod("a", 1))
+    store.begin_listing()
+    assert store.replace([pod("b", 2)]) == {KEY}
+    assert names(store) == ["b"]
+
+
+def test_a_change_during_a_listing_outlives_it() -> None:
+    store = Store()
+    store.put(pod("a", 1))
+    store.begin_listing()
+    store.put(pod("a", 5, phase="Running"))
+    store.put(pod("new", 6))
+    store.replace([pod("a", 1)])
+    assert names(store) == ["a", "new"]
+    assert store.pods(KEY)[0]["status"] == {"phase": "Running"}
+
+
+def test_a_deletion_during_a_listing_outlives_it() -> None:
+    store = Store()
+    store.put(pod("a", 1))
+    store.begin_listing()
+    store.drop(pod("a", 3))
+    store.replace([pod("a", 1)])
+    assert names(store) == []
+
+
+def test_a_successor_of_the_same_name_is_not_deleted_with_its_predecessor() -> None:
+    store = Store()
+    store.begin_listing()
+    store.drop(pod("a", 3, uid="old"))
+    store.replace([pod("a", 4, uid="new")])
+    assert names(store) == ["a"]
