@@ -14,6 +14,7 @@ from localcluster import packages, tools
 from localcluster.commands import docker_answers, run
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import LocalClusterError
+from localcluster.gpus import add_gpus
 from localcluster.node import Node
 from localcluster.paths import ROOT, state_dir
 from localcluster.sandbox import Sandbox
@@ -59,6 +60,13 @@ def can_have_node() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0
 
 
+def missing_for_containers() -> str | None:
+    """What keeps this machine from running containers in any cluster; None where nothing does."""
+    if os.environ.get(USER_CLUSTER) or _kind_answers() or can_have_node():
+        return None
+    return f"running containers needs Docker with kind, or root on Linux; or name a cluster in {USER_CLUSTER}"
+
+
 def up(name: str = "llmendpoint", *, node: bool = True, fake_nodes: int = 0) -> Cluster:
     """Start a cluster, or return the one of that name that runs.
 
@@ -78,12 +86,10 @@ def up(name: str = "llmendpoint", *, node: bool = True, fake_nodes: int = 0) -> 
         return Cluster(name, "user", Path(given), has_node=True)
     if found := running(name):
         return found
-    if node and docker_answers() and shutil.which("kind"):
+    if node and (missing := missing_for_containers()):
+        raise LocalClusterError(missing)
+    if node and _kind_answers():
         return _kind_up(name)
-    if node and not can_have_node():
-        raise LocalClusterError(
-            "running containers needs Docker with kind, or root on Linux; or name a cluster in " + USER_CLUSTER
-        )
     return _local_up(name, node=node, fake_nodes=fake_nodes)
 
 
@@ -153,6 +159,10 @@ def _parts(name: str, *, node: bool) -> tuple[Sandbox | None, ControlPlane, Node
     return (sandbox if node else None), control_plane, Node(directory, sandbox, control_plane)
 
 
+def _kind_answers() -> bool:
+    return docker_answers() and shutil.which("kind") is not None
+
+
 def _kind_up(name: str) -> Cluster:
     directory = state_dir(name)
     directory.mkdir(parents=True, exist_ok=True)
@@ -160,5 +170,7 @@ def _kind_up(name: str) -> Cluster:
     config = ROOT / "kind-config.yaml"
     if name not in run(["kind", "get", "clusters"]).stdout.split():
         run(["kind", "create", "cluster", "--name", name, "--config", str(config), "--kubeconfig", str(kubeconfig)])
+    for node in run(["kind", "get", "nodes", "--name", name]).stdout.split():
+        add_gpus(kubeconfig, node)
     (directory / "ready").write_text("kind node")
     return Cluster(name, "kind", kubeconfig, has_node=True)

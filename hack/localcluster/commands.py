@@ -9,6 +9,9 @@ from pathlib import Path
 
 from localcluster.errors import LocalClusterError
 
+UV = os.environ.get("UV", "uv")
+"""The uv that runs this process, which need not be on PATH."""
+
 
 def run(
     command: Sequence[str],

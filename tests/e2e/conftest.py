@@ -12,8 +12,8 @@ from localcluster.cluster import Cluster
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    if not local.can_have_node() and not os.environ.get(local.USER_CLUSTER):
-        pytest.skip("running containers needs root on Linux")
+    if missing := local.missing_for_containers():
+        pytest.skip(missing)
     made = local.up(f"e2e-{os.getpid()}")
     try:
         product.install(made, tick_seconds=1.0)
