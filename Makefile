@@ -1,43 +1,54 @@
 # Every target installs what it needs into .venv; `make test` is what CI runs.
 .DEFAULT_GOAL := help
-UV := uv run --frozen
+# uv from PATH, else one of our own from PyPI.
+uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
+RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help demo demo-down sync check generate test unit test-apiserver cluster-up cluster-down
+.PHONY: help demo demo-down sync check generate test unit test-apiserver test-e2e images cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
 
-sync:
-	@uv sync --frozen --quiet
+$(CURDIR)/.uv/bin/uv:
+	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
+
+sync: $(uv)
+	@$(uv) sync --frozen --quiet
 
 demo: sync ## See one endpoint scale out and in under load, in about five minutes
-	@cd hack && $(UV) python demo.py
+	@cd hack && $(RUN) python demo.py
 
 demo-down: sync ## Remove the demo's cluster
-	@cd hack && $(UV) python demo.py down
+	@cd hack && $(RUN) python demo.py down
 
 check: sync ## Lint, types, layers, and drift of what is generated
-	$(UV) ruff format --check --quiet
-	$(UV) ruff check --quiet
-	$(UV) mypy
-	$(UV) lint-imports --no-logo
-	$(UV) python hack/generate.py --check
+	$(RUN) ruff format --check --quiet
+	$(RUN) ruff check --quiet
+	$(RUN) mypy
+	$(RUN) lint-imports --no-logo
+	$(RUN) python hack/generate.py --check
 
 generate: sync ## Write the CRD and its copy in the chart
-	$(UV) python hack/generate.py
+	$(RUN) python hack/generate.py
 
 unit: sync ## Unit tests and the laws of the scaler
-	$(UV) pytest tests/unit tests/laws
+	$(RUN) pytest tests/unit tests/laws
 
 test-apiserver: sync ## Tests against a real API server
-	$(UV) pytest tests/apiserver
+	$(RUN) pytest tests/apiserver
+
+test-e2e: sync ## Tests on a real node with real containers
+	$(RUN) pytest tests/e2e
 
 test: check ## Everything: check, unit tests, laws, tests on a real API server and on a real node
-	$(UV) pytest tests
+	$(RUN) pytest tests
+
+images: sync ## Build the container images as OCI archives
+	@cd hack && $(RUN) python -m localcluster images
 
 cluster-up: sync ## A cluster on this machine (NAME=llmendpoint)
-	@cd hack && $(UV) python -m localcluster up --name $(NAME)
+	@cd hack && $(RUN) python -m localcluster up --name $(NAME)
 
 cluster-down: sync ## Remove it
-	@cd hack && $(UV) python -m localcluster down --name $(NAME)
+	@cd hack && $(RUN) python -m localcluster down --name $(NAME)
