@@ -15,8 +15,13 @@ RELEASE = "llmendpoint-operator"
 NAMESPACE = "llmendpoint-system"
 
 
-def install(cluster: Cluster, *, tick_seconds: float) -> None:
-    """Build and load the images, and install the chart with the engine simulator in the engines' place."""
+def install(cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence[str] = ()) -> None:
+    """Build and load the images, and install the chart with the engine simulator in the engines' place.
+
+    Args:
+        tick_seconds: time between two readings of the engines.
+        watch_namespaces: where endpoints are looked after; everywhere when empty.
+    """
     tools.ensure(tools.HELM)
     for archive in images.build():
         cluster.load_image(archive)
@@ -26,6 +31,7 @@ def install(cluster: Cluster, *, tick_seconds: float) -> None:
         "engineImages": {"vLLM": simulator, "TGI": simulator},
         "engineImageOverride": True,
         "tickSeconds": tick_seconds,
+        "watchNamespaces": list(watch_namespaces),
     }
     chart = str(ROOT / "charts" / "llmendpoint-operator")
     helm(
@@ -75,6 +81,10 @@ class Load:
         """What it has printed so far, one report per second."""
         text = self._cluster.kubectl("logs", self._name, "-n", self._namespace, check=False).stdout
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def stop(self) -> None:
+        """Begin no more requests. Its result comes when the last one is done."""
+        self._cluster.kubectl("exec", self._name, "-n", self._namespace, "--", "sh", "-c", "kill -TERM 1")
 
     def result(self, timeout: float) -> dict[str, Any]:
         """Its closing report.

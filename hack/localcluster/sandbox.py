@@ -47,7 +47,8 @@ class Sandbox:
         return f"{self.host_address.rpartition('.')[0]}.2"
 
     @property
-    def _link(self) -> str:
+    def link(self) -> str:
+        """The machine's end of the link to the node."""
         return f"llme{self._number % 16**8:08x}"
 
     @property
@@ -66,9 +67,9 @@ class Sandbox:
         (self.directory / "anchor").write_text(f"{anchor} {_start_time(anchor)}")
         self._wait_for_namespace(anchor)
         prefix = f"{self.host_address}/30", f"{self.node_address}/30"
-        run(["ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", str(anchor)])
-        run(["ip", "addr", "add", prefix[0], "dev", self._link])
-        run(["ip", "link", "set", self._link, "up"])
+        run(["ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", str(anchor)])
+        run(["ip", "addr", "add", prefix[0], "dev", self.link])
+        run(["ip", "link", "set", self.link, "up"])
         self.run(["mount", "--make-rshared", "/"])
         self.run(["ip", "link", "set", "lo", "up"])
         self.run(["ip", "addr", "add", prefix[1], "dev", "eth0"])
@@ -103,7 +104,7 @@ class Sandbox:
             for folder, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
-        run(["ip", "link", "del", self._link], check=False)
+        run(["ip", "link", "del", self.link], check=False)
         (self.directory / "anchor").unlink(missing_ok=True)
 
     def _processes(self) -> set[int]:

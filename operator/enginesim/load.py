@@ -1,17 +1,19 @@
 """A load generator for an OpenAI-compatible service: open-loop arrivals of streams, each one accounted for.
 
 ``enginesim load URL --rate 2 --seconds 60`` prints one JSON object per second and a last one with the totals. It
-runs inside the cluster, where clients would be.
+runs inside the cluster, where clients would be. SIGTERM ends it early: it begins nothing more and finishes the rest.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -66,20 +68,24 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _run(options: argparse.Namespace) -> tuple[Tally, Tally]:
     tally, hammered = Tally(), Tally()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     # A new connection for each request: that is what finds a pod that no longer listens.
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=None, connect=10.0, sock_read=120.0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         reporter = asyncio.create_task(_report(tally))
         await asyncio.gather(
-            _arrivals(options.rate, options, lambda: _stream(session, options, tally)),
-            _arrivals(options.hammer, options, lambda: _short(session, options, hammered)),
+            _arrivals(options.rate, options, stop, lambda: _stream(session, options, tally)),
+            _arrivals(options.hammer, options, stop, lambda: _short(session, options, hammered)),
         )
         reporter.cancel()
     return tally, hammered
 
 
-async def _arrivals(rate: float, options: argparse.Namespace, begin) -> None:  # type: ignore[no-untyped-def]
+async def _arrivals(
+    rate: float, options: argparse.Namespace, stop: asyncio.Event, begin: Callable[[], Coroutine[None, None, None]]
+) -> None:
     """Poisson arrivals at a rate, whatever the service does; returns when the last one is done."""
     if rate <= 0:
         return
@@ -87,7 +93,9 @@ async def _arrivals(rate: float, options: argparse.Namespace, begin) -> None:  #
     start = at = time.monotonic()
     async with asyncio.TaskGroup() as group:
         while (at := at + dice.expovariate(rate)) < start + options.seconds:
-            await asyncio.sleep(max(at - time.monotonic(), 0.0))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(at - time.monotonic(), 0.0))
+                return
             group.create_task(begin())
 
 

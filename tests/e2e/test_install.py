@@ -1,0 +1,69 @@
+"""The chart on a cluster of its own: confined to one namespace, and removed without a trace."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from localcluster import cluster as local
+from localcluster import product
+from localcluster.cluster import Cluster
+from support.kube import eventually, get
+
+pytestmark = pytest.mark.e2e
+CHILDREN = "deployments,services,persistentvolumeclaims,horizontalpodautoscalers,poddisruptionbudgets,pods"
+CLUSTER_WIDE = "clusterroles,clusterrolebindings"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if missing := local.missing_for_containers():
+        pytest.skip(missing)
+    made = local.up(f"install-{os.getpid()}")
+    try:
+        for namespace in ("team-a", "team-b"):
+            made.kubectl("create", "namespace", namespace)
+        product.install(made, tick_seconds=1.0, watch_namespaces=["team-a"])
+        yield made
+    finally:
+        made.down()
+
+
+def apply(cluster: Cluster, namespace: str) -> None:
+    body = {
+        "apiVersion": "llmendpoint.dev/v1alpha1",
+        "kind": "LLMEndpoint",
+        "metadata": {"name": "llama", "namespace": namespace},
+        "spec": {
+            "model": {"source": "hf://acme/llama", "cache": {"size": "1Gi"}},
+            "engine": {"env": [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "1"}]},
+            "scaling": {"maxReplicas": 2},
+        },
+    }
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
+
+
+def names(cluster: Cluster, *what: str) -> list[str]:
+    return [f"{item['kind']}/{item['metadata']['name']}" for item in get(cluster, *what).get("items", [])]
+
+
+def test_an_operator_of_one_namespace_needs_no_cluster_role(cluster: Cluster) -> None:
+    assert [name for name in names(cluster, CLUSTER_WIDE) if "llmendpoint" in name] == []
+    apply(cluster, "team-a")
+    apply(cluster, "team-b")
+    cluster.kubectl("wait", "-n", "team-a", "--for=condition=Ready", "llmendpoint/llama", "--timeout=60s")
+    assert names(cluster, CHILDREN, "-n", "team-b") == []
+
+
+def test_uninstalling_leaves_endpoints_serving_and_then_nothing(cluster: Cluster) -> None:
+    product.helm(cluster, "uninstall", product.RELEASE, "-n", product.NAMESPACE, "--wait", "--timeout=60s")
+    deployment = get(cluster, "deployment", "llama-engine", "-n", "team-a")
+    assert deployment["status"]["readyReplicas"] == 1, "the engine outlives its operator"
+
+    # The CRD stays with its objects until somebody deletes it; nothing waits for an operator that is gone.
+    cluster.kubectl("delete", "crd", "llmendpoints.llmendpoint.dev", "--timeout=30s")
+    eventually(lambda: not names(cluster, CHILDREN, "-A", "-l", "llmendpoint.dev/endpoint"), 60)
+    cluster.kubectl("delete", "namespace", product.NAMESPACE, "team-a", "team-b", "--timeout=60s")
+    everywhere = f"{CLUSTER_WIDE},roles,rolebindings,serviceaccounts,secrets,configmaps,crds,leases"
+    assert [name for name in names(cluster, everywhere, "-A") if "llmendpoint" in name.lower()] == []
