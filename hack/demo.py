@@ -1,12 +1,14 @@
 """``make demo``: a cluster, the product, a load spike, and what the scaler makes of it, in about five minutes.
 
-Everything is as in production but the engine image, which is the simulator, and the cooldowns, which are short.
+Everything is as in production but the engine image, which is the simulator, and the scaling settings, which are quick.
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -16,15 +18,20 @@ from rich.panel import Panel
 from rich.table import Table
 
 from localcluster import cluster as local
-from localcluster import images, product
+from localcluster import images, product, tools
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.paths import ROOT
 from localcluster.product import Load
 
 NAME = "llm-twin"
-LOAD_SECONDS = 90
+URL = f"http://{NAME}.default.svc.cluster.local"
+SPIKE_SECONDS = 60
 LONGEST = 420.0
+# Below one replica's target, so that each scale-in has streams to spare.
+EVERYDAY = ["--rate=0.2", f"--seconds={LONGEST}", "--max-tokens=240", "--seed=2"]
+SPIKE = ["--rate=1.5", f"--seconds={SPIKE_SECONDS}", "--max-tokens=120"]
+BAD = ("cut", "refused", "failed")
 console = Console()
 
 
@@ -40,29 +47,68 @@ def main() -> int:
         return 1
 
 
+@dataclass
+class Story:
+    """What the demo has seen so far."""
+
+    began: float = field(default_factory=time.monotonic)
+    highest: int = 1
+    status: dict[str, Any] = field(default_factory=dict)
+    holds: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    """(rule, replicas) -> the first decision that it held"""
+
+    def see(self, status: dict[str, Any]) -> None:
+        """Take another status in."""
+        self.status = status
+        self.highest = max(self.highest, status.get("readyReplicas", 0))
+        decision = status.get("scaling", {}).get("decision", {})
+        if decision.get("heldBy"):
+            self.holds.setdefault((decision["heldBy"], decision["desired"]), decision)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.began
+
+    @property
+    def is_back(self) -> bool:
+        """Whether it scaled out and has come back to one replica."""
+        return self.highest > 1 and self.status.get("replicas") == 1 == self.status.get("readyReplicas")
+
+    def time_line(self) -> list[tuple[str, str, str]]:
+        """(time, replicas, why) of each change and each hold."""
+        changes = [
+            (change["time"], f"[bold]{change['fromReplicas']} -> {change['toReplicas']}[/]", change["sentence"])
+            for change in self.status["scaling"]["history"]
+        ]
+        held = [
+            (decision["time"], f"[cyan]{replicas} held[/]", f"[cyan]{rule}[/]: {decision['sentence']}")
+            for (rule, replicas), decision in self.holds.items()
+        ]
+        return sorted(changes + held)
+
+
 def _run() -> int:
     with console.status("starting a cluster"):
         cluster = local.up()
     with console.status("building images, installing the operator by Helm"):
         product.install(cluster, tick_seconds=1.0)
     cluster.kubectl("delete", "llmendpoint", NAME, "--ignore-not-found", "--wait=true")
-    cluster.kubectl("delete", "pod", "load", "--ignore-not-found", "--wait=true")
+    cluster.kubectl("delete", "pod", "everyday", "spike", "--ignore-not-found", "--wait=true")
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_endpoint()))
     with console.status("waiting for the first replica"):
         cluster.kubectl("wait", "--for=condition=Ready", f"llmendpoint/{NAME}", "--timeout=90s")
-    arguments = ["--rate=1", f"--seconds={LOAD_SECONDS}", "--max-tokens=120"]
-    load = Load(cluster, "default", "load", [f"http://{NAME}.default.svc.cluster.local", *arguments])
-    began = time.monotonic()
-    highest, back = 1, False
+    loads = {
+        name: Load(cluster, "default", name, [URL, *of]) for name, of in (("everyday", EVERYDAY), ("spike", SPIKE))
+    }
+    story = Story()
     with Live(console=console, refresh_per_second=2) as live:
-        for status, traffic in _watch(cluster, load, began):
-            live.update(_view(status, traffic, time.monotonic() - began))
-            highest = max(highest, status.get("readyReplicas", 0))
-            back = highest > 1 and status.get("replicas") == 1 and bool(traffic.get("done"))
-            if back:
-                break
-    result = load.result(30)
-    return _close(cluster, result, highest=highest, back=back)
+        for traffic in _watch(cluster, loads, story):
+            live.update(_view(story, traffic))
+    loads["everyday"].stop()
+    with console.status("letting the last streams finish"):
+        results = {name: load.result(60) for name, load in loads.items()}
+    return _close(cluster, results, story)
 
 
 def _endpoint() -> dict[str, Any]:
@@ -71,63 +117,70 @@ def _endpoint() -> dict[str, Any]:
     body["spec"]["scaling"] |= {
         "evaluation": "Fast",
         "targets": [{"type": "RequestsPerReplicaPerMinute", "value": 20}],
-        "scaleOut": {"cooldownSeconds": 20},
-        "scaleIn": {"cooldownSeconds": 20, "maxStep": 1},
+        "scaleOut": {"cooldownSeconds": 180},
+        "scaleIn": {"cooldownSeconds": 20, "maxStep": 2},
     }
     return body
 
 
-def _status(cluster: Cluster) -> dict[str, Any]:
-    body = json.loads(cluster.kubectl("get", "llmendpoint", NAME, "-o", "json").stdout)
-    status: dict[str, Any] = body.get("status", {})
-    return status
-
-
-def _watch(cluster: Cluster, load: Load, began: float) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    while time.monotonic() - began < LONGEST:
-        lines = load.lines()
-        yield _status(cluster), lines[-1] if lines else {}
+def _watch(cluster: Cluster, loads: dict[str, Load], story: Story) -> Iterator[dict[str, dict[str, Any]]]:
+    """The load's reports, once a second until the endpoint is back at one replica."""
+    while story.seconds < LONGEST and not story.is_back:
+        body = json.loads(cluster.kubectl("get", "llmendpoint", NAME, "-o", "json").stdout)
+        story.see(body.get("status", {}))
+        reports = {name: load.lines() for name, load in loads.items()}
+        yield {name: lines[-1]["streams"] for name, lines in reports.items() if lines}
         time.sleep(1.0)
 
 
-def _view(status: dict[str, Any], traffic: dict[str, Any], seconds: float) -> Panel:
-    streams = traffic.get("streams", {})
-    scaling = status.get("scaling", {})
+def _view(story: Story, traffic: dict[str, dict[str, Any]]) -> Panel:
+    scaling = story.status.get("scaling", {})
     decision = scaling.get("decision", {})
     table = Table.grid(padding=(0, 2))
-    ready, exist = status.get("readyReplicas", 0), status.get("replicas", 0)
+    ready, exist = story.status.get("readyReplicas", 0), story.status.get("replicas", 0)
     bar = "[green]" + "■ " * ready + "[yellow]" + "□ " * max(exist - ready, 0)
     table.add_row("replicas", f"{bar}[/]  {ready} ready, {scaling.get('desiredReplicas', 1)} wanted")
-    counts = "  ".join(f"{streams.get(name, 0)} {name}" for name in ("complete", "cut", "refused", "failed"))
-    table.add_row("streams", f"{streams.get('inFlight', 0)} in flight  {counts}  TTFT p95 {streams.get('ttftP95')} s")
+    for name, streams in traffic.items():
+        counts = "  ".join(f"{streams[outcome]} {outcome}" for outcome in ("complete", *BAD))
+        table.add_row(f"{name} load", f"{streams['inFlight']} in flight  {counts}  TTFT p95 {streams['ttftP95']} s")
     table.add_row("decision", decision.get("sentence", ""))
     if decision.get("heldBy"):
         table.add_row("held by", f"[cyan]{decision['heldBy']}[/] until {decision.get('heldUntil', 'it changes')}")
-    return Panel(table, title=f"{NAME} after {seconds:.0f} s", title_align="left")
+    return Panel(table, title=f"{NAME} after {story.seconds:.0f} s", title_align="left")
 
 
-def _close(cluster: Cluster, result: dict[str, Any], *, highest: int, back: bool) -> int:
-    table = Table("time", "replicas", "why", title="decisions")
-    for change in reversed(_status(cluster)["scaling"]["history"]):
-        table.add_row(change["time"][11:19], f"{change['fromReplicas']} -> {change['toReplicas']}", change["sentence"])
-    console.print(table)
-    streams = result["streams"]
-    summary = Table("streams served", "cut", "refused", "failed", "TTFT p50", "TTFT p95", "replicas at most")
-    numbers = [streams[name] for name in ("complete", "cut", "refused", "failed", "ttftP50", "ttftP95")]
-    summary.add_row(*map(str, numbers), str(highest))
-    console.print(summary)
-    wrong = [note for note in result["notes"] if note]
-    if highest < 2:
-        wrong.append("it did not scale out")
-    if not back:
-        wrong.append("it did not scale in again")
+def _close(cluster: Cluster, results: dict[str, dict[str, Any]], story: Story) -> int:
+    decisions = Table("time", "replicas", "why", title="decisions")
+    for at, replicas, why in story.time_line():
+        decisions.add_row(at[11:19], replicas, why)
+    console.print(decisions)
+    served = Table("load", "streams served", *BAD, "TTFT p50", "TTFT p95", title=f"at most {story.highest} replicas")
+    for name, result in results.items():
+        numbers = [result["streams"][key] for key in ("complete", *BAD, "ttftP50", "ttftP95")]
+        served.add_row(name, *map(str, numbers))
+    console.print(served)
+    wrong = _what_went_wrong(results, story)
     for note in wrong:
         console.print(f"[red]{note}")
     if not wrong:
-        console.print("[green]scaled out and in again, and no stream was cut.[/] Next:")
+        console.print("[green]scaled out and in again, both cooldowns held, and no stream was cut.[/] Next:")
         console.print(f"  export KUBECONFIG={cluster.kubeconfig}", soft_wrap=True)
+        if not shutil.which("kubectl"):
+            console.print(f"  alias kubectl={tools.program('kubectl')}", soft_wrap=True)
         console.print(f"  kubectl get llme {NAME} -o wide\n  kubectl describe llme {NAME}\n  make demo-down")
     return 1 if wrong else 0
+
+
+def _what_went_wrong(results: dict[str, dict[str, Any]], story: Story) -> list[str]:
+    wrong = [f"{name} load: {note}" for name, result in results.items() for note in result["notes"]]
+    for name, result in results.items():
+        wrong += [f"{name} load: {result['streams'][bad]} streams {bad}" for bad in BAD if result["streams"][bad]]
+    if story.highest < 2:
+        wrong.append("it did not scale out")
+    if not story.is_back:
+        wrong.append("it did not scale in again")
+    unseen = {"ScaleOutCooldown", "ScaleInCooldown"} - {rule for rule, _ in story.holds}
+    return [*wrong, *(f"{rule} was not seen holding" for rule in sorted(unseen))]
 
 
 if __name__ == "__main__":

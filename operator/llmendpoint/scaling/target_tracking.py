@@ -170,7 +170,8 @@ def _words(vote: Vote, scaling: Scaling) -> str:
     if vote.alarm == "high":
         since = f"above for {vote.track.above * period:.0f} s"
     elif vote.track.below:
-        since = f"below for {vote.track.below * period:.0f} of {POINTS_BELOW * period:.0f} s"
+        points = min(vote.track.below, POINTS_BELOW)
+        since = f"below for {points * period:.0f} of {POINTS_BELOW * period:.0f} s"
     else:
         since = "near the target" if not vote.track.above else f"above for {vote.track.above * period:.0f} s"
     return f"{vote.target.type} {seen} / target {vote.target.value:g} -> {vote.wants} ({since})"
