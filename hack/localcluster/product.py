@@ -13,6 +13,7 @@ from localcluster.paths import ROOT
 
 RELEASE = "llmendpoint-operator"
 NAMESPACE = "llmendpoint-system"
+CHART = ROOT / "charts" / "llmendpoint-operator"
 
 
 def install(cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence[str] = ()) -> None:
@@ -33,9 +34,8 @@ def install(cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence
         "tickSeconds": tick_seconds,
         "watchNamespaces": list(watch_namespaces),
     }
-    chart = str(ROOT / "charts" / "llmendpoint-operator")
     helm(
-        cluster, "upgrade", "--install", RELEASE, chart, "-n", NAMESPACE, "--create-namespace", "--wait",
+        cluster, "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", "--wait",
         "--timeout=120s", "--values=-", stdin=json.dumps(values),
     )  # fmt: skip
 

@@ -1,0 +1,95 @@
+"""The chart: lint, values that are refused with a sentence, and manifests that a real API server takes."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from localcluster import product, tools
+from localcluster.cluster import Cluster
+from localcluster.commands import run
+from localcluster.errors import LocalClusterError
+
+pytestmark = pytest.mark.apiserver
+CHART = str(product.CHART)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def helm() -> None:
+    tools.ensure(tools.HELM)
+
+
+def rendered(**values: Any) -> list[dict[str, Any]]:
+    command = [tools.program("helm"), "template", "llmendpoint-operator", CHART, "-n", "llmendpoint-system"]
+    text = run([*command, "--values=-"], stdin=json.dumps(values)).stdout
+    return [body for body in yaml.safe_load_all(text) if body]
+
+
+def kinds(bodies: list[dict[str, Any]]) -> set[str]:
+    return {body["kind"] for body in bodies}
+
+
+def test_it_has_no_lint() -> None:
+    run([tools.program("helm"), "lint", "--strict", CHART])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"watchNamespaces": ["default"], "crds": {"install": False}},
+        {
+            "imagePullSecrets": [{"name": "regcred"}],
+            "nodeSelector": {"a": "b"},
+            "tolerations": [{"operator": "Exists"}],
+        },
+        {"engineImages": {"vLLM": "mirror.test/vllm:1"}, "engineImageOverride": True, "logFormat": "console"},
+    ],
+    ids=["defaults", "one namespace", "placement", "mirror"],
+)
+def test_a_real_api_server_takes_what_it_makes(apiserver: Cluster, values: dict[str, Any]) -> None:
+    apiserver.kubectl("create", "namespace", "llmendpoint-system", check=False)
+    for body in rendered(**values):
+        done = apiserver.kubectl(
+            "apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts", "-f", "-",
+            stdin=json.dumps(body), check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+
+def test_one_namespace_needs_no_cluster_role() -> None:
+    assert "ClusterRole" in kinds(rendered())
+    assert kinds(rendered(watchNamespaces=["a", "b"])) & {"ClusterRole", "ClusterRoleBinding"} == set()
+
+
+def test_the_role_has_no_wildcard_and_reads_no_secret() -> None:
+    rules = next(body for body in rendered() if body["kind"] == "ClusterRole")["rules"]
+    granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+    assert not [pair for pair in granted if "*" in pair or pair[0] == "secrets"]
+
+
+def test_the_operator_runs_restricted() -> None:
+    pod = next(body for body in rendered() if body["kind"] == "Deployment")["spec"]["template"]["spec"]
+    container = pod["containers"][0]["securityContext"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"tickSeconds": 0}, "tickSeconds"),
+        ({"logLevel": "chatty"}, "logLevel"),
+        ({"replicas": 2}, "replicas"),
+        ({"engineImages": {"vllm": "x"}}, "vllm"),
+    ],
+)
+def test_wrong_values_are_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(LocalClusterError, match=sentence):
+        rendered(**values)
