@@ -62,7 +62,7 @@ class Story:
         self.status = status
         self.highest = max(self.highest, status.get("readyReplicas", 0))
         decision = status.get("scaling", {}).get("decision", {})
-        if decision.get("heldBy"):
+        if decision.get("heldBy") and decision["desired"] == decision["current"]:
             self.holds.setdefault((decision["heldBy"], decision["desired"]), decision)
 
     @property

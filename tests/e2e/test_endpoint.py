@@ -127,6 +127,7 @@ def test_twenty_scale_ins_and_five_roll_outs_cut_nothing(cluster: Cluster, names
         eventually(lambda: ready(cluster, namespace, 1), 120)
     client.stop()
     result = client.result(120)
+    print(json.dumps(result))
     for part in ("streams", "hammer"):
         assert [result[part][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
         assert result[part]["complete"] > 100

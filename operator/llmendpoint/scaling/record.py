@@ -6,7 +6,7 @@ from typing import Any
 
 from llmendpoint.api.status import DecisionRecord, ScaleChange, ScalingStatus
 from llmendpoint.scaling.cold_start import summary
-from llmendpoint.scaling.decision import Decision
+from llmendpoint.scaling.decision import Decision, Outcome
 from llmendpoint.scaling.state import ScalerState, decode, encode
 
 CHANGES_KEPT = 10
@@ -48,6 +48,8 @@ def _is_news(state: ScalerState, decision: Decision, previous: ScalingStatus, no
         return True
     if (known.reason, known.held_by) == (decision.reason, decision.held_by):
         return False
+    if known.reason in {Outcome.SCALE_OUT, Outcome.SCALE_IN}:
+        return True  # the change itself is in the history; what follows it, a cooldown say, is worth knowing at once
     return now - datetime.fromisoformat(known.time).timestamp() >= REASON_SECONDS
 
 
