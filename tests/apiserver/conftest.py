@@ -45,3 +45,12 @@ def operator(apiserver: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
         finally:
             process.terminate()
             assert process.wait(20) == 0, log.read_text()[-3000:]
+
+
+@pytest.fixture
+def namespace(apiserver: Cluster, operator: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
+    apiserver.kubectl("create", "namespace", name)
+    yield name
+    apiserver.kubectl("delete", "llmendpoints", "--all", "-n", name, "--wait=false")
+    assert "Traceback" not in operator.read_text()

@@ -2,54 +2,16 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from localcluster.cluster import Cluster
+from support.endpoints import apply, condition, reason, replicas, status
 from support.kube import eventually, get
 
 pytestmark = pytest.mark.apiserver
 KINDS = "deployments,services,persistentvolumeclaims,horizontalpodautoscalers,poddisruptionbudgets,pods"
 OWNED = "llmendpoint.dev/endpoint"
-
-
-@pytest.fixture
-def namespace(apiserver: Cluster, operator: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
-    apiserver.kubectl("create", "namespace", name)
-    yield name
-    apiserver.kubectl("delete", "llmendpoints", "--all", "-n", name, "--wait=false")
-    assert "Traceback" not in operator.read_text()
-
-
-def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
-    body = {
-        "apiVersion": "llmendpoint.dev/v1alpha1",
-        "kind": "LLMEndpoint",
-        "metadata": {"name": "llama", "namespace": namespace},
-        "spec": {"model": {"source": "hf://acme/llama"}, **spec},
-    }
-    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
-
-
-def status(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    found: dict[str, Any] = get(cluster, "llmendpoint", "llama", "-n", namespace).get("status", {})
-    return found
-
-
-def condition(cluster: Cluster, namespace: str, kind: str) -> dict[str, Any]:
-    return next(entry for entry in status(cluster, namespace)["conditions"] if entry["type"] == kind)
-
-
-def reason(cluster: Cluster, namespace: str) -> str:
-    return str(condition(cluster, namespace, "Ready")["reason"])
-
-
-def replicas(cluster: Cluster, namespace: str) -> int:
-    return int(get(cluster, "deployment", "llama-engine", "-n", namespace)["spec"]["replicas"])
 
 
 BUSINESS = {"image": "example.test/rag:1", "replicas": {"min": 1, "max": 3}}

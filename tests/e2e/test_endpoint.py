@@ -10,7 +10,9 @@ import pytest
 from localcluster import images, product
 from localcluster.cluster import Cluster
 from localcluster.product import Load
-from support.kube import eventually, get
+from support import endpoints
+from support.endpoints import endpoint, ready
+from support.kube import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -33,29 +35,8 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 
 
 def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
-    engine = {"type": "vLLM", "env": FAST, **spec.pop("engine", {})}
-    body = {
-        "apiVersion": "llmendpoint.dev/v1alpha1",
-        "kind": "LLMEndpoint",
-        "metadata": {"name": "llama", "namespace": namespace},
-        "spec": {"model": {"source": "hf://acme/llama", "servedName": "tiny"}, "engine": engine, **spec},
-    }
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(body))
-
-
-def endpoint(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    return get(cluster, "llmendpoint", "llama", "-n", namespace)
-
-
-def ready(cluster: Cluster, namespace: str, replicas: int | None = None) -> bool:
-    body = endpoint(cluster, namespace)
-    status = body.get("status", {})
-    conditions = {entry["type"]: entry for entry in status.get("conditions", [])}
-    if conditions["Ready"]["status"] != "True":
-        raise RuntimeError(conditions["Ready"]["message"])
-    if status["observedGeneration"] != body["metadata"]["generation"]:
-        return False
-    return replicas is None or (status["readyReplicas"] == replicas and status["replicas"] == replicas)
+    model = {"source": "hf://acme/llama", "servedName": "tiny"}
+    endpoints.apply(cluster, namespace, **{"model": model, **spec, "engine": {"env": FAST, **spec.get("engine", {})}})
 
 
 def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
