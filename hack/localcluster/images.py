@@ -1,5 +1,6 @@
 """Container images without a registry: built by Docker or buildah, handed over as OCI archives."""
 
+import functools
 import hashlib
 import io
 import json
@@ -16,18 +17,28 @@ from localcluster.commands import UV, docker_answers, run
 from localcluster.node import PAUSE_IMAGE
 from localcluster.paths import ROOT, cache_dir
 
-TAG = "dev"
-IMAGES = ("operator", "enginesim", "rag")
+IMAGES: dict[str, tuple[str, ...]] = {
+    "operator": ("operator/llmendpoint",),
+    "enginesim": ("operator/enginesim", "images/bin"),
+    "rag": ("rag",),
+}
+"""Image -> what it is made of beside SHARED."""
+SHARED = ("images/Dockerfile", "pyproject.toml", "uv.lock")
 BASE = "docker.io/llmendpoint/base:dev"
-SOURCES = ("images", "operator", "rag", "pyproject.toml", "uv.lock")
 BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")
 # Another checkout's archives may be in use: only what nobody built for days goes.
 KEPT_SECONDS = 3 * 86400
 
 
+@functools.cache
+def tag(image: str) -> str:
+    """The image's tag says what it was made of, so that a cluster never keeps running an older one of that name."""
+    return _digest((*SHARED, *IMAGES[image]))
+
+
 def image_name(image: str) -> str:
     """Full name of one of our images."""
-    return f"docker.io/llmendpoint/{image}:{TAG}"
+    return f"docker.io/llmendpoint/{image}:{tag(image)}"
 
 
 def build() -> list[Path]:
@@ -36,8 +47,7 @@ def build() -> list[Path]:
     Raises:
         LocalClusterError: neither Docker nor buildah can build.
     """
-    digest = _digest(SOURCES)
-    archives = {image: cache_dir() / "images" / f"{image}-{digest}.tar" for image in IMAGES}
+    archives = {image: cache_dir() / "images" / f"{image}-{tag(image)}.tar" for image in IMAGES}
     missing = [image for image, archive in archives.items() if not archive.exists()]
     if missing:
         (cache_dir() / "images").mkdir(parents=True, exist_ok=True)

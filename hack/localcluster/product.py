@@ -28,7 +28,7 @@ def install(cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence
         cluster.load_image(archive)
     simulator = images.image_name("enginesim")
     values = {
-        "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.TAG},
+        "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.tag("operator")},
         "engineImages": {"vLLM": simulator, "TGI": simulator},
         "engineImageOverride": True,
         "tickSeconds": tick_seconds,
