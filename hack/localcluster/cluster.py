@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from localcluster import packages, tools
+from localcluster import hardware, packages, tools
 from localcluster.commands import docker_answers, run
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import LocalClusterError
-from localcluster.gpus import add_gpus
 from localcluster.node import Node
 from localcluster.paths import ROOT, state_dir
 from localcluster.sandbox import Sandbox
@@ -171,6 +170,8 @@ def _kind_up(name: str) -> Cluster:
     if name not in run(["kind", "get", "clusters"]).stdout.split():
         run(["kind", "create", "cluster", "--name", name, "--config", str(config), "--kubeconfig", str(kubeconfig)])
     for node in run(["kind", "get", "nodes", "--name", name]).stdout.split():
-        add_gpus(kubeconfig, node)
+        hardware.add_gpus(kubeconfig, node)
+    # kind's own provisioner makes no volume that several pods can share.
+    hardware.add_volumes(kubeconfig, Path("/var/local/volumes"))
     (directory / "ready").write_text("kind node")
     return Cluster(name, "kind", kubeconfig, has_node=True)

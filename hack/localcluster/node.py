@@ -8,10 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from localcluster import tools
+from localcluster import hardware, tools
 from localcluster.controlplane import ControlPlane
 from localcluster.errors import LocalClusterError
-from localcluster.gpus import add_gpus
 from localcluster.packages import CNI_PLUGINS
 from localcluster.sandbox import Sandbox, start
 
@@ -19,7 +18,6 @@ NODE = "real-0"
 POD_RANGE = "10.244.0.0/24"
 BRIDGE_ADDRESS = "10.244.0.1"
 PAUSE_IMAGE = "docker.io/llmendpoint/pause:dev"
-VOLUMES = 40
 
 
 class Node:
@@ -70,8 +68,9 @@ class Node:
             ],
         )
         self._wait_until_ready()
-        add_gpus(self._control_plane.kubeconfig, NODE)
-        self._add_volumes()
+        hardware.add_gpus(self._control_plane.kubeconfig, NODE)
+        hardware.add_storage_class(self._control_plane.kubeconfig)
+        hardware.add_volumes(self._control_plane.kubeconfig, self._directory / "volumes")
 
     def load_image(self, archive: Path) -> None:
         """Import an OCI archive."""
@@ -121,21 +120,6 @@ class Node:
             time.sleep(0.2)
         log = (self._directory / "kubelet.log").read_text(errors="replace").strip().splitlines()[-5:]
         raise LocalClusterError("the kubelet is not ready after 60 s: " + " | ".join(log))
-
-    def _add_volumes(self) -> None:
-        """A default storage class with volumes at hand: there is no provisioner here."""
-        storage_class = {
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {
-                "name": "standard",
-                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-            },
-            "provisioner": "kubernetes.io/no-provisioner",
-        }
-        volumes = [_volume(index, self._directory / "volumes" / str(index)) for index in range(VOLUMES)]
-        everything = {"apiVersion": "v1", "kind": "List", "items": [storage_class, *volumes]}
-        self._control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(everything))
 
     def _containerd_config(self) -> str:
         return f"""
@@ -217,18 +201,3 @@ def _corefile(kubeconfig: str) -> str:
     cache 5
 }}
 """
-
-
-def _volume(index: int, path: Path) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": f"local-{index}"},
-        "spec": {
-            "capacity": {"storage": "1Ti"},
-            "accessModes": ["ReadWriteMany", "ReadWriteOnce", "ReadOnlyMany"],
-            "storageClassName": "standard",
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": str(path), "type": "DirectoryOrCreate"},
-        },
-    }
