@@ -3,12 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
 
 Point = tuple[float, float]
 """(seconds since the epoch, value)"""
+
+# In a status, names are camelCase like everywhere in the API.
+_WIRE = ConfigDict(alias_generator=to_camel)
 
 COLD_STARTS_KEPT = 20
 # A record older than three ticks leaves out readings.
@@ -18,6 +22,8 @@ GAP_SECONDS = 30.0
 @dataclass(frozen=True)
 class Track:
     """One target's alarms: how many evaluation periods in a row its metric was above or below."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _WIRE
 
     key: str
     """Which target this is; a changed target starts afresh."""
@@ -36,6 +42,8 @@ class Track:
 @dataclass(frozen=True)
 class ScalerState:
     """Times are seconds since the epoch."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _WIRE
 
     desired: int
     seen_at: float
@@ -112,8 +120,8 @@ def initial_state(current: int, now: float) -> ScalerState:
 
 def encode(state: ScalerState) -> dict[str, Any]:
     """The state as JSON values, without what is at its default."""
-    dumped = _STATE.dump_python(state, mode="json")
-    defaults = {entry.name: entry.default for entry in fields(ScalerState)}
+    dumped = _STATE.dump_python(state, mode="json", by_alias=True)
+    defaults = {to_camel(entry.name): entry.default for entry in fields(ScalerState)}
     return {name: value for name, value in dumped.items() if value not in (defaults[name], [])}
 
 
