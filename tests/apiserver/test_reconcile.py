@@ -138,3 +138,16 @@ def test_events_tell_what_happened(apiserver: Cluster, namespace: str) -> None:
         return {item["reason"] for item in items if item["regarding"]["kind"] == "LLMEndpoint"}
 
     eventually(lambda: "Unschedulable" in reasons())
+
+
+def test_a_change_of_the_count_is_no_roll_out(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, scaling={"maxReplicas": 3, "mode": "Off"}, replicas=2)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    before = condition(apiserver, namespace, "Ready")["lastTransitionTime"]
+    time.sleep(1.1)  # so that a flip would show in the time
+    apiserver.kubectl("scale", "llmendpoint", "llama", "-n", namespace, "--replicas=1")
+    eventually(lambda: status(apiserver, namespace)["replicas"] == 1)
+    assert condition(apiserver, namespace, "Ready")["lastTransitionTime"] == before
+    apply(apiserver, namespace, scaling={"maxReplicas": 3, "mode": "Off"}, replicas=1, engine={"args": ["--seed=1"]})
+    eventually(lambda: condition(apiserver, namespace, "Ready")["lastTransitionTime"] != before)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")

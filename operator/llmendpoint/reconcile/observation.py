@@ -124,10 +124,16 @@ def condition(body: Manifest, kind: str) -> Manifest | None:
     return next((entry for entry in conditions if entry["type"] == kind), None)
 
 
-def rolling_out(deployment: Manifest) -> bool:
-    """Whether a Deployment still has replicas of an older revision, or has not looked at its spec yet."""
+def rolling_out(deployment: Manifest, revised_at: int | None = None) -> bool:
+    """Whether a Deployment still has replicas of an older revision, or its controller has not seen the new one yet.
+
+    Args:
+        revised_at: generation of the last change of the pod template; every change counts where it is not known.
+    """
     status = deployment.get("status") or {}
-    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+    if revised_at is None:
+        revised_at = deployment["metadata"].get("generation", 0)
+    if status.get("observedGeneration", 0) < revised_at:
         return True
     return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0))
 

@@ -1,7 +1,7 @@
 """What the endpoint's status says, as a pure function of what was seen."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from llmendpoint.api import names
 from llmendpoint.api.conditions import ConditionType, Reason
@@ -25,6 +25,9 @@ class Outcome:
     stalled_pods: tuple[str, ...] = ()
     unread_pods: tuple[tuple[str, str], ...] = ()
     """(pod, why) of the ready replicas whose metrics could not be read."""
+    revised: Mapping[str, int] = field(default_factory=dict)
+    """Deployment -> its generation when this operator last changed the pod template. A change of the replica count
+    is a new generation as well, and no roll-out."""
     warnings: tuple[str, ...] = ()
     """What deserves a look in the scaler's settings."""
     scaling: ScalingStatus | None = None
@@ -70,9 +73,9 @@ def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
     )
 
 
-def engine_rolled_out(seen: Observation, _: Outcome) -> Trouble | None:
+def engine_rolled_out(seen: Observation, outcome: Outcome) -> Trouble | None:
     """Every replica runs the current revision."""
-    return _rolled_out(seen.engine_deployment, "engine")
+    return _rolled_out(seen.engine_deployment, "engine", outcome)
 
 
 def engine_replicas_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
@@ -83,13 +86,13 @@ def engine_replicas_ready(seen: Observation, outcome: Outcome) -> Trouble | None
     return Trouble(Reason.REPLICAS_STARTING, f"{ready} of {outcome.desired} engine replicas are ready")
 
 
-def business_ready(seen: Observation, _: Outcome) -> Trouble | None:
+def business_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
     """The business service serves."""
     business = seen.endpoint.spec.business
     if business is None or business.placement == "Sidecar":
         return None
     deployment = seen.deployment_of(names.COMPONENT_BUSINESS)
-    rolling = _rolled_out(deployment, "business")
+    rolling = _rolled_out(deployment, "business", outcome)
     ready = ((deployment or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < business.replicas.min:
         return Trouble(Reason.BUSINESS_NOT_READY, f"{ready} of {business.replicas.min} business replicas are ready")
@@ -209,10 +212,10 @@ def _business(seen: Observation) -> BusinessStatus | None:
     return BusinessStatus(replicas=status.get("replicas", 0), ready_replicas=status.get("readyReplicas", 0))
 
 
-def _rolled_out(deployment: Manifest | None, what: str) -> Trouble | None:
+def _rolled_out(deployment: Manifest | None, what: str, outcome: Outcome) -> Trouble | None:
     if deployment is None:
         return Trouble(Reason.REPLICAS_STARTING, f"the {what} Deployment is being created")
-    if rolling_out(deployment):
+    if rolling_out(deployment, outcome.revised.get(deployment["metadata"]["name"], 0)):
         updated = (deployment.get("status") or {}).get("updatedReplicas", 0)
         replicas = deployment["spec"].get("replicas", 1)
         return Trouble(Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision")

@@ -30,6 +30,8 @@ class Memory:
     stall: StallWatch = field(default_factory=StallWatch)
     accepted: dict[ChildKey, Any] = field(default_factory=dict)
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
+    revised: dict[str, int] = field(default_factory=dict)
+    """Deployment -> its generation when its pod template was last applied."""
     timed_pods: frozenset[str] = frozenset()
     """Pods whose cold start was learned."""
 

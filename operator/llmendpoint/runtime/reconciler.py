@@ -137,6 +137,8 @@ class Reconciler:
         self._store.put(stored)
         if not agrees(manifest, stored):
             memory.accepted[child] = fingerprint(stored)
+        if manifest["kind"] == "Deployment":
+            memory.revised[child[1]] = stored["metadata"]["generation"]
         log.info(
             "applied",
             namespace=seen.endpoint.namespace,
@@ -203,6 +205,7 @@ class Reconciler:
             signals=memory.signals,
             stalled_pods=memory.stall.stalled(self._clock()),
             unread_pods=memory.unread,
+            revised=memory.revised,
             scaling=memory.scaling if endpoint.spec.scaling else None,
             warnings=tuple(warnings(endpoint.spec.scaling, memory.state, memory.signals))
             if endpoint.spec.scaling
