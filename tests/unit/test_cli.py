@@ -51,6 +51,11 @@ def test_render_prints_every_child(tmp_path: Path) -> None:
     assert {"Deployment", "Service", "PodDisruptionBudget"} <= set(kinds)
 
 
+def test_render_writes_equal_parts_out_in_full() -> None:
+    for example in EXAMPLES:
+        assert "&id" not in run("render", "-f", example).output
+
+
 def test_render_refuses_a_bad_object(tmp_path: Path) -> None:
     result = run("render", "-f", written(tmp_path, changed("spec.model", None)))
     assert result.exit_code == 1

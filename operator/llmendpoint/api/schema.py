@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
 from pydantic_core import core_schema
 
+from llmendpoint.api import plain_yaml
 from llmendpoint.api.base import cel
 from llmendpoint.api.endpoint import MAX_NAME_LENGTH, EndpointSpec
 from llmendpoint.api.names import GROUP, KIND, PLURAL, VERSION
@@ -190,15 +190,6 @@ def crd() -> dict[str, Any]:
     }
 
 
-class _PlainDumper(yaml.SafeDumper):
-    """YAML without anchors, which a reader of a CRD does not expect."""
-
-    def ignore_aliases(self, _data: Any) -> bool:
-        """Write equal parts out in full."""
-        return True
-
-
 def to_yaml() -> str:
     """The CustomResourceDefinition as YAML, keys in the order in which they are made."""
-    text: str = yaml.dump(crd(), Dumper=_PlainDumper, sort_keys=False, width=120, allow_unicode=True)
-    return text
+    return plain_yaml.dump(crd())

@@ -7,7 +7,7 @@ import typer
 import yaml
 
 from llmendpoint import manifests
-from llmendpoint.api import names, schema
+from llmendpoint.api import names, plain_yaml, schema
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.cli import validation
 
@@ -31,7 +31,7 @@ def render(file: File) -> None:
         if wrong := manifests.problems(endpoint):
             _fail(f"{file}: {endpoint.name}: {'; '.join(wrong)}")
         for child in manifests.children(endpoint, manifests.ManifestDefaults()):
-            typer.echo("---\n" + yaml.safe_dump(child, sort_keys=False, width=120), nl=False)
+            typer.echo("---\n" + plain_yaml.dump(child), nl=False)
 
 
 @app.command()
