@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from llmendpoint.manifests import ManifestDefaults, children, problems
+import pytest
+
+from llmendpoint.manifests import ManifestDefaults, children, problems, served_model
 from support.builders import endpoint
 
 
@@ -81,6 +83,30 @@ def test_the_business_service_finds_the_engine() -> None:
     sidecar = engine_pod(business={"image": "rag", "port": 9000, "placement": "Sidecar"})["containers"][1]
     env = {entry["name"]: entry.get("value") for entry in sidecar["env"]}
     assert env["LLM_BASE_URL"] == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("source", "loaded", "served"),
+    [
+        ("hf://acme/llama", "acme/llama", "acme/llama"),
+        ("pvc://models/llama-8b/", "/models/llama-8b", "llama-8b"),
+        ("pvc://llama", "/models", "llama"),
+        ("s3://bucket/teams/llama", "s3://bucket/teams/llama", "llama"),
+        ("oci://registry.example/acme/llama:3", "/models", "llama:3"),
+    ],
+)
+def test_vllm_answers_to_the_name_that_clients_are_told(source: str, loaded: str, served: str) -> None:
+    spec = {"model": {"source": source}, "business": {"image": "rag"}}
+    args = engine_pod(**spec)["containers"][0]["args"]
+    assert args[:2] == [loaded, f"--served-model-name={served}"]
+    business = child("Deployment", "llama-business", **spec)["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "LLM_MODEL", "value": served} in business["env"]
+    assert served_model(endpoint(**spec).spec) == served
+
+
+def test_the_name_that_clients_send_can_be_chosen() -> None:
+    args = engine_pod(model={"source": "hf://acme/llama", "servedName": "tiny"})["containers"][0]["args"]
+    assert args[:2] == ["acme/llama", "--served-model-name=tiny"]
 
 
 def test_the_simulator_takes_the_engines_place_only_when_told() -> None:

@@ -69,6 +69,14 @@ def model_argument(spec: EndpointSpec) -> str:
     return spec.model.source if scheme == "s3" else rest
 
 
+def served_model(spec: EndpointSpec) -> str:
+    """The model name that clients send."""
+    if spec.model.served_name:
+        return spec.model.served_name
+    scheme, _, rest = spec.model.source.partition("://")
+    return rest if scheme == "hf" else rest.rstrip("/").rpartition("/")[2]
+
+
 def gpus(spec: EndpointSpec) -> int:
     """Accelerators of one replica."""
     limits = spec.engine.resources.limits or {}

@@ -4,7 +4,15 @@ Measured on vLLM 0.32.0; --shutdown-timeout exists from 0.18.0. https://docs.vll
 """
 
 from llmendpoint.api.endpoint import EndpointSpec
-from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, argument, gpus, model_argument
+from llmendpoint.engines.facts import (
+    CACHE_PATH,
+    EngineFacts,
+    MetricNames,
+    argument,
+    gpus,
+    model_argument,
+    served_model,
+)
 
 PORT = 8000
 
@@ -12,6 +20,8 @@ PORT = 8000
 def _arguments(spec: EndpointSpec) -> list[str]:
     args = [
         model_argument(spec),
+        # Its own default is the path that it loads from, which is not what status.model and LLM_MODEL say.
+        f"--served-model-name={served_model(spec)}",
         "--host=0.0.0.0",
         f"--port={PORT}",
         # Without it SIGTERM cuts every stream; it does not work with several API servers, whose number follows
@@ -19,8 +29,6 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         f"--shutdown-timeout={spec.engine.drain_seconds}",
         "--api-server-count=1",
     ]
-    if spec.model.served_name:
-        args.append(f"--served-model-name={spec.model.served_name}")
     if spec.model.revision:
         args.append(f"--revision={spec.model.revision}")
     if spec.model.source.startswith("s3://"):

@@ -4,10 +4,11 @@ from typing import Any
 
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
+from llmendpoint.engines.facts import served_model
 from llmendpoint.manifests.availability import disruption_budgets
 from llmendpoint.manifests.business import business_children
 from llmendpoint.manifests.cache import cache_claims
-from llmendpoint.manifests.common import ManifestDefaults, hashed, served_model
+from llmendpoint.manifests.common import ManifestDefaults, hashed
 from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.service import engine_url, service_url, services
 

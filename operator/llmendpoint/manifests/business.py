@@ -4,6 +4,7 @@ from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.serving import Business
 from llmendpoint.engines import engine_for
+from llmendpoint.engines.facts import served_model
 from llmendpoint.manifests.common import (
     RESTRICTED,
     Manifest,
@@ -12,7 +13,6 @@ from llmendpoint.manifests.common import (
     metadata,
     secret_variable,
     selector,
-    served_model,
     variable,
 )
 from llmendpoint.manifests.service import engine_url
@@ -67,7 +67,7 @@ def _injected(endpoint: Endpoint, business: Business) -> list[Manifest]:
     env = [
         variable("LLM_BASE_URL", base),
         variable("OPENAI_BASE_URL", f"{base}/v1"),
-        variable("LLM_MODEL", served_model(endpoint)),
+        variable("LLM_MODEL", served_model(endpoint.spec)),
         variable("LLM_ENDPOINT_NAME", endpoint.name),
     ]
     key = endpoint.spec.engine.api_key_secret_ref

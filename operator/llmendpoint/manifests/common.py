@@ -68,15 +68,6 @@ def hashed(manifest: Manifest) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
 
 
-def served_model(endpoint: Endpoint) -> str:
-    """The model name that clients send."""
-    model = endpoint.spec.model
-    if model.served_name:
-        return model.served_name
-    scheme, _, rest = model.source.partition("://")
-    return rest if scheme == "hf" else rest.rstrip("/").rpartition("/")[2]
-
-
 def variable(name: str, value: str) -> Manifest:
     """An environment variable with a literal value."""
     return {"name": name, "value": value}

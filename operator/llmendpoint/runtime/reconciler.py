@@ -211,7 +211,7 @@ class Reconciler:
             if endpoint.spec.scaling
             else (),
             url="" if problems else manifests.service_url(endpoint),
-            model="" if problems else manifests.served_model(endpoint),
+            model="" if problems else manifests.served_model(endpoint.spec),
         )
         status = make_status(seen, outcome, now=rfc3339(self._clock()))
         self._exporter.ready.labels(endpoint.namespace, endpoint.name).set(status.ready_replicas)
