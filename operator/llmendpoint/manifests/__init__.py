@@ -10,6 +10,7 @@ from llmendpoint.manifests.business import business_children
 from llmendpoint.manifests.cache import cache_claims
 from llmendpoint.manifests.common import ManifestDefaults, hashed
 from llmendpoint.manifests.engine import engine_deployment
+from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.service import engine_url, service_url, services
 
 Manifest = dict[str, Any]
@@ -38,7 +39,7 @@ def problems(endpoint: Endpoint) -> list[str]:
             f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
             "or another engine.type"
         )
-    return found
+    return [*found, *template_problems(endpoint.spec.engine.pod_template or {})]
 
 
 __all__ = ["ManifestDefaults", "children", "engine_url", "problems", "served_model", "service_url"]

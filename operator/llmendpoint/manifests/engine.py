@@ -37,7 +37,8 @@ def engine_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifes
     if spec.engine.pod_template:
         template = strategic_merge(template, spec.engine.pod_template)
         # Selector labels are not the user's: a pod without them is nobody's.
-        template["metadata"]["labels"] |= selector(endpoint, names.COMPONENT_ENGINE)
+        ours = {"metadata": {"labels": selector(endpoint, names.COMPONENT_ENGINE)}}
+        template = strategic_merge(template, ours)
     surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     return {
         "apiVersion": "apps/v1",

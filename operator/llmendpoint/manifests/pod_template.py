@@ -3,7 +3,7 @@
 https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # The merge keys of the Pod API for the lists that have one; all other lists are replaced whole.
@@ -35,6 +35,30 @@ def strategic_merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[s
         else:
             merged[name] = value
     return merged
+
+
+def template_problems(template: Mapping[str, Any]) -> list[str]:
+    """What can not be merged in a user's pod template. All else is for the API server to judge, which knows pods."""
+    maps = [("metadata", template.get("metadata")), ("spec", template.get("spec"))]
+    if isinstance(template.get("metadata"), Mapping):
+        maps.append(("metadata.labels", template["metadata"].get("labels")))
+    wrong = [
+        f"engine.podTemplate.{path} must be an object" for path, value in maps if not isinstance(value, Mapping | None)
+    ]
+    return [*wrong, *_entries_without_key(template, "engine.podTemplate")]
+
+
+def _entries_without_key(node: Any, path: str) -> Iterator[str]:
+    for name, value in node.items() if isinstance(node, Mapping) else ():
+        if isinstance(value, list) and name in MERGE_KEYS:
+            for index, entry in enumerate(value):
+                where, key = f"{path}.{name}[{index}]", MERGE_KEYS[name]
+                if isinstance(entry, Mapping) and isinstance(entry.get(key), str | int):
+                    yield from _entries_without_key(entry, where)
+                else:
+                    yield f"{where} must be an object with a {key}, by which it is merged"
+        else:
+            yield from _entries_without_key(value, f"{path}.{name}")
 
 
 def _merge_lists(base: Sequence[Any], patch: Sequence[Any], key: str) -> list[Any]:
