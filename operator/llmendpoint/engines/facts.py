@@ -80,7 +80,7 @@ def served_model(spec: EndpointSpec) -> str:
 def gpus(spec: EndpointSpec) -> int:
     """Accelerators of one replica."""
     limits = spec.engine.resources.limits or {}
-    return sum(int(amount) for name, amount in limits.items() if name.endswith("/gpu") and str(amount).isdigit())
+    return sum(int(amount) for name, amount in limits.items() if name.endswith("/gpu") and str(amount).isdecimal())
 
 
 def argument(args: Sequence[str], flag: str) -> str | None:
@@ -97,4 +97,4 @@ def argument(args: Sequence[str], flag: str) -> str | None:
 def slots(facts: EngineFacts, spec: EndpointSpec) -> int:
     """Requests that one replica works on at once at most."""
     given = argument(spec.engine.args, facts.slots_flag)
-    return int(given) if given and given.isdigit() else facts.default_slots
+    return int(given) if given and given.isdecimal() else facts.default_slots

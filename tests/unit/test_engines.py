@@ -1,0 +1,99 @@
+"""What each engine is told on its command line, and what is read out of the user's part of it."""
+
+from typing import Any
+
+import pytest
+
+from llmendpoint.api.serving import EngineType
+from llmendpoint.engines import engine_for
+from llmendpoint.engines.facts import argument, gpus, slots
+from support.builders import endpoint
+
+
+def arguments(kind: str, *given: str, **spec: Any) -> list[str]:
+    engine = {"type": kind, "args": list(given), **spec.pop("engine", {})}
+    made = endpoint(engine=engine, **spec).spec
+    return engine_for(made.engine.type).arguments(made)
+
+
+@pytest.mark.parametrize(
+    ("args", "value"),
+    [
+        ([], None),
+        (["--flag"], None),
+        (["--flag=1"], "1"),
+        (["--flag", "1"], "1"),
+        (["--flag=1", "--other", "--flag", "2"], "2"),
+        (["--flag", "2", "--flag=1"], "1"),
+        (["--flagship=1"], None),
+        (["--flag="], ""),
+    ],
+)
+def test_the_last_value_of_a_flag_counts(args: list[str], value: str | None) -> None:
+    assert argument(args, "--flag") == value
+
+
+@pytest.mark.parametrize(
+    ("limits", "number"),
+    [
+        ({"nvidia.com/gpu": 4}, 4),
+        ({"amd.com/gpu": "2"}, 2),
+        ({"nvidia.com/gpu": 1, "cpu": "8", "memory": "64Gi"}, 1),
+        ({"nvidia.com/mig-1g.10gb": 1}, 0),
+        ({"nvidia.com/gpu": "many"}, 0),
+        ({"nvidia.com/gpu": "²"}, 0),
+        (None, 0),
+    ],
+)
+def test_gpus_are_counted_by_resource_name(limits: dict[str, int | str] | None, number: int) -> None:
+    assert gpus(endpoint(engine={"resources": {"limits": limits}}).spec) == number
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "number"),
+    [
+        ("vLLM", [], 256),
+        ("vLLM", ["--max-num-seqs=32"], 32),
+        ("vLLM", ["--max-num-seqs", "all"], 256),
+        ("vLLM", ["--max-num-seqs=²"], 256),
+        ("TGI", [], 128),
+        ("TGI", ["--max-concurrent-requests", "64"], 64),
+    ],
+)
+def test_batch_slots_are_the_flags_or_the_engines_default(kind: str, args: list[str], number: int) -> None:
+    made = endpoint(engine={"type": kind, "args": args}).spec
+    assert slots(engine_for(made.engine.type), made) == number
+
+
+FOUR_GPUS = {"engine": {"resources": {"limits": {"nvidia.com/gpu": 4}}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "own"),
+    [
+        ("vLLM", "--tensor-parallel-size=4", "--tensor-parallel-size=2"),
+        ("vLLM", "--tensor-parallel-size=4", "-tp=2"),
+        ("TGI", "--num-shard=4", "--num-shard=2"),
+    ],
+)
+def test_several_gpus_are_shared_out_unless_the_user_does_it(kind: str, flag: str, own: str) -> None:
+    assert flag in arguments(kind, **FOUR_GPUS)
+    assert flag not in arguments(kind, own, **FOUR_GPUS)
+    assert flag.partition("=")[0] not in " ".join(arguments(kind))
+
+
+@pytest.mark.parametrize("kind", ["vLLM", "TGI"])
+def test_a_revision_is_passed_on(kind: str) -> None:
+    assert "--revision=v2" in arguments(kind, model={"source": "hf://acme/llama", "revision": "v2"})
+
+
+def test_vllm_streams_weights_from_object_storage() -> None:
+    args = arguments("vLLM", model={"source": "s3://bucket/llama"})
+    assert (args[0], args[-1]) == ("s3://bucket/llama", "--load-format=runai_streamer")
+
+
+@pytest.mark.parametrize("kind", ["vLLM", "TGI"])
+def test_every_metric_that_is_read_is_the_engines_own(kind: EngineType) -> None:
+    names = engine_for(kind).metrics
+    assert {*names.running, *names.waiting, *names.requests, *names.generation_tokens} <= names.wanted
+    assert [name for name in names.wanted if not name.startswith(names.prefix)] == []
