@@ -1,5 +1,6 @@
-"""Hypothesis profiles: CI must not depend on luck or on a slow machine."""
+"""What all tests share: Hypothesis without luck or clocks, and the flag that rewrites the golden files."""
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
@@ -10,3 +11,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden with what is rendered now")
