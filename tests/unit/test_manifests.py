@@ -86,6 +86,27 @@ def test_the_business_service_finds_the_engine() -> None:
 
 
 @pytest.mark.parametrize(
+    ("resources", "cpu"),
+    [
+        (None, "500m"),
+        ({"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}}, "500m"),
+        ({"requests": {"cpu": 2}}, 2),
+        ({"limits": {"cpu": 2}}, None),
+    ],
+)
+def test_an_autoscaled_business_service_requests_cpu(resources: dict[str, Any] | None, cpu: Any) -> None:
+    def requests(**replicas: int) -> dict[str, Any]:
+        business = {"image": "rag", "replicas": replicas, "resources": resources}
+        pod = child("Deployment", "llama-business", business=business)["spec"]["template"]["spec"]
+        made: dict[str, Any] = pod["containers"][0].get("resources", {}).get("requests", {})
+        return made
+
+    given = (resources or {}).get("requests", {})
+    assert requests(min=1, max=1) == given
+    assert requests(min=1, max=3) == given | ({"cpu": cpu} if cpu else {})
+
+
+@pytest.mark.parametrize(
     ("source", "loaded", "served"),
     [
         ("hf://acme/llama", "acme/llama", "acme/llama"),

@@ -226,7 +226,8 @@ class BusinessReplicas(ApiModel):
     target_cpu_utilization: int = Field(
         70,
         alias="targetCPUUtilization",
-        description="CPU use in per cent of the request that the HPA aims at.",
+        description="CPU use in per cent of the request that the HPA aims at. The request is 500m where resources do "
+        "not say.",
         ge=1,
         le=100,
     )

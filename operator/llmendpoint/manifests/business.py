@@ -20,6 +20,8 @@ from llmendpoint.manifests.service import engine_url
 EXIT_SECONDS = 15
 # A service that opens its port late is not to be restarted for it.
 STARTUP_SECONDS = 300
+# An autoscaler on CPU knows no utilization where nothing is requested, and would never scale.
+CPU_REQUEST = "500m"
 
 
 def business_children(endpoint: Endpoint) -> list[Manifest]:
@@ -28,9 +30,13 @@ def business_children(endpoint: Endpoint) -> list[Manifest]:
     if business is None or business.placement == "Sidecar":
         return []
     made = [_deployment(endpoint, business)]
-    if business.replicas.max > business.replicas.min:
+    if _is_autoscaled(business):
         made.append(_autoscaler(endpoint, business))
     return made
+
+
+def _is_autoscaled(business: Business) -> bool:
+    return business.replicas.max > business.replicas.min
 
 
 def business_container(endpoint: Endpoint) -> Manifest:
@@ -78,8 +84,9 @@ def _deployment(endpoint: Endpoint, business: Business) -> Manifest:
     name = f"{endpoint.name}-business"
     meta = metadata(endpoint, name, names.COMPONENT_BUSINESS)
     engine = endpoint.spec.engine
+    container = business_container(endpoint)
     pod: Manifest = {
-        "containers": [business_container(endpoint)],
+        "containers": [_with_cpu_request(container) if _is_autoscaled(business) else container],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         "terminationGracePeriodSeconds": engine.pre_stop_seconds + engine.drain_seconds + EXIT_SECONDS,
         "enableServiceLinks": False,
@@ -94,9 +101,17 @@ def _deployment(endpoint: Endpoint, business: Business) -> Manifest:
         "revisionHistoryLimit": 3,
         "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
     }
-    if business.replicas.max == business.replicas.min:
+    if not _is_autoscaled(business):
         spec["replicas"] = business.replicas.min  # otherwise the autoscaler owns it
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+
+def _with_cpu_request(container: Manifest) -> Manifest:
+    resources = container.get("resources", {})
+    limits, requests = resources.get("limits", {}), resources.get("requests", {})
+    if "cpu" in limits or "cpu" in requests:  # a limit is the request as well
+        return container
+    return {**container, "resources": {**resources, "requests": {**requests, "cpu": CPU_REQUEST}}}
 
 
 def _autoscaler(endpoint: Endpoint, business: Business) -> Manifest:
