@@ -72,6 +72,8 @@ class Reason(StrEnum):
     """Some replicas could not be read: no scale-in until they can."""
     METRICS_UNKNOWN = "MetricsUnknown"
     """No replica could be read: the size is held."""
+    TARGET_UNKNOWN = "TargetUnknown"
+    """The query of a PromQL target gives no number: no scale-in until it does."""
     NOT_NEEDED = "NotNeeded"
     """Nothing decides on metrics in this mode."""
 

@@ -23,6 +23,8 @@ class MetricNames:
     kv_usage: tuple[str, ...] = ()
     """The same gauge by its names in several versions: the first one found counts."""
     ttft_bucket: str | None = None
+    labels: tuple[str, ...] = ()
+    """Labels by which the series of one engine differ."""
     appear_on_use: bool = False
     """True where an engine that had no request yet shows no metric of its own at all."""
 

@@ -40,6 +40,7 @@ TGI = EngineFacts(
         requests=("tgi_request_success", "tgi_request_failure"),
         prompt_tokens=("tgi_request_input_length_sum",),
         generation_tokens=("tgi_request_generated_tokens_sum",),
+        labels=("err",),
         appear_on_use=True,
     ),
     arguments=_arguments,

@@ -64,6 +64,7 @@ VLLM = EngineFacts(
         generation_tokens=("vllm:generation_tokens_total",),
         kv_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
         ttft_bucket="vllm:time_to_first_token_seconds_bucket",
+        labels=("engine", "model_name", "finished_reason"),
     ),
     arguments=_arguments,
     environment=_environment,

@@ -1,31 +1,54 @@
-"""The other source: a Prometheus server, asked once per signal for all endpoints that name it."""
+"""The other source: a Prometheus server, asked once per signal for all endpoints that name it.
 
+The client library blocks, so each server has a few threads of its own: one that hangs holds up nobody else.
+"""
+
+import ast
 import asyncio
+import json
+import math
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
-from requests.exceptions import RequestException
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import RequestException, Timeout
 
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import Sample
-from llmendpoint.metrics.source import EndpointReading, EndpointTarget
+from llmendpoint.metrics.promql import SCRAPED_AT, signal_queries
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
 
-LOOKBACK = "30s"
-TIMEOUT_SECONDS = 5
+READ_SECONDS = 5.0
+QUERIES_IN_FLIGHT = 4
 
-Series = dict[tuple[str, str], dict[str, list[Sample]]]
-"""(namespace, pod) -> metric name -> samples"""
+PodKey = tuple[str, str]
+"""(namespace, pod)"""
+
+
+class Unanswered(Exception):
+    """A query that gave no result; the message is the same for the same cause, so that it is reported once."""
 
 
 class PrometheusReader:
-    """Reads engine metrics from Prometheus servers by the labels ``namespace`` and ``pod`` that a PodMonitor sets."""
+    """Reads engine metrics from Prometheus servers by the labels ``namespace`` and ``pod`` that a PodMonitor sets.
 
-    def __init__(self) -> None:
-        self._servers: dict[str, PrometheusConnect] = {}
+    Args:
+        stale_seconds: a pod that was last scraped longer ago counts as unread.
+        timeout: seconds that a server may take for all queries of one reading.
+    """
+
+    def __init__(self, *, stale_seconds: float, timeout: float = READ_SECONDS) -> None:
+        self._stale_seconds = stale_seconds
+        self._timeout = timeout
+        self._servers: dict[str, _Server] = {}
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         """One reading per target, in the same order. Never raises."""
@@ -33,7 +56,9 @@ class PrometheusReader:
         for target in targets:
             prometheus = target.scaling.metrics.prometheus
             by_url.setdefault(prometheus.url if prometheus else "", []).append(target)
-        answers = await asyncio.gather(*(asyncio.to_thread(self._ask, url, some) for url, some in by_url.items()))
+        for url in self._servers.keys() - by_url.keys():
+            self._servers.pop(url).close()
+        answers = await asyncio.gather(*(self._read_from(url, some) for url, some in by_url.items()))
         readings = {
             (target.namespace, target.name): reading
             for some, found in zip(by_url.values(), answers, strict=True)
@@ -41,52 +66,211 @@ class PrometheusReader:
         }
         return [readings[target.namespace, target.name] for target in targets]
 
-    def _ask(self, url: str, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
-        wanted = sorted({name for target in targets for name in engine_for(target.engine).metrics.wanted})
-        try:
-            server = self._server(url)
-            series: Series = {}
-            for name in wanted:
-                # last_over_time bounds the age: an instant query alone would answer five minutes old values.
-                _collect(series, name, server.custom_query(f'last_over_time({{__name__="{name}"}}[{LOOKBACK}])'))
-            return [_reading(target, series, self._custom(server, target)) for target in targets]
-        except (RequestException, PrometheusApiClientException, ValueError, KeyError) as error:
-            why = f"Prometheus at {url} did not answer: {type(error).__name__}: {error}"[:500]
-            return [EndpointReading(errors={pod.name: why for pod in target.pods}) for target in targets]
-
-    def _server(self, url: str) -> PrometheusConnect:
+    async def _read_from(self, url: str, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         if url not in self._servers:
-            self._servers[url] = PrometheusConnect(url=url, timeout=TIMEOUT_SECONDS)
-        return self._servers[url]
+            self._servers[url] = _Server(url, self._timeout)
+        server, now = self._servers[url], time.time()
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        async with asyncio.TaskGroup() as group:
+            scraped = group.create_task(self._scraped(server, targets, now, deadline))
+            values = [group.create_task(self._values(server, target, now, deadline)) for target in targets]
+        return [
+            self._reading(target, scraped.result(), asked.result(), now)
+            for target, asked in zip(targets, values, strict=True)
+        ]
 
-    def _custom(self, server: PrometheusConnect, target: EndpointTarget) -> tuple[float | None, ...]:
-        values: list[float | None] = []
-        for wanted in target.scaling.targets:
-            if wanted.query is None:
-                values.append(None)
-                continue
-            query = wanted.query.replace("$namespace", target.namespace).replace("$name", target.name)
-            answer = server.custom_query(query)
-            values.append(float(answer[0]["value"][1]) if answer else None)
-        return tuple(values) if any(value is not None for value in values) else ()
+    async def _scraped(
+        self, server: "_Server", targets: Sequence[EndpointTarget], now: float, deadline: float
+    ) -> "dict[PodKey, _Scraped] | str":
+        """What the server knows of each engine pod, or why it said nothing."""
+        queries = signal_queries(targets)
+        try:
+            async with asyncio.timeout_at(deadline):
+                # One moment for all queries, so that a pod's numbers are of one scrape.
+                times, *answers = await asyncio.gather(
+                    server.ask(SCRAPED_AT, now), *(server.ask(query, now) for query in queries.values())
+                )
+            return _collected(times, dict(zip(queries, answers, strict=True)))
+        except TimeoutError:
+            return server.silent
+        except Unanswered as error:
+            return str(error)
 
+    async def _values(
+        self, server: "_Server", target: EndpointTarget, now: float, deadline: float
+    ) -> "tuple[float | str | None, ...]":
+        """The value of each PromQL target, or why there is none; None for targets of other types."""
+        queries = [
+            None if wanted.query is None
+            else wanted.query.replace("$namespace", target.namespace).replace("$name", target.name)
+            for wanted in target.scaling.targets
+        ]  # fmt: skip
 
-def _collect(series: Series, name: str, answer: Sequence[Mapping[str, Any]]) -> None:
-    for entry in answer:
-        labels = entry["metric"]
-        pod = series.setdefault((labels.get("namespace", ""), labels.get("pod", "")), {})
-        pod.setdefault(name, []).append(Sample(labels, float(entry["value"][1])))
+        async def value_of(query: str | None) -> float | str | None:
+            if query is None:
+                return None
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return _number(await server.ask(query, now))
+            except TimeoutError:
+                return server.silent
+            except Unanswered as error:
+                return str(error)
 
+        return tuple(await asyncio.gather(*map(value_of, queries)))
 
-def _reading(target: EndpointTarget, series: Series, custom: tuple[float | None, ...]) -> EndpointReading:
-    names = engine_for(target.engine).metrics
-    samples, errors = {}, {}
-    for pod in target.pods:
-        found = series.get((target.namespace, pod.name))
+    def _reading(
+        self,
+        target: EndpointTarget,
+        scraped: "dict[PodKey, _Scraped] | str",
+        values: Sequence[float | str | None],
+        now: float,
+    ) -> EndpointReading:
+        samples: dict[str, EngineSample] = {}
+        errors: dict[str, str] = {}
+        for pod in target.pods:
+            found = scraped if isinstance(scraped, str) else self._sample(target, pod, scraped, now)
+            if isinstance(found, EngineSample):
+                samples[pod.name] = found
+            else:
+                errors[pod.name] = found
+        return EndpointReading(
+            samples,
+            errors,
+            custom=tuple(value if isinstance(value, float) else None for value in values),
+            unanswered=tuple(
+                f"PromQL target {number}: {why}" for number, why in enumerate(values, 1) if isinstance(why, str)
+            ),
+        )
+
+    def _sample(
+        self, target: EndpointTarget, pod: PodTarget, scraped: "Mapping[PodKey, _Scraped]", now: float
+    ) -> EngineSample | str:
+        found = scraped.get((target.namespace, pod.name))
         if found is None:
-            errors[pod.name] = f"Prometheus has no {names.prefix} series of pod {pod.name} in the last {LOOKBACK}"
-            continue
-        sample = sample_of(found, names, taken_at=time.time(), own_metrics=True)
-        if isinstance(sample, EngineSample):
-            samples[pod.name] = sample
-    return EndpointReading(samples, errors, custom)
+            return (
+                f"Prometheus has no target with the labels namespace={target.namespace} and pod={pod.name}: let a "
+                "PodMonitor select the engine pods, or set scaling.metrics.source to Pods"
+            )
+        if not found.taken_at:
+            return "Prometheus could not scrape the pod: its page of targets says why"
+        if now - found.taken_at > self._stale_seconds:
+            return (
+                f"Prometheus scraped the pod longer than {self._stale_seconds:g} s ago: shorten the scrape interval, "
+                "or set its clock right"
+            )
+        names = engine_for(target.engine).metrics
+        return sample_of(found.samples, names, taken_at=found.taken_at, own_metrics=bool(found.samples))
+
+
+@dataclass(frozen=True)
+class _Scraped:
+    """What the last scrape of one pod said."""
+
+    taken_at: float
+    """Seconds since the epoch by Prometheus' clock; 0 where the scrape failed."""
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+
+
+class _Server:
+    """One Prometheus server. Every failure is Unanswered."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        # No retry: it would sleep in the thread, and the next tick asks again.
+        self._client = PrometheusConnect(url=url.rstrip("/"), retry=0, timeout=timeout)
+        self._threads = ThreadPoolExecutor(QUERIES_IN_FLIGHT, thread_name_prefix="prometheus")
+
+    @property
+    def silent(self) -> str:
+        """What to say when there is no answer in time."""
+        return f"Prometheus at {self._url} did not answer within {self._timeout:g} s"
+
+    async def ask(self, query: str, at: float) -> list[Any]:
+        """The result of an instant query at a time.
+
+        Raises:
+            Unanswered: there is none.
+        """
+        call = partial(self._client.custom_query, query, params={"time": f"{at:.3f}"})
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except Timeout as error:
+            raise Unanswered(self.silent) from error
+        except NoConnection as error:
+            raise Unanswered(
+                f"Prometheus at {self._url} can not be reached ({_cause(error)}): check the server and "
+                "scaling.metrics.prometheus.url"
+            ) from error
+        except PrometheusApiClientException as error:
+            raise Unanswered(f"Prometheus at {self._url} answered {_refusal(error)}") from error
+        except (RequestException, ValueError, LookupError, TypeError) as error:
+            raise Unanswered(self._no_prometheus) from error
+        if not isinstance(answer, list):
+            raise Unanswered(self._no_prometheus)
+        return answer
+
+    @property
+    def _no_prometheus(self) -> str:
+        return f"{self._url} does not answer as a Prometheus server does: check scaling.metrics.prometheus.url"
+
+    def close(self) -> None:
+        """Forget it. A thread that still waits for an answer ends with its time-out."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+
+def _collected(times: Iterable[Any], answers: Mapping[str, Iterable[Any]]) -> dict[PodKey, _Scraped]:
+    found = {_key(entry): _Scraped(taken_at=_value(entry)) for entry in times}
+    for name, answer in answers.items():
+        for entry in answer:
+            if (pod := found.get(_key(entry))) is not None:
+                pod.samples.setdefault(name, []).append(Sample(entry["metric"], _value(entry)))
+    return found
+
+
+def _key(entry: Mapping[str, Any]) -> PodKey:
+    labels = entry["metric"]
+    return labels.get("namespace", ""), labels.get("pod", "")
+
+
+def _value(entry: Mapping[str, Any]) -> float:
+    return float(entry["value"][1])
+
+
+def _number(answer: Sequence[Any]) -> float | str:
+    """The one number that a target's query has to give. NaN, a rate over nothing, is one."""
+    if not answer:
+        return "the query has no result: check its metric and labels, or add `or vector(0)` if nothing means 0"
+    if not isinstance(answer[0], Mapping):
+        value = answer[1]  # a scalar: [time, "value"]
+    elif "value" not in answer[0]:
+        return "the query gives a range: it has to give one number"
+    elif len(answer) > 1:
+        return f"the query gives {len(answer)} series: reduce them to one, with sum() for example"
+    else:
+        value = answer[0]["value"][1]
+    try:
+        number = float(value)
+    except ValueError:
+        return "the query gives a text: it has to give one number"
+    return "the query gives an infinite number: is it divided by 0?" if math.isinf(number) else number
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause without the address of an object in it, which would be new each time."""
+    text = str(getattr(error.args[0], "reason", error.args[0])) if error.args else type(error).__name__
+    return re.sub(r"<[^>]*>:?\s*|^HTTPS?Connection(?:Pool)?\([^)]*\):\s*", "", text)[:200]
+
+
+def _refusal(error: PrometheusApiClientException) -> str:
+    """Status and, in Prometheus' own words, why. Anything else in the body is not for everybody's eyes."""
+    match = re.fullmatch(r"HTTP Status Code (\d+) \((b.*)\)", str(error), re.DOTALL)
+    if match is None:
+        return "with an error"
+    try:
+        said = json.loads(ast.literal_eval(match[2]))["error"]
+    except (ValueError, SyntaxError, LookupError, TypeError):
+        return f"{match[1]} and not as Prometheus does: check scaling.metrics.prometheus.url"
+    return f"{match[1]}: {str(said)[:500]}"

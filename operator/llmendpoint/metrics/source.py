@@ -31,11 +31,14 @@ class EndpointTarget:
 
 @dataclass(frozen=True)
 class EndpointReading:
-    """Samples by pod, reasons by pod where there is none, and the values of PromQL targets."""
+    """Samples by pod, reasons by pod where there is none, and the same of the PromQL targets."""
 
     samples: Mapping[str, EngineSample] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     custom: tuple[float | None, ...] = ()
+    """Values of the PromQL targets, in the order of scaling.targets; None for those of other types."""
+    unanswered: tuple[str, ...] = ()
+    """Why PromQL targets have no value."""
 
 
 class MetricsSource(Protocol):

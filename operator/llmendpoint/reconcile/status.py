@@ -28,6 +28,8 @@ class Outcome:
     revised: Mapping[str, int] = field(default_factory=dict)
     """Deployment -> its generation when this operator last changed the pod template. A change of the replica count
     is a new generation as well, and no roll-out."""
+    unanswered_targets: tuple[str, ...] = ()
+    """Why PromQL targets have no value."""
     warnings: tuple[str, ...] = ()
     """What deserves a look in the scaler's settings."""
     scaling: ScalingStatus | None = None
@@ -181,6 +183,9 @@ def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
     ready = seen.count(PodPhase.READY)
     if ready == 0 or outcome.signals is None:
         return "Unknown", Reason.NO_READY_REPLICAS, "no replica is ready, so there is nothing to read yet"
+    if not outcome.unread_pods and outcome.unanswered_targets:
+        whys = "; ".join(outcome.unanswered_targets)
+        return "False", Reason.TARGET_UNKNOWN, f"no scale-in until every target has a value: {whys}"
     if not outcome.unread_pods:
         return "True", Reason.METRICS_READ, "every ready replica was read"
     whys = "; ".join(f"{pod}: {why}" for pod, why in outcome.unread_pods)

@@ -27,6 +27,8 @@ class Memory:
     """Requests in flight by pod at the last tick."""
     unread: tuple[tuple[str, str], ...] = ()
     """(pod, why) of ready pods that could not be read at the last tick."""
+    unanswered: tuple[str, ...] = ()
+    """Why PromQL targets had no value at the last tick."""
     stall: StallWatch = field(default_factory=StallWatch)
     accepted: dict[ChildKey, Any] = field(default_factory=dict)
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""

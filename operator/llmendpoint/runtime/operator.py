@@ -21,7 +21,7 @@ from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.reconciler import Reconciler
 from llmendpoint.runtime.store import Key, Manifest, Store
-from llmendpoint.runtime.tick import Ticker
+from llmendpoint.runtime.tick import STALE_TICKS, Ticker
 from llmendpoint.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ class Operator:
             queue=self._queue,
             sources={
                 "Pods": PodScraper(session, self.exporter, timeout=settings.scrape_timeout_seconds),
-                "Prometheus": PrometheusReader(),
+                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds),
             },
             exporter=self.exporter,
             period=settings.tick_seconds,

@@ -206,6 +206,7 @@ class Reconciler:
             stalled_pods=memory.stall.stalled(self._clock()),
             unread_pods=memory.unread,
             revised=memory.revised,
+            unanswered_targets=memory.unanswered,
             scaling=memory.scaling if endpoint.spec.scaling else None,
             warnings=tuple(warnings(endpoint.spec.scaling, memory.state, memory.signals))
             if endpoint.spec.scaling

@@ -25,6 +25,9 @@ from llmendpoint.scaling.signals import PodPhase, PodReading, derive
 
 log = structlog.get_logger(__name__)
 
+# An older sample says nothing about now.
+STALE_TICKS = 3
+
 
 class Ticker:
     """Decides for every endpoint once per period."""
@@ -68,10 +71,14 @@ class Ticker:
             target = _target(observation)
             if target:
                 targets.setdefault(target.scaling.metrics.source, []).append((key, target))
-        for source, some in targets.items():
+
+        async def read_and_decide(source: str, some: list[tuple[Key, EndpointTarget]]) -> None:
             readings = await self._sources[source].read([target for _, target in some])
             for (key, target), reading in zip(some, readings, strict=True):
                 self._decide(key, seen[key], target.scaling, reading)
+
+        # Side by side: a Prometheus server that hangs must not hold up those who do not use it.
+        await asyncio.gather(*(read_and_decide(source, some) for source, some in targets.items()))
 
     def _observe(self, key: Key) -> Observation | None:
         body = self._store.endpoint(key)
@@ -96,13 +103,16 @@ class Ticker:
             now,
             slots=slots(engine_for(spec.engine.type), spec),
             custom=reading.custom,
-            stale_seconds=3 * self._period,
+            stale_seconds=STALE_TICKS * self._period,
         )
         memory.load = {pod: sample.in_flight for pod, sample in reading.samples.items()}
         unread = tuple(sorted(reading.errors.items()))
         stall = memory.stall.update(reading.samples)
-        news = unread != memory.unread or stall.stalled(now) != memory.stall.stalled(now)
-        memory.unread, memory.stall = unread, stall
+        news = (
+            (unread, reading.unanswered) != (memory.unread, memory.unanswered)
+            or stall.stalled(now) != memory.stall.stalled(now)
+        )  # fmt: skip
+        memory.unread, memory.unanswered, memory.stall = unread, reading.unanswered, stall
         _learn_cold_starts(memory, seen)
         memory.state, decision = decide(scaling, memory.state, memory.signals, replicas_of(seen, now), now)
         status = scaling_status(memory.state, decision, memory.scaling, now)

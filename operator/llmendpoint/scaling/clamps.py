@@ -55,9 +55,14 @@ def bounds(at: Situation, wanted: int) -> Effect | None:
 
 def partial_metrics(at: Situation, wanted: int) -> Effect | None:
     """Never scale in on less than all readings."""
-    if not at.signals.unknown or wanted >= at.current:
+    if wanted >= at.current:
         return None
-    return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} ready replicas could not be read")
+    if at.signals.unknown:
+        return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} ready replicas could not be read")
+    for index, target in enumerate(at.scaling.targets):
+        if target.type == "PromQL" and at.signals.custom_value(index) is None:
+            return Effect(at.current, f"PromQL target {index + 1} has no value")
+    return None
 
 
 def consolidation(at: Situation, wanted: int) -> Effect | None:

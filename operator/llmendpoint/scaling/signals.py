@@ -98,6 +98,10 @@ class Signals:
         """Ready replicas."""
         return self.known + self.unknown
 
+    def custom_value(self, index: int) -> float | None:
+        """Value of the PromQL target at a place in scaling.targets; None when it is not known."""
+        return self.custom[index] if index < len(self.custom) else None
+
 
 @dataclass(frozen=True)
 class ReadingWindow:
@@ -105,6 +109,8 @@ class ReadingWindow:
 
     last: Mapping[str, EngineSample] = field(default_factory=dict)
     """The last sample of each ready replica."""
+    earlier: Mapping[str, EngineSample] = field(default_factory=dict)
+    """The one before it: a source that is filled more seldom than every tick gives some samples twice."""
     ttft: tuple[tuple[float, Mapping[str, Buckets]], ...] = ()
 
 
@@ -141,19 +147,22 @@ def derive(
         for reading in ready
         if reading.sample is not None and now - reading.sample.taken_at <= stale_seconds
     }
-    pairs = [
-        (before, sample)
-        for pod, sample in fresh.items()
-        if (before := window.last.get(pod)) is not None and sample.taken_at > before.taken_at
-    ]
+    earlier = {pod: before for pod, sample in fresh.items() if (before := _before(window, pod, sample)) is not None}
+    pairs = [(before, fresh[pod]) for pod, before in earlier.items()]
     # A replica that was not ready has served nothing: its counters begin now.
     unready = {reading.pod: EngineSample(now) for reading in readings if reading.phase is PodPhase.STARTING}
     unread = {pod: window.last[pod] for pod in ready_pods - fresh.keys() if pod in window.last}
     history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    return ReadingWindow({**unready, **unread, **fresh}, history), _signals(
+    return ReadingWindow({**unready, **unread, **fresh}, earlier, history), _signals(
         list(fresh.values()), pairs, len(ready), slots, history, custom
     )
+
+
+def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:
+    """The sample that a rate is taken from: the last one that is older, so that a repeated sample repeats its rate."""
+    known = (window.last.get(pod), window.earlier.get(pod))
+    return next((before for before in known if before is not None and before.taken_at < sample.taken_at), None)
 
 
 Pair = tuple[EngineSample, EngineSample]

@@ -111,7 +111,7 @@ def total_of(target: Target, index: int, signals: Signals) -> float | None:
             # No first token within the window: nobody waited, which is a reading of 0.
             value = (signals.ttft_p95 or 0.0) * signals.ready
         case "PromQL":
-            custom = signals.custom[index] if index < len(signals.custom) else None
+            custom = signals.custom_value(index)
             value = None if custom is None else custom * signals.ready
     return None if value is None else finite(value)
 

@@ -1,0 +1,36 @@
+"""The queries that read the engines of all endpoints from Prometheus: one per signal, one row per pod."""
+
+from collections.abc import Iterable
+
+from llmendpoint.engines import engine_for
+from llmendpoint.metrics.source import EndpointTarget
+
+# The Deployment's name is in the pod's. A sidecar's own metrics are not the engine's; without an operator for
+# Prometheus there is no label for the container.
+PODS = 'pod=~".+-engine-.+"'
+UP = f'up{{{PODS}, container=~"engine|"}}'
+SCRAPED_AT = f"max by (namespace, pod) (timestamp({UP}) * {UP})"
+"""When each pod was last scraped, in seconds since the epoch; 0 where the last scrape failed."""
+
+
+def signal_queries(targets: Iterable[EndpointTarget]) -> dict[str, str]:
+    """Metric name -> query, for all that the policies of these endpoints look at.
+
+    Series that are stale, because a scrape failed or the pod has gone, are left out by Prometheus itself.
+    """
+    queries: dict[str, str] = {}
+    for target in targets:
+        names = engine_for(target.engine).metrics
+        labels = ", ".join(("namespace", "pod", *names.labels))
+        for name in names.wanted - {names.ttft_bucket}:
+            total = "avg" if name in names.kv_usage else "sum"
+            queries[name] = f"{total} by (namespace, pod) ({_once(name, labels)})"
+        # 22 rows per pod: asked only where somebody wants it.
+        if names.ttft_bucket and any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets):
+            queries[names.ttft_bucket] = f"sum by (namespace, pod, le) ({_once(names.ttft_bucket, f'{labels}, le')})"
+    return queries
+
+
+def _once(name: str, labels: str) -> str:
+    """Each series of an engine once: a pod that two jobs scrape shows it twice. The comparison drops NaN."""
+    return f'max by ({labels}) ({{__name__="{name}", {PODS}}} >= 0)'

@@ -1,0 +1,94 @@
+"""Readings that come late, twice or not at all."""
+
+import asyncio
+from collections.abc import Sequence
+
+from llmendpoint.api.conditions import ConditionType, Reason
+from llmendpoint.api.names import LABEL_COMPONENT, LABEL_ENDPOINT
+from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget
+from llmendpoint.reconcile.observation import observe
+from llmendpoint.reconcile.status import Outcome, make_status
+from llmendpoint.runtime.memory import Memories
+from llmendpoint.runtime.queue import WorkQueue
+from llmendpoint.runtime.store import Key, Store
+from llmendpoint.runtime.tick import Ticker
+from llmendpoint.scaling.clamps import Situation, partial_metrics
+from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.signals import ReadingWindow, Signals, derive
+from llmendpoint.scaling.state import initial_state
+from support.builders import NOW, endpoint, endpoint_object, pod, reading, sample, scaling
+
+PROMQL = [{"type": "PromQL", "value": 1, "query": "up"}]
+FROM_PROMETHEUS = {"source": "Prometheus", "prometheus": {"url": "http://prometheus:9090"}}
+
+
+def test_a_sample_that_is_given_twice_repeats_its_rate() -> None:
+    window, first = ReadingWindow(), sample(NOW, requests_total=100)
+    second = sample(NOW + 15, requests_total=130)
+    rates = []
+    for at, taken in ((0, first), (10, first), (20, second), (30, second), (40, second)):
+        window, signals = derive(window, [reading("a", taken=taken)], NOW + at)
+        rates.append(signals.completion_rate)
+    assert rates == [None, None, 2.0, 2.0, 2.0]
+
+
+def test_a_promql_target_without_a_value_never_scales_in() -> None:
+    settings = scaling(policy="TargetTracking", targets=PROMQL, metrics=FROM_PROMETHEUS)
+    for custom, held in (((None,), True), ((), True), ((0.5,), False)):
+        at = Situation(settings, initial_state(4, NOW), Signals(known=4, unknown=0, custom=custom), Replicas(4), NOW)
+        effect = partial_metrics(at, 1)
+        assert (effect is not None) == held
+        assert partial_metrics(at, 5) is None
+
+
+def test_a_promql_target_without_a_value_is_reported() -> None:
+    body = endpoint(
+        scaling={"maxReplicas": 3, "policy": "TargetTracking", "targets": PROMQL, "metrics": FROM_PROMETHEUS}
+    )
+    outcome = Outcome(
+        desired=1, signals=Signals(known=1, unknown=0), unanswered_targets=("PromQL target 1: no result",)
+    )
+    status = make_status(observe(body, [], [pod()]), outcome, now="2025-06-15T15:00:00Z")
+    found = next(entry for entry in status.conditions if entry.type == ConditionType.METRICS_AVAILABLE)
+    assert (found.status, found.reason) == ("False", Reason.TARGET_UNKNOWN)
+    assert "PromQL target 1: no result" in found.message
+
+
+class Fast:
+    """A source that answers at once."""
+
+    async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
+        return [EndpointReading({pod.name: sample(NOW) for pod in target.pods}) for target in targets]
+
+
+class Slow(Fast):
+    """A source that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+
+    async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
+        await self.may_answer.wait()
+        return await super().read(targets)
+
+
+async def test_a_slow_prometheus_does_not_hold_up_endpoints_that_do_not_use_it() -> None:
+    store, queue, slow = Store(), WorkQueue[Key](), Slow()
+    for name, metrics in (("slow", FROM_PROMETHEUS), ("fast", {"source": "Pods"})):
+        labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: "engine"}
+        metadata = {"namespace": "team", "uid": name, "resourceVersion": "1", "generation": 1, "labels": labels}
+        store.put(endpoint_object(name, scaling={"maxReplicas": 3, "metrics": metrics}))
+        store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": {"replicas": 1}})
+        made = pod(f"{name}-engine-1")
+        store.put({**made, "metadata": {**made["metadata"], "labels": labels}})
+    ticker = Ticker(
+        store=store, memories=Memories(), queue=queue, sources={"Prometheus": slow, "Pods": Fast()},
+        exporter=Exporter(), period=10.0, clock=lambda: NOW,
+    )  # fmt: skip
+    ticking = asyncio.create_task(ticker.tick())
+    assert await asyncio.wait_for(queue.get(), 5) == Key("team", "fast")
+    assert not ticking.done()
+    slow.may_answer.set()
+    await ticking
+    assert await asyncio.wait_for(queue.get(), 5) == Key("team", "slow")
