@@ -1,11 +1,13 @@
-"""Programs that come from the distribution: container runtime, CNI plugins, packet filter, image builder."""
+"""Programs that come from the distribution: container runtime, CNI plugins, packet filter, image builder and so on."""
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
+from localcluster.paths import cache_dir
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 _NODE = {"runc": "runc", "iptables": "iptables", "conntrack": "conntrack", "ip": "iproute2", "nsenter": "util-linux"}
@@ -29,6 +31,35 @@ def ensure(*, images: bool) -> None:
     print(f"installing {', '.join(sorted(missing))} ...", flush=True)
     for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *sorted(missing)]):
         run(["apt-get", *command], environment={"DEBIAN_FRONTEND": "noninteractive"})
+
+
+def prometheus() -> str:
+    """Path of a Prometheus server: the machine's own, else Debian's, unpacked into the cache.
+
+    It is not installed, because the package would start a server, now and at each boot.
+
+    Raises:
+        LocalClusterError: there is none, and this is not Debian or apt-get failed.
+    """
+    if found := shutil.which("prometheus"):
+        return found
+    directory = cache_dir() / "prometheus"
+    program = directory / "usr" / "bin" / "prometheus"
+    if program.exists():
+        return str(program)
+    if not shutil.which("apt-get"):
+        raise LocalClusterError("missing on this machine: prometheus; install it and try again")
+    print("fetching prometheus ...", flush=True)
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as aside:
+        if os.geteuid() == 0:
+            run(["apt-get", "update", "-q"])
+        run(["apt-get", "download", "-q", "prometheus"], cwd=Path(aside))
+        unpacked = Path(aside) / "prometheus"
+        run(["dpkg-deb", "--extract", *map(str, Path(aside).glob("*.deb")), str(unpacked)])
+        shutil.rmtree(directory, ignore_errors=True)
+        unpacked.rename(directory)
+    return str(program)
 
 
 def _found(program: str) -> bool:

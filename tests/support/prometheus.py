@@ -1,0 +1,155 @@
+"""A real Prometheus server on loopback, and engine simulators for it to scrape, as a PodMonitor would have it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from localcluster import packages
+from localcluster.paths import ROOT
+
+SCRAPE_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """An engine simulator as a process of this machine."""
+
+    address: str
+    """host:port"""
+
+    def set_faults(self, **faults: Any) -> None:
+        httpx.post(f"http://{self.address}/enginesim/faults", json=faults).raise_for_status()
+
+    def complete(self, tokens: int) -> None:
+        """One request from its start to its end."""
+        body = {"prompt": "word " * 40, "max_tokens": tokens}
+        httpx.post(f"http://{self.address}/v1/completions", json=body, timeout=30).raise_for_status()
+
+    @contextmanager
+    def busy(self, requests: int) -> Iterator[None]:
+        """Requests in flight that do not end by themselves."""
+        body = {"prompt": "word " * 40, "max_tokens": 4000, "stream": True}
+        with httpx.Client(timeout=None) as client:
+            streams = [
+                client.send(
+                    client.build_request("POST", f"http://{self.address}/v1/completions", json=body), stream=True
+                )
+                for _ in range(requests)
+            ]
+            try:
+                yield
+            finally:
+                for stream in streams:
+                    stream.close()
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A server that scrapes what it is told to."""
+
+    url: str
+    targets: Path
+
+    def scrape(self, pods: Mapping[tuple[str, str], str], *, job: str = "engines") -> None:
+        """Scrape these too from now on: (namespace, pod) -> address."""
+        file = self.targets / f"{job}.json"
+        groups = json.loads(file.read_text()) if file.exists() else []
+        groups += [
+            {"targets": [address], "labels": {"namespace": namespace, "pod": pod, "container": "engine"}}
+            for (namespace, pod), address in pods.items()
+        ]
+        aside = file.with_suffix(".new")
+        aside.write_text(json.dumps(groups))
+        aside.rename(file)
+
+    def query(self, text: str) -> list[Any]:
+        """The result of an instant query."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": text}).raise_for_status().json()
+        found: list[Any] = answer["data"]["result"]
+        return found
+
+    @property
+    def queries_answered(self) -> int:
+        """How many instant queries it has answered, by its own count."""
+        text = httpx.get(f"{self.url}/metrics").text
+        lines = (line for line in text.splitlines() if line.startswith("prometheus_http_requests_total{"))
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines if 'handler="/api/v1/query"' in line))
+
+
+@contextmanager
+def running_prometheus(directory: Path) -> Iterator[Prometheus]:
+    """A server with two jobs, ``engines`` and ``again``, whose targets the test sets."""
+    port = free_port()
+    targets = directory / "targets"
+    targets.mkdir()
+    jobs = [
+        {"job_name": job, "file_sd_configs": [{"files": [str(targets / f"{job}.json")], "refresh_interval": "1s"}]}
+        for job in ("engines", "again")
+    ]
+    times = {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"}
+    config = directory / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"global": times, "scrape_configs": jobs}))
+    command = [
+        packages.prometheus(), f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+    ]  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    with _process(command, directory / "prometheus.log", lambda: httpx.get(f"{url}/-/ready").is_success):
+        yield Prometheus(url, targets)
+
+
+@contextmanager
+def running_simulator(directory: Path, *arguments: str, **environment: str) -> Iterator[Simulator]:
+    """A simulator; ``arguments`` begin with those of the real engine's command, ``vllm serve`` or ``tgi``."""
+    port = free_port()
+    command = [sys.executable, "-m", "enginesim", *arguments, f"--port={port}"]
+    settings = {"ENGINESIM_STARTUP_SECONDS": "0", "PYTHONPATH": str(ROOT / "operator"), **environment}
+    address = f"127.0.0.1:{port}"
+    with _process(
+        command,
+        directory / f"enginesim-{port}.log",
+        lambda: httpx.get(f"http://{address}/health").is_success,
+        settings,
+    ):
+        yield Simulator(address)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def _process(
+    command: Sequence[str], log: Path, answers: Callable[[], bool], environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=out, stderr=out)
+    try:
+        end = time.monotonic() + 30
+        while True:
+            assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < end, f"{command[0]} does not answer: {log.read_text()[-2000:]}"
+            try:
+                if answers():
+                    break
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
