@@ -6,6 +6,8 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -44,9 +46,19 @@ async def _run(settings: Settings) -> None:
         await runner.setup()
         await web.TCPSite(runner, "0.0.0.0", settings.http_port).start()  # noqa: S104 - the kubelet asks here
         try:
-            await watch(operator, settings, stop)
+            # kopf looks for its kinds once, when it starts: a CRD that is installed later would never be watched.
+            await _first(operator.synchronised(), stop.wait())
+            if not stop.is_set():
+                await watch(operator, settings, stop)
         finally:
             await runner.cleanup()
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _probes(operator: Operator) -> web.Application:

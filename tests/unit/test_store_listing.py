@@ -51,3 +51,19 @@ def test_a_successor_of_the_same_name_is_not_deleted_with_its_predecessor() -> N
     store.drop(pod("a", 3, uid="old"))
     store.replace([pod("a", 4, uid="new")])
     assert names(store) == ["a"]
+
+
+def test_a_late_answer_does_not_bring_back_what_is_deleted() -> None:
+    store = Store()
+    store.put(pod("a", 1))
+    store.drop(pod("a", 3))
+    assert store.put(pod("a", 2)) is None
+    assert names(store) == []
+
+
+def test_an_object_that_gets_its_label_back_is_known_again() -> None:
+    store = Store()
+    store.put(pod("a", 1))
+    store.drop(pod("a", 3))  # what a watch says when the label is removed
+    assert store.put(pod("a", 4)) == KEY
+    assert names(store) == ["a"]

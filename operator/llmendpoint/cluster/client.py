@@ -165,5 +165,8 @@ class Cluster:
             raise error_of(error.status or 0, str(error.body or error.reason).encode(), what) from error
         if not 200 <= answer.status <= 299:
             raise error_of(answer.status, raw, what)
-        parsed: Manifest = json.loads(raw)
+        try:
+            parsed: Manifest = json.loads(raw)
+        except ValueError as error:
+            raise Unreachable(f"{what}: the answer is cut off or no JSON") from error
         return parsed

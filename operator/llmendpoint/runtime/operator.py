@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 # A key that waits this long means that no worker gets anything done.
 STUCK_SECONDS = 180.0
+# A listing that failed is tried again after this long, whatever the resync period.
+RETRY_SECONDS = 5.0
 
 
 class Operator:
@@ -40,6 +42,7 @@ class Operator:
         self._cluster = cluster
         self._queue: WorkQueue[Key] = WorkQueue()
         self._synced_at: float | None = None
+        self._synced = asyncio.Event()
         memories = Memories()
         self._reconciler = Reconciler(
             cluster=cluster,
@@ -88,6 +91,10 @@ class Operator:
         """A watch says that an object is gone."""
         self._enqueue(self.store.drop(body))
 
+    async def synchronised(self) -> None:
+        """Wait until everything was listed once, which needs the CRD to be there."""
+        await self._synced.wait()
+
     @property
     def is_ready(self) -> bool:
         """Whether the state of the cluster is known."""
@@ -134,11 +141,15 @@ class Operator:
 
     async def _resync_for_ever(self) -> None:
         while True:
+            pause = RETRY_SECONDS
             try:
                 await self._resync()
+                pause = self._settings.resync_seconds
             except ClusterError as error:
-                log.warning("resync failed", error=str(error))
-            await asyncio.sleep(self._settings.resync_seconds if self.is_ready else 2.0)
+                log.warning("resync failed", error=str(error), again_in=pause)
+            except Exception:
+                log.exception("resync failed")
+            await asyncio.sleep(pause)
 
     async def _resync(self) -> None:
         """Replace the store by what the API server has: a watch can miss deletions."""
@@ -150,5 +161,6 @@ class Operator:
                 listed += await self._cluster.list(kind, namespace, names.LABEL_ENDPOINT)
         keys = self.store.replace(listed)
         self._synced_at = time.monotonic()
+        self._synced.set()
         for key in keys:
             self._queue.add(key)

@@ -24,6 +24,9 @@ ObjectKey = tuple[str, str]
 """(kind, name) within the namespace of an endpoint."""
 
 
+GONE_KEPT = 1000
+
+
 class Store:
     """A cache of API objects. Nothing in it is ever changed in place."""
 
@@ -32,6 +35,8 @@ class Store:
         self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
         self._meanwhile: list[tuple[Callable[[Manifest], object], Manifest]] | None = None
         """Changes since a listing began, in their order; None while there is none."""
+        self._gone: dict[str, Manifest] = {}
+        """What was deleted last, by uid: the answer to an earlier write may still come in."""
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -57,6 +62,7 @@ class Store:
         """Remember an object. Returns the key of the endpoint that it concerns, unless nothing is new."""
         self._note(self.put, body)
         key, known = self._locate(body)
+        known = known or self._gone.get(body["metadata"]["uid"])
         if key is None or (known is not None and not _is_newer(body, known)):
             return None
         slim = _slim(body)
@@ -69,6 +75,7 @@ class Store:
     def drop(self, body: Manifest) -> Key | None:
         """Forget an object that was deleted. Returns the key of the endpoint that it concerns."""
         self._note(self.drop, body)
+        self._bury(body)
         key, known = self._locate(body)
         if key is None or (known is not None and known["metadata"]["uid"] != body["metadata"]["uid"]):
             return None
@@ -98,6 +105,11 @@ class Store:
         for say, body in meanwhile:
             say(body)
         return before | set(self._endpoints) | set(self._objects)
+
+    def _bury(self, body: Manifest) -> None:
+        self._gone[body["metadata"]["uid"]] = {"metadata": body["metadata"]}
+        if len(self._gone) > GONE_KEPT:
+            del self._gone[next(iter(self._gone))]
 
     def _note(self, say: Callable[[Manifest], object], body: Manifest) -> None:
         if self._meanwhile is not None:
