@@ -5,30 +5,38 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")
+_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")
 _SCALE: dict[str | None, Decimal] = {
     None: Decimal(1),
-    "m": Decimal("0.001"),
+    **{unit: Decimal(1000) ** -power for power, unit in enumerate(["m", "u", "n"], 1)},
     **{unit: Decimal(1000) ** power for power, unit in enumerate(["k", "M", "G", "T", "P", "E"], 1)},
     **{unit: Decimal(1024) ** power for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], 1)},
 }
+# Where the API server rewrites amounts. Elsewhere "1k" is another text than "1000".
+_QUANTITY_FIELDS = frozenset({"limits", "requests", "sizeLimit", "divisor"})
 # Lists of these keys are merged by the API server: others may add entries, ours must be there as they are.
-_MERGE_KEYS = ("name", "mountPath", "containerPort", "port", "uid", "type", "topologyKey")
+# A volume may be mounted at several paths, so the path comes before the name.
+_MERGE_KEYS = ("mountPath", "devicePath", "uid", "name", "containerPort", "topologyKey")
 
 
-def agrees(desired: Any, observed: Any) -> bool:
+def agrees(desired: Any, observed: Any, *, amounts: bool = False) -> bool:
     """Whether every field of ``desired`` has the same value in ``observed``.
 
-    Fields that only ``observed`` has are defaults, status or other writers' business. Quantities are equal when
-    their amounts are (``1000m`` is ``1``).
+    Fields that only ``observed`` has are defaults, status or other writers' business.
+
+    Args:
+        amounts: the values are quantities, which are equal when their amounts are (``1000m`` is ``1``).
     """
     if isinstance(desired, Mapping):
         if not desired and observed is None:
             return True  # the API server drops empty maps
-        return isinstance(observed, Mapping) and all(agrees(value, observed.get(key)) for key, value in desired.items())
-    if isinstance(desired, Sequence) and not isinstance(desired, str):
-        return _lists_agree(desired, observed if isinstance(observed, Sequence) else [])
-    return desired == observed or _same_amount(desired, observed)
+        return isinstance(observed, Mapping) and all(
+            agrees(value, observed.get(key), amounts=amounts or key in _QUANTITY_FIELDS)
+            for key, value in desired.items()
+        )
+    if isinstance(desired, list):
+        return _lists_agree(desired, observed if isinstance(observed, list) else [])
+    return bool(desired == observed) or (amounts and _same_amount(desired, observed))
 
 
 def _lists_agree(desired: Sequence[Any], observed: Sequence[Any]) -> bool:
