@@ -61,12 +61,13 @@ class Observation:
         """The engine's Deployment, where it exists."""
         return self.deployment_of(names.COMPONENT_ENGINE)
 
+    def deployment_key(self, component: str) -> ChildKey:
+        """Where the Deployment of a component is among the children."""
+        return "Deployment", f"{self.endpoint.name}-{component}"
+
     def deployment_of(self, component: str) -> Manifest | None:
         """The Deployment of a component, where it exists."""
-        for (kind, _), body in self.children.items():
-            if kind == "Deployment" and body["metadata"]["labels"].get(names.LABEL_COMPONENT) == component:
-                return body
-        return None
+        return self.children.get(self.deployment_key(component))
 
     def count(self, phase: PodPhase) -> int:
         """Engine pods in a phase."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, rolling_out
 from llmendpoint.reconcile.replicas import SpecReplicas
-from llmendpoint.scaling.signals import PodPhase
+from llmendpoint.scaling.signals import PodPhase, finite
 
 # A replica that never served has no streams to finish; an engine loses the first SIGTERM while it loads, so
 # its GPU would stay busy for the whole grace period.
@@ -67,7 +68,7 @@ def make_plan(
         spec_replicas: see Plan.
     """
     wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
-    scale = _scale(seen, wanted, replicas)
+    scale = _scale(seen, replicas)
     scaling_in = scale is not None and scale.current is not None and scale.replicas < scale.current
     return Plan(
         costs=_costs(seen.engine_pods, load) if scaling_in else {},
@@ -78,69 +79,74 @@ def make_plan(
             and not _waits_for_engine(body, seen, wanted)
         ),
         scale=scale,
-        deletes=tuple(sorted(key for key, body in seen.children.items() if key not in wanted and _lives(body))),
+        deletes=tuple(
+            sorted(
+                key
+                for key, body in seen.children.items()
+                if key not in wanted and _lives(body) and _is_owned(body, seen.endpoint)
+            )
+        ),
         evictions=tuple(_never_served(seen.engine_pods)),
         spec_replicas=spec_replicas,
     )
 
 
 def fingerprint(child: Manifest) -> Any:
-    """The part of a stored child that tells whether somebody edited it."""
+    """The part of a stored child, metadata aside, that tells whether somebody edited it."""
     return {key: value for key, value in child.items() if key not in {"status", "metadata", "apiVersion", "kind"}}
 
 
 def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) -> bool:
-    if child is None or not _lives(child):
+    if child is None or not _lives(child) or _hash_of(child) != _hash_of(body):
         return False
-    annotations = child["metadata"].get("annotations") or {}
-    if annotations.get(names.ANNOTATION_HASH) != body["metadata"]["annotations"][names.ANNOTATION_HASH]:
-        return False
-    return agrees(body, child) or (accepted is not None and accepted == fingerprint(child))
+    if accepted is not None and accepted == fingerprint(child):
+        return agrees(body["metadata"], child["metadata"])
+    return agrees(body, child)
 
 
 def _waits_for_engine(body: Mapping[str, Any], seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -> bool:
     """A new revision of the business service waits for the engine's: it keeps serving during the roll-out."""
-    if body["metadata"]["labels"].get(names.LABEL_COMPONENT) != names.COMPONENT_BUSINESS:
+    key = (body["kind"], body["metadata"]["name"])
+    engine, business = (seen.deployment_key(part) for part in (names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS))
+    if key != business or engine not in seen.children or business not in seen.children:
         return False
-    if body["kind"] != "Deployment" or (child := seen.deployment_of(names.COMPONENT_BUSINESS)) is None:
-        return False
-    if (
-        child["metadata"]["annotations"].get(names.ANNOTATION_HASH)
-        == body["metadata"]["annotations"][names.ANNOTATION_HASH]
-    ):
-        return False
-    engine = seen.engine_deployment
-    if engine is None:
-        return False
-    target = wanted[("Deployment", engine["metadata"]["name"])]
-    changed = target["metadata"]["annotations"][names.ANNOTATION_HASH] != engine["metadata"]["annotations"].get(
-        names.ANNOTATION_HASH
-    )
-    return changed or rolling_out(engine)
+    if _hash_of(seen.children[business]) == _hash_of(body):
+        return False  # somebody edited the revision that is rolled out
+    running = seen.children[engine]
+    return _hash_of(running) != _hash_of(wanted[engine]) or rolling_out(running)
+
+
+def _hash_of(body: Manifest) -> str | None:
+    found: str | None = (body["metadata"].get("annotations") or {}).get(names.ANNOTATION_HASH)
+    return found
 
 
 def _lives(body: Manifest) -> bool:
     return "deletionTimestamp" not in body["metadata"]
 
 
-def _scale(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]], replicas: int | None) -> Scale | None:
+def _is_owned(body: Manifest, endpoint: Endpoint) -> bool:
+    """Whether an object is the endpoint's: our label alone may be on anybody's object."""
+    return any(owner["uid"] == endpoint.uid for owner in body["metadata"].get("ownerReferences") or ())
+
+
+def _scale(seen: Observation, replicas: int | None) -> Scale | None:
     if replicas is None:
         return None
-    name = next(
-        name
-        for (kind, name), body in wanted.items()
-        if kind == "Deployment" and body["metadata"]["labels"][names.LABEL_COMPONENT] == names.COMPONENT_ENGINE
-    )
-    child = seen.children.get(("Deployment", name))
-    current = child["spec"].get("replicas") if child else None
+    current = seen.engine_deployment["spec"].get("replicas") if seen.engine_deployment else None
+    name = seen.deployment_key(names.COMPONENT_ENGINE)[1]
     return Scale(name, current, replicas) if current != replicas else None
 
 
 def _costs(pods: Iterable[PodView], load: Mapping[str, float]) -> dict[str, int]:
     """The busier a replica, the dearer. Pods that are not ready go first by themselves (ReplicaSet order)."""
-    costs = {pod.name: round(load[pod.name]) for pod in pods if pod.phase is PodPhase.READY and pod.name in load}
-    by_name = {pod.name: pod for pod in pods}
-    return {name: cost for name, cost in costs.items() if by_name[name].deletion_cost != cost}
+    return {
+        pod.name: cost
+        for pod in pods
+        if pod.phase is PodPhase.READY
+        and pod.name in load
+        and (cost := round(finite(load[pod.name]))) != pod.deletion_cost
+    }
 
 
 def _never_served(pods: Iterable[PodView]) -> Iterable[PodView]:
