@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from llmendpoint.api.conditions import ConditionType, Reason
-from llmendpoint.api.names import LABEL_COMPONENT, LABEL_ENDPOINT
+from llmendpoint.api.names import LABEL_COMPONENT, LABEL_ENDPOINT, LABEL_MANAGED_BY, MANAGED_BY
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget
 from llmendpoint.reconcile.observation import observe
@@ -76,7 +76,7 @@ class Slow(Fast):
 async def test_a_slow_prometheus_does_not_hold_up_endpoints_that_do_not_use_it() -> None:
     store, queue, slow = Store(), WorkQueue[Key](), Slow()
     for name, metrics in (("slow", FROM_PROMETHEUS), ("fast", {"source": "Pods"})):
-        labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: "engine"}
+        labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: "engine", LABEL_MANAGED_BY: MANAGED_BY}
         metadata = {"namespace": "team", "uid": name, "resourceVersion": "1", "generation": 1, "labels": labels}
         store.put(endpoint_object(name, scaling={"maxReplicas": 3, "metrics": metrics}))
         store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": {"replicas": 1}})

@@ -75,12 +75,24 @@ class Observation:
 
 
 def observe(endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Manifest]) -> Observation:
-    """Gather one Observation from objects as the API server returns them."""
+    """Gather one Observation from objects as the API server returns them. Only what the endpoint owns is its child."""
     return Observation(
         endpoint=endpoint,
-        children={(body["kind"], body["metadata"]["name"]): body for body in children},
+        children={(body["kind"], body["metadata"]["name"]): body for body in children if is_ours(body, endpoint)},
         pods=tuple(sorted((view_of(body) for body in pods if not is_finished(body)), key=lambda pod: pod.name)),
     )
+
+
+def is_owned(body: Manifest, endpoint: Endpoint) -> bool:
+    """Whether an endpoint owns an object: our label alone may be on anybody's object."""
+    return any(owner["uid"] == endpoint.uid for owner in body["metadata"].get("ownerReferences") or ())
+
+
+def is_ours(body: Manifest, endpoint: Endpoint) -> bool:
+    """Whether an object is the endpoint's, or was left by a predecessor (``kubectl delete --cascade=orphan``)."""
+    if body["metadata"].get("ownerReferences"):
+        return is_owned(body, endpoint)
+    return bool((body["metadata"].get("labels") or {}).get(names.LABEL_MANAGED_BY) == names.MANAGED_BY)
 
 
 def view_of(body: Manifest) -> PodView:

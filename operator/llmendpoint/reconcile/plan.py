@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmendpoint.api import names
-from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.reconcile.drift import agrees
-from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, rolling_out
+from llmendpoint.reconcile.handover import held_back
+from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, is_owned, rolling_out
 from llmendpoint.reconcile.replicas import SpecReplicas
 from llmendpoint.scaling.signals import PodPhase, finite
 
@@ -68,6 +68,7 @@ def make_plan(
         spec_replicas: see Plan.
     """
     wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
+    held = held_back(seen, wanted)
     scale = _scale(seen, replicas)
     scaling_in = scale is not None and scale.current is not None and scale.replicas < scale.current
     return Plan(
@@ -75,7 +76,8 @@ def make_plan(
         applies=tuple(
             body
             for key, body in wanted.items()
-            if not _is_current(body, seen.children.get(key), (accepted or {}).get(key))
+            if key not in held
+            and not _is_current(body, seen.children.get(key), (accepted or {}).get(key))
             and not _waits_for_engine(body, seen, wanted)
         ),
         scale=scale,
@@ -83,7 +85,7 @@ def make_plan(
             sorted(
                 key
                 for key, body in seen.children.items()
-                if key not in wanted and _lives(body) and _is_owned(body, seen.endpoint)
+                if key not in {*wanted, *held} and _lives(body) and is_owned(body, seen.endpoint)
             )
         ),
         evictions=tuple(_never_served(seen.engine_pods)),
@@ -123,11 +125,6 @@ def _hash_of(body: Manifest) -> str | None:
 
 def _lives(body: Manifest) -> bool:
     return "deletionTimestamp" not in body["metadata"]
-
-
-def _is_owned(body: Manifest, endpoint: Endpoint) -> bool:
-    """Whether an object is the endpoint's: our label alone may be on anybody's object."""
-    return any(owner["uid"] == endpoint.uid for owner in body["metadata"].get("ownerReferences") or ())
 
 
 def _scale(seen: Observation, replicas: int | None) -> Scale | None:
