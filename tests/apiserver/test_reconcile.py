@@ -151,3 +151,45 @@ def test_a_change_of_the_count_is_no_roll_out(apiserver: Cluster, namespace: str
     apply(apiserver, namespace, scaling={"maxReplicas": 3, "mode": "Off"}, replicas=1, engine={"args": ["--seed=1"]})
     eventually(lambda: condition(apiserver, namespace, "Ready")["lastTransitionTime"] != before)
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+
+
+def test_turning_the_scaler_on_again_starts_from_what_runs(apiserver: Cluster, namespace: str) -> None:
+    active = {"maxReplicas": 6, "scaleIn": {"cooldownSeconds": 0, "holdSeconds": 600}}
+    apply(apiserver, namespace, scaling=active)
+    eventually(lambda: replicas(apiserver, namespace) == 1)
+    apply(apiserver, namespace, scaling={**active, "mode": "Off"}, replicas=4)
+    eventually(lambda: replicas(apiserver, namespace) == 4)
+    assert "scaling" not in status(apiserver, namespace)
+    apiserver.kubectl(
+        "patch", "llmendpoint", "llama", "-n", namespace, "--type=merge",
+        "-p", json.dumps({"spec": {"replicas": None, "scaling": {"mode": "Active"}}}),
+    )  # fmt: skip
+    eventually(lambda: condition(apiserver, namespace, "ScalingActive")["status"] == "True")
+    time.sleep(3)
+    assert replicas(apiserver, namespace) == 4
+
+
+def test_a_name_that_is_taken_is_left_alone_and_reported(apiserver: Cluster, namespace: str) -> None:
+    apiserver.kubectl("create", "service", "clusterip", "llama", "--tcp=80:80", "-n", namespace)
+    before = get(apiserver, "service", "llama", "-n", namespace)
+    apply(apiserver, namespace)
+    eventually(lambda: reason(apiserver, namespace) == "NotOwned")
+    assert (
+        "Service llama exists and does not belong to this endpoint"
+        in condition(apiserver, namespace, "Ready")["message"]
+    )
+    assert get(apiserver, "service", "llama", "-n", namespace)["spec"] == before["spec"]
+    eventually(lambda: replicas(apiserver, namespace) == 1)  # the rest is there
+    apiserver.kubectl("delete", "service", "llama", "-n", namespace)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+
+
+def test_a_child_that_is_refused_does_not_stop_the_scaler(apiserver: Cluster, namespace: str) -> None:
+    engine = {"env": [{"name": "A", "value": "1"}]}
+    apply(apiserver, namespace, engine=engine, scaling={"maxReplicas": 6})
+    eventually(lambda: replicas(apiserver, namespace) == 1)
+    broken = {"podTemplate": {"spec": {"restartPolicy": "Never"}}}  # a Deployment takes Always only
+    apply(apiserver, namespace, engine={**engine, **broken}, scaling={"maxReplicas": 6, "minReplicas": 3})
+    eventually(lambda: replicas(apiserver, namespace) == 3)
+    eventually(lambda: reason(apiserver, namespace) == "ApplyFailed")
+    assert "restartPolicy" in condition(apiserver, namespace, "Ready")["message"]

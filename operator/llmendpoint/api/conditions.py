@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """The spec breaks a rule that the API server could not check. Nothing was changed."""
     APPLY_FAILED = "ApplyFailed"
     """The API server refused a child object or could not be reached."""
+    NOT_OWNED = "NotOwned"
+    """The name of a child is taken by an object that is not this endpoint's. It was left as it is."""
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
     """A Secret or ConfigMap, or a key in it, that a pod needs does not exist."""
     UNSCHEDULABLE = "Unschedulable"

@@ -5,6 +5,7 @@ ClusterError
 ├── Throttled      429; worth a retry later
 ├── NotFound       404
 ├── Conflict       409
+│   └── NotOwned   the name is taken by somebody else's object, which was left as it is
 ├── Forbidden      401 or 403: the operator's RBAC is short
 └── Refused        400 or 422: the object itself is not accepted
 """
@@ -34,6 +35,10 @@ class NotFound(ClusterError):
 
 class Conflict(ClusterError):
     """The object exists already or was changed by somebody else."""
+
+
+class NotOwned(Conflict):
+    """The name is taken by an object of somebody else. It was left as it is."""
 
 
 class Forbidden(ClusterError):

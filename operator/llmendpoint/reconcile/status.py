@@ -10,6 +10,10 @@ from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
 from llmendpoint.scaling.signals import PodPhase, Signals
 
+# Enough to find the cause; a fleet of them would not fit into a condition.
+PODS_NAMED = 3
+LONGEST_MESSAGE = 32768
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -19,8 +23,8 @@ class Outcome:
     """Engine replicas that should run; None when nobody said."""
     problems: tuple[str, ...] = ()
     """Rules that the spec breaks."""
-    failure: str | None = None
-    """What the API server answered when a child could not be applied."""
+    failure: Trouble | None = None
+    """Why a child could not be applied."""
     signals: Signals | None = None
     stalled_pods: tuple[str, ...] = ()
     unread_pods: tuple[tuple[str, str], ...] = ()
@@ -47,9 +51,7 @@ def spec_is_valid(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def children_applied(_: Observation, outcome: Outcome) -> Trouble | None:
     """The API server took every child."""
-    if outcome.failure is None:
-        return None
-    return Trouble(Reason.APPLY_FAILED, f"{outcome.failure}; the operator tries again by itself")
+    return outcome.failure
 
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
@@ -134,7 +136,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
                 type=kind,
                 status=status,
                 reason=reason,
-                message=message,
+                message=message[:LONGEST_MESSAGE],
                 observed_generation=endpoint.generation,
                 last_transition_time=before.last_transition_time if before and before.status == status else now,
             )
@@ -188,7 +190,9 @@ def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
         return "False", Reason.TARGET_UNKNOWN, f"no scale-in until every target has a value: {whys}"
     if not outcome.unread_pods:
         return "True", Reason.METRICS_READ, "every ready replica was read"
-    whys = "; ".join(f"{pod}: {why}" for pod, why in outcome.unread_pods)
+    whys = "; ".join(f"{pod}: {why}" for pod, why in outcome.unread_pods[:PODS_NAMED])
+    if (more := len(outcome.unread_pods) - PODS_NAMED) > 0:
+        whys += f"; and {more} more"
     if len(outcome.unread_pods) < ready:
         return "False", Reason.METRICS_PARTIAL, f"no scale-in until every replica can be read: {whys}"
     return "False", Reason.METRICS_UNKNOWN, f"the size is held because no replica can be read: {whys}"

@@ -37,6 +37,11 @@ class Memory:
     timed_pods: frozenset[str] = frozenset()
     """Pods whose cold start was learned."""
 
+    def rest(self) -> None:
+        """Nothing is read and decided in mode Off: what was read before says nothing about now."""
+        self.window, self.signals, self.load = ReadingWindow(), None, {}
+        self.unread, self.unanswered, self.stall = (), (), StallWatch()
+
 
 class Memories:
     """The memory of every endpoint; a new one is rebuilt from the endpoint's status."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from llmendpoint.api.scaling import Scaling
+from llmendpoint.api.scaling import Mode, Scaling
 from llmendpoint.api.status import Clamp
 from llmendpoint.scaling import cooldown, demand, step, target_tracking
 from llmendpoint.scaling.clamps import RULES, Effect, Situation, bounds, hold_seconds
@@ -11,7 +11,7 @@ from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
 from llmendpoint.scaling.sentence import sentence
 from llmendpoint.scaling.signals import Signals
-from llmendpoint.scaling.state import Point, ScalerState
+from llmendpoint.scaling.state import Point, ScalerState, initial_state
 
 PolicyFunction = Callable[[Scaling, ScalerState, Signals, float], tuple[ScalerState, Desire]]
 
@@ -36,7 +36,7 @@ def decide(
         replicas: the engine's replicas by state.
         now: seconds since the epoch.
     """
-    state = _adopted(state.at(now), scaling, replicas)
+    state = adopted(state.at(now), scaling.mode, replicas.ordered, now)
     state = cooldown.settle(state, replicas, now)
     state, desire, outcome = _ask(scaling, state, signals, now)
     situation = Situation(scaling, state, signals, replicas, now)
@@ -108,13 +108,26 @@ def _unreachable_targets(scaling: Scaling, state: ScalerState, signals: Signals 
     return found
 
 
-def _adopted(state: ScalerState, scaling: Scaling, replicas: Replicas) -> ScalerState:
-    """On a change of mode start from what runs: somebody else may have sized it meanwhile."""
-    if state.mode == scaling.mode:
+def adopted(state: ScalerState, mode: Mode, running: int, now: float) -> ScalerState:
+    """The state in a mode. On a change it starts from what runs, which somebody else may have sized meanwhile.
+
+    What was learned is kept; cooldowns, alarms and the hold window begin afresh.
+
+    Args:
+        running: the replicas that are ordered now.
+    """
+    if state.mode == mode:
         return state
     if not state.mode:
-        return replace(state, mode=scaling.mode)
-    return replace(state, mode=scaling.mode, desired=replicas.ordered)
+        return replace(state, mode=mode)
+    return replace(
+        initial_state(running, now),
+        mode=mode,
+        demand=state.demand,
+        capacity=state.capacity,
+        work_per_request=state.work_per_request,
+        cold_starts=state.cold_starts,
+    )
 
 
 def _ask(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire, Outcome]:
