@@ -1,12 +1,13 @@
 """Readings that come late, twice or not at all."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from llmendpoint.api.conditions import ConditionType, Reason
-from llmendpoint.api.names import LABEL_COMPONENT, LABEL_ENDPOINT, LABEL_MANAGED_BY, MANAGED_BY
+from llmendpoint.api.names import COMPONENT_ENGINE, LABEL_COMPONENT, LABEL_ENDPOINT, LABEL_MANAGED_BY, MANAGED_BY
 from llmendpoint.metrics.exporter import Exporter
-from llmendpoint.metrics.source import EndpointReading, EndpointTarget
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource
 from llmendpoint.reconcile.observation import observe
 from llmendpoint.reconcile.status import Outcome, make_status
 from llmendpoint.runtime.memory import Memories
@@ -56,16 +57,21 @@ def test_a_promql_target_without_a_value_is_reported() -> None:
 
 
 class Fast:
-    """A source that answers at once."""
+    """A source that answers at once: each engine works on a request and makes no token."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
-        return [EndpointReading({pod.name: sample(NOW) for pod in target.pods}) for target in targets]
+        now = self._clock()
+        return [EndpointReading({pod.name: sample(now, running=1) for pod in target.pods}) for target in targets]
 
 
 class Slow(Fast):
     """A source that answers when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
         self.may_answer = asyncio.Event()
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
@@ -73,22 +79,45 @@ class Slow(Fast):
         return await super().read(targets)
 
 
-async def test_a_slow_prometheus_does_not_hold_up_endpoints_that_do_not_use_it() -> None:
-    store, queue, slow = Store(), WorkQueue[Key](), Slow()
-    for name, metrics in (("slow", FROM_PROMETHEUS), ("fast", {"source": "Pods"})):
-        labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: "engine", LABEL_MANAGED_BY: MANAGED_BY}
+def stored(**endpoints: dict[str, Any]) -> Store:
+    """Endpoints by name with their spec.scaling, each with a Deployment of one replica and a pod that is ready."""
+    store = Store()
+    for name, scaling_ in endpoints.items():
+        labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: COMPONENT_ENGINE, LABEL_MANAGED_BY: MANAGED_BY}
         metadata = {"namespace": "team", "uid": name, "resourceVersion": "1", "generation": 1, "labels": labels}
-        store.put(endpoint_object(name, scaling={"maxReplicas": 3, "metrics": metrics}))
+        store.put(endpoint_object(name, scaling=scaling_))
         store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": {"replicas": 1}})
         made = pod(f"{name}-engine-1")
         store.put({**made, "metadata": {**made["metadata"], "labels": labels}})
-    ticker = Ticker(
-        store=store, memories=Memories(), queue=queue, sources={"Prometheus": slow, "Pods": Fast()},
-        exporter=Exporter(), period=10.0, clock=lambda: NOW,
+    return store
+
+
+def ticker_of(store: Store, queue: WorkQueue[Key], clock: Callable[[], float], **others: MetricsSource) -> Ticker:
+    return Ticker(
+        store=store, memories=Memories(), queue=queue, sources={"Pods": Fast(clock), **others}, exporter=Exporter(),
+        period=10.0, clock=clock,
     )  # fmt: skip
-    ticking = asyncio.create_task(ticker.tick())
+
+
+async def test_a_slow_prometheus_does_not_hold_up_endpoints_that_do_not_use_it() -> None:
+    queue, slow = WorkQueue[Key](), Slow(lambda: NOW)
+    store = stored(slow={"maxReplicas": 3, "metrics": FROM_PROMETHEUS}, fast={"maxReplicas": 3})
+    ticking = asyncio.create_task(ticker_of(store, queue, lambda: NOW, Prometheus=slow).tick())
     assert await asyncio.wait_for(queue.get(), 5) == Key("team", "fast")
     assert not ticking.done()
     slow.may_answer.set()
     await ticking
     assert await asyncio.wait_for(queue.get(), 5) == Key("team", "slow")
+
+
+async def test_a_stall_is_reported_when_its_time_has_come_although_nothing_else_happens() -> None:
+    queue, now = WorkQueue[Key](), [NOW]
+    ticker = ticker_of(stored(llama={"maxReplicas": 3}), queue, lambda: now[0])
+    news = []
+    for seconds in (0, 1, 59, 60, 61):
+        now[0] = NOW + seconds
+        await ticker.tick()
+        if len(queue):
+            queue.done(await queue.get())
+            news.append(seconds)
+    assert news == [0, 60]

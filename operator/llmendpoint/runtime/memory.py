@@ -30,6 +30,8 @@ class Memory:
     unanswered: tuple[str, ...] = ()
     """Why PromQL targets had no value at the last tick."""
     stall: StallWatch = field(default_factory=StallWatch)
+    stalled: tuple[str, ...] = ()
+    """Pods that made no token for long at the last tick."""
     accepted: dict[ChildKey, Any] = field(default_factory=dict)
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
     revised: dict[str, int] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class Memory:
     def rest(self) -> None:
         """Nothing is read and decided in mode Off: what was read before says nothing about now."""
         self.window, self.signals, self.load = ReadingWindow(), None, {}
-        self.unread, self.unanswered, self.stall = (), (), StallWatch()
+        self.unread, self.unanswered, self.stalled, self.stall = (), (), (), StallWatch()
 
 
 class Memories:

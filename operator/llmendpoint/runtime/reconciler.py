@@ -123,7 +123,7 @@ class Reconciler:
             problems=problems,
             failure=_trouble_of(failure) if failure else None,
             signals=memory.signals,
-            stalled_pods=memory.stall.stalled(self._clock()),
+            stalled_pods=memory.stalled,
             unread_pods=memory.unread,
             revised=memory.revised,
             unanswered_targets=memory.unanswered,

@@ -107,12 +107,10 @@ class Ticker:
         )
         memory.load = {pod: sample.in_flight for pod, sample in reading.samples.items()}
         unread = tuple(sorted(reading.errors.items()))
-        stall = memory.stall.update(reading.samples)
-        news = (
-            (unread, reading.unanswered) != (memory.unread, memory.unanswered)
-            or stall.stalled(now) != memory.stall.stalled(now)
-        )  # fmt: skip
-        memory.unread, memory.unanswered, memory.stall = unread, reading.unanswered, stall
+        memory.stall = memory.stall.update(reading.samples)
+        stalled = memory.stall.stalled(now)
+        news = (unread, reading.unanswered, stalled) != (memory.unread, memory.unanswered, memory.stalled)
+        memory.unread, memory.unanswered, memory.stalled = unread, reading.unanswered, stalled
         _learn_cold_starts(memory, seen)
         memory.state, decision = decide(scaling, memory.state, memory.signals, replicas_of(seen, now), now)
         status = scaling_status(memory.state, decision, memory.scaling, now)
