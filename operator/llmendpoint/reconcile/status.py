@@ -222,7 +222,7 @@ def _business(seen: Observation) -> BusinessStatus | None:
 
 
 def _rolled_out(deployment: Manifest | None, what: str, outcome: Outcome) -> Trouble | None:
-    if deployment is None:
+    if deployment is None or not (deployment.get("status") or {}).get("observedGeneration"):
         return Trouble(Reason.REPLICAS_STARTING, f"the {what} Deployment is being created")
     if rolling_out(deployment, outcome.revised.get(deployment["metadata"]["name"], 0)):
         updated = (deployment.get("status") or {}).get("updatedReplicas", 0)

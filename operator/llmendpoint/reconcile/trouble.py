@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
+from llmendpoint.manifests.engine import STARTUP_PERIOD_SECONDS
 from llmendpoint.reconcile.observation import (
     ENGINE_CONTAINER,
     Manifest,
@@ -17,8 +18,16 @@ from llmendpoint.reconcile.observation import (
 from llmendpoint.scaling.signals import PodPhase
 
 PULL_FAILURES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-# The kubelet stops a container whose startup probe ran out by SIGTERM, then SIGKILL.
-KILLED = frozenset({137, 143})
+# The kubelet stops a container whose startup probe ran out by SIGTERM, then SIGKILL; some engines then exit with 0.
+STOPPED = frozenset({0, 137, 143})
+# From the last failed probe to the signal and from the exit to its record.
+SLACK_SECONDS = 15.0
+# The runtime's way to the cause of a failed pull, and addresses that are others at each try.
+_PULL_NOISE = re.compile(
+    r'Back-off pulling image "[^"]*"(?:: ErrImagePull)?(?:: )?|rpc error: code = \w+ desc = '
+    r'|failed to (?:pull and unpack image|resolve reference) "[^"]*": |failed to (?:resolve image|do request): '
+    r'|(?:Head|Get) "[^"]*": |read udp \S+: | on \S+:53(?=:)'
+)
 
 
 @dataclass(frozen=True)
@@ -62,23 +71,38 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
     if pod.phase is not PodPhase.UNSCHEDULABLE:
         return None
     scheduled = condition(pod.body, "PodScheduled") or {}
-    said = str(scheduled.get("message", "")).rstrip(".")
-    short = sorted(set(re.findall(r"Insufficient ([^\s,.]+(?:\.[^\s,.]+)*/[^\s,.]+|\S+?)(?=[,.\s]|$)", said)))
-    if "unbound immediate PersistentVolumeClaims" in said or "persistentvolumeclaim" in said:
+    said = _scheduler_says(str(scheduled.get("message", "")))
+    if claim := re.search(r'persistentvolumeclaim "([^"]+)" not found', said):
         return Trouble(
             Reason.VOLUME_PENDING,
-            f"pod {pod.name} waits for a volume ({said}): check model.cache or the pvc:// claim with kubectl get pvc",
+            f"PersistentVolumeClaim {claim[1]} does not exist in this namespace and pod {pod.name} needs it: create "
+            "it or correct model.source, the pod then starts by itself",
         )
+    if "persistentvolumeclaim" in said.lower() or "persistent volumes to bind" in said or "volume node aff" in said:
+        return Trouble(
+            Reason.VOLUME_PENDING,
+            f"pod {pod.name} waits for a volume ({said}): see kubectl get pvc, and check model.cache.storageClassName "
+            "or the pvc:// claim",
+        )
+    short = sorted(set(re.findall(r"Insufficient ([^\s,]+?)(?=[,.]?(?:\s|$))", said)))
     if short:
-        what = ", ".join(short)
-        advice = "add nodes, free some or lower scaling.maxReplicas"
+        fewer = "scaling.maxReplicas" if spec.scaling else "spec.replicas"
+        advice = f"add nodes, free some, ask for less in engine.resources or lower {fewer}"
         if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
             advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
-        return Trouble(Reason.UNSCHEDULABLE, f"no node has enough {what} for pod {pod.name}: {advice} ({said})")
+        return Trouble(
+            Reason.UNSCHEDULABLE, f"no node has enough {', '.join(short)} for pod {pod.name}: {advice} ({said})"
+        )
     return Trouble(
         Reason.UNSCHEDULABLE,
         f"no node takes pod {pod.name}: check engine.nodeSelector and engine.tolerations ({said})",
     )
+
+
+def _scheduler_says(message: str) -> str:
+    """The scheduler's count of nodes by cause, without what it says of preemption and resource claims."""
+    counted = re.split(r"[.,]? *(?:no new claims to deallocate|preemption:)", message)[0]
+    return counted.strip().rstrip(".")
 
 
 def image_pull_failed(_: EndpointSpec, pod: PodView) -> Trouble | None:
@@ -86,12 +110,24 @@ def image_pull_failed(_: EndpointSpec, pod: PodView) -> Trouble | None:
     for status in container_statuses(pod.body):
         state = status.get("state", {}).get("waiting") or {}
         if state.get("reason") in PULL_FAILURES:
+            cause = _PULL_NOISE.sub("", state.get("message") or "").strip() or state["reason"]
             return Trouble(
                 Reason.IMAGE_PULL_FAILED,
-                f"image {status.get('image') or '?'} of pod {pod.name} can not be pulled: check its name and "
-                f"engine.imagePullSecrets ({state.get('message') or state['reason']})",
+                f"image {status.get('image') or '?'} of pod {pod.name} can not be pulled ({cause}): "
+                f"{_pull_advice(status['name'], state['reason'], cause)}",
             )
     return None
+
+
+def _pull_advice(container: str, reason: str, cause: str) -> str:
+    field = "engine.image" if container == ENGINE_CONTAINER else "business.image"
+    if re.search(r"unauthorized|denied|forbidden|\b40[13]\b", cause, re.IGNORECASE):
+        return f"give the registry's credentials in engine.imagePullSecrets, and check the name in {field}"
+    if reason == "InvalidImageName" or re.search(r"not found|invalid reference", cause):
+        return f"correct the name or the tag in {field}"
+    if re.search(r"dial|lookup|timeout|connection|x509|EOF", cause):
+        return f"check that the nodes reach the registry, or name another one in {field}"
+    return f"check {field} and engine.imagePullSecrets"
 
 
 def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
@@ -109,9 +145,12 @@ def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
 def startup_timeout(spec: EndpointSpec, pod: PodView) -> Trouble | None:
     """The engine was restarted because it was not ready in time."""
     limit = spec.engine.startup_timeout_seconds
+    grace = pod.body.get("spec", {}).get("terminationGracePeriodSeconds", 30)
     for name, ended in _endings(pod):
         lasted = epoch(ended["finishedAt"]) - epoch(ended["startedAt"]) if ended.get("startedAt") else 0.0
-        if name == ENGINE_CONTAINER and ended.get("exitCode") in KILLED and lasted >= limit:
+        # The first of the probe's tries is made at once. A container that lived longer was ready and stopped since.
+        in_time = limit - STARTUP_PERIOD_SECONDS <= lasted <= limit + grace + SLACK_SECONDS
+        if name == ENGINE_CONTAINER and ended.get("exitCode") in STOPPED and in_time:
             return Trouble(
                 Reason.STARTUP_TIMEOUT,
                 f"the engine in pod {pod.name} was not ready after {limit} s and was restarted: raise "

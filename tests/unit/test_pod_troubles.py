@@ -1,0 +1,169 @@
+"""What a pod's status means and what a person can do about it; the texts are those of a real kubelet and scheduler."""
+
+from typing import Any
+
+import pytest
+
+from llmendpoint.api.conditions import Reason
+from llmendpoint.api.names import COMPONENT_ENGINE, LABEL_COMPONENT
+from llmendpoint.reconcile.observation import observe, view_of
+from llmendpoint.reconcile.status import Outcome, make_status
+from llmendpoint.reconcile.trouble import Trouble, pod_trouble
+from support.builders import endpoint, pod
+
+UNPACK = 'failed to pull and unpack image "registry.invalid/none:1": '
+LOOKUP = (
+    'failed to resolve image: failed to do request: Head "https://registry.invalid/v2/none/manifests/1": dial tcp: '
+    "lookup registry.invalid on 10.255.255.53:53: read udp 10.241.80.2:{}->10.255.255.53:53: i/o timeout"
+)
+BACK_OFF = 'Back-off pulling image "registry.invalid/none:1": ErrImagePull: '
+GRACE = 80
+
+
+def trouble(containers: list[dict[str, Any]], **spec: Any) -> Trouble:
+    made = pod(ready=False, containers=containers)
+    made["spec"] = {"terminationGracePeriodSeconds": GRACE}
+    found = pod_trouble(endpoint(**spec).spec, [view_of(made)])
+    assert found is not None
+    return found
+
+
+def waiting(reason: str, message: str, name: str = "engine") -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"name": name, "image": "registry.invalid/none:1", "ready": False, "state": state}
+
+
+def ended(seconds: int, code: int, **state: Any) -> dict[str, Any]:
+    """A container that lived for so long and is started again."""
+    times = {"startedAt": "2025-06-15T15:00:00Z", "finishedAt": f"2025-06-15T15:{seconds // 60:02}:{seconds % 60:02}Z"}
+    last = {"terminated": {"exitCode": code, "reason": "Error", **times, **state}}
+    return {"name": "engine", "image": "i", "ready": False, "state": {"running": {}}, "lastState": last}
+
+
+def unschedulable(message: str, **spec: Any) -> Trouble:
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    found = pod_trouble(endpoint(**spec).spec, [view_of(pod(ready=False, containers=[], conditions=[scheduled]))])
+    assert found is not None
+    return found
+
+
+def test_every_try_to_pull_from_an_unreachable_registry_reads_the_same() -> None:
+    tries = [
+        waiting("ErrImagePull", UNPACK + LOOKUP.format(51135)),
+        waiting("ImagePullBackOff", BACK_OFF + UNPACK + LOOKUP.format(51135)),
+        waiting("ErrImagePull", UNPACK + LOOKUP.format(47124)),
+    ]
+    messages = {trouble([status]).message for status in tries}
+    assert messages == {
+        "image registry.invalid/none:1 of pod llama-engine-1 can not be pulled (dial tcp: lookup registry.invalid: "
+        "i/o timeout): check that the nodes reach the registry, or name another one in engine.image"
+    }
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "container", "advice"),
+    [
+        (
+            "ErrImagePull",
+            f'{UNPACK}failed to resolve reference "registry.invalid/none:1": registry.invalid/none:1: not found',
+            "engine",
+            "correct the name or the tag in engine.image",
+        ),
+        (
+            "ErrImagePull",
+            f"{UNPACK}failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+            "business",
+            "give the registry's credentials in engine.imagePullSecrets, and check the name in business.image",
+        ),
+        ("InvalidImageName", 'Failed to apply default image tag "A:B:C"', "engine", "correct the name or the tag"),
+        ("ErrImageNeverPull", "", "engine", "(ErrImageNeverPull): check engine.image"),
+    ],
+)
+def test_an_image_that_can_not_be_pulled_says_what_to_do(
+    reason: str, message: str, container: str, advice: str
+) -> None:
+    found = trouble([waiting(reason, message, container)])
+    assert found.reason is Reason.IMAGE_PULL_FAILED
+    assert advice in found.message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code", "reason"),
+    [
+        (598, 143, Reason.STARTUP_TIMEOUT),
+        (605, 137, Reason.STARTUP_TIMEOUT),
+        (680, 0, Reason.STARTUP_TIMEOUT),
+        (20, 137, Reason.CRASH_LOOP),
+        (605, 1, Reason.CRASH_LOOP),
+        (1800, 137, Reason.CRASH_LOOP),  # it was ready, and its liveness probe failed
+    ],
+)
+def test_only_a_container_that_was_stopped_at_the_limit_was_too_slow(seconds: int, code: int, reason: Reason) -> None:
+    assert trouble([ended(seconds, code)], engine={"startupTimeoutSeconds": 600}).reason is reason
+
+
+def test_a_crash_loop_ends_with_the_last_words_and_the_command_for_more() -> None:
+    last_words = 'Traceback (most recent call last):\n  File "x"\nValueError: no such quantization\n'
+    assert trouble([ended(3, 1, message=last_words)]).message == (
+        "container engine of pod llama-engine-1 keeps exiting (exit code 1: ValueError: no such quantization): "
+        "see kubectl logs llama-engine-1 -c engine --previous"
+    )
+
+
+NO_GPU = (
+    "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/3 nodes are "
+    "available: 3 Preemption is not helpful for scheduling."
+)
+
+
+def test_a_short_resource_is_named_without_the_scheduler_s_asides() -> None:
+    found = unschedulable(NO_GPU, scaling={"maxReplicas": 3}, engine={"rollout": "Recreate"})
+    assert found.reason is Reason.UNSCHEDULABLE
+    assert found.message == (
+        "no node has enough nvidia.com/gpu for pod llama-engine-1: add nodes, free some, ask for less in "
+        "engine.resources or lower scaling.maxReplicas (0/3 nodes are available: 3 Insufficient nvidia.com/gpu)"
+    )
+    assert "lower spec.replicas" in unschedulable(NO_GPU).message
+    assert "set engine.rollout to Recreate" in unschedulable(NO_GPU).message
+
+
+def test_two_short_resources_are_both_named() -> None:
+    said = "0/2 nodes are available: 1 Insufficient cpu, 2 Insufficient memory. preemption: 0/2 nodes are available."
+    assert "no node has enough cpu, memory for" in unschedulable(said).message
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (
+            '0/1 nodes are available: persistentvolumeclaim "weights" not found. not found',
+            "PersistentVolumeClaim weights does not exist in this namespace",
+        ),
+        ("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", "waits for a volume"),
+        (
+            "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind.",
+            "check model.cache.storageClassName",
+        ),
+        ("0/2 nodes are available: 2 node(s) had volume node affinity conflict.", "waits for a volume"),
+    ],
+)
+def test_a_volume_that_is_not_there_is_told_from_a_node_that_is_too_small(said: str, sentence: str) -> None:
+    found = unschedulable(said)
+    assert found.reason is Reason.VOLUME_PENDING
+    assert sentence in found.message
+
+
+def test_a_selector_that_no_node_has_is_reported() -> None:
+    found = unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
+    assert "check engine.nodeSelector and engine.tolerations" in found.message
+
+
+def test_a_first_revision_is_not_a_roll_out() -> None:
+    body = endpoint(scaling={"maxReplicas": 3})
+    made = {
+        "kind": "Deployment",
+        "metadata": {"name": "llama-engine", "generation": 2, "labels": {LABEL_COMPONENT: COMPONENT_ENGINE}},
+        "spec": {"replicas": 1},
+    }
+    status = make_status(observe(body, [made], []), Outcome(desired=1), now="2025-06-15T15:00:00Z")
+    assert {entry.reason for entry in status.conditions[:2]} == {Reason.REPLICAS_STARTING}
