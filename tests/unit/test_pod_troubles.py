@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from llmendpoint.api.conditions import Reason
-from llmendpoint.api.names import COMPONENT_ENGINE, LABEL_COMPONENT
+from llmendpoint.api.names import COMPONENT_BUSINESS, COMPONENT_ENGINE, LABEL_COMPONENT
 from llmendpoint.reconcile.observation import observe, view_of
 from llmendpoint.reconcile.status import Outcome, make_status
-from llmendpoint.reconcile.trouble import Trouble, pod_trouble
+from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
 from support.builders import endpoint, pod
 
 UNPACK = 'failed to pull and unpack image "registry.invalid/none:1": '
@@ -40,9 +40,10 @@ def ended(seconds: int, code: int, **state: Any) -> dict[str, Any]:
     return {"name": "engine", "image": "i", "ready": False, "state": {"running": {}}, "lastState": last}
 
 
-def unschedulable(message: str, **spec: Any) -> Trouble:
+def unschedulable(message: str, component: str = COMPONENT_ENGINE, **spec: Any) -> Trouble:
     scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-    found = pod_trouble(endpoint(**spec).spec, [view_of(pod(ready=False, containers=[], conditions=[scheduled]))])
+    made = pod(ready=False, containers=[], conditions=[scheduled], component=component)
+    found = pod_trouble(endpoint(**spec).spec, [view_of(made)])
     assert found is not None
     return found
 
@@ -110,6 +111,120 @@ def test_a_crash_loop_ends_with_the_last_words_and_the_command_for_more() -> Non
     )
 
 
+def test_an_old_ending_of_a_container_that_is_up_again_is_no_trouble() -> None:
+    oom = ended(3600, 137, reason="OOMKilled")
+    assert trouble([oom]).reason is Reason.OUT_OF_MEMORY
+    blip = pod(ready=False, containers=[{**oom, "started": True}])
+    assert pod_trouble(endpoint().spec, [view_of(blip)]) is None
+
+
+@pytest.mark.parametrize(
+    ("container", "field"),
+    [
+        ("engine", "raise engine.resources.limits.memory"),
+        ("business", "raise business.resources.limits.memory"),
+        ("tunnel", "raise its resources.limits.memory in engine.podTemplate"),
+    ],
+)
+def test_a_container_without_enough_memory_says_which_limit_to_raise(container: str, field: str) -> None:
+    found = trouble([{**ended(60, 137, reason="OOMKilled"), "name": container}])
+    assert found.reason is Reason.OUT_OF_MEMORY
+    assert found.message.endswith(field)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "cause"),
+    [
+        (0, "Completed", "it exits with code 0, as if done"),
+        (1, "Error", "exit code 1"),
+        (128, "StartError", "exit code 128"),
+        (137, "ContainerStatusUnknown", "exit code 137"),
+    ],
+)
+def test_a_crash_loop_says_how_it_ends(code: int, reason: str, cause: str) -> None:
+    unknown = {"startedAt": None, "finishedAt": None} if reason == "ContainerStatusUnknown" else {}
+    found = trouble([ended(3, code, reason=reason, **unknown)])
+    assert found.reason is Reason.CRASH_LOOP
+    assert f"keeps exiting ({cause})" in found.message
+
+
+def test_an_init_container_that_crashes_is_named() -> None:
+    made = pod(ready=False, containers=[waiting("PodInitializing", "")])
+    made["status"]["initContainerStatuses"] = [{**ended(3, 1, message="no route to host"), "name": "fetch"}]
+    found = pod_trouble(endpoint().spec, [view_of(made)])
+    assert found is not None
+    assert "container fetch of pod llama-engine-1 keeps exiting (exit code 1: no route to host)" in found.message
+
+
+ROOT = 'container has runAsNonRoot and image will run as root (pod: "llama-business-1_team(9f)", container: business)'
+NAMED = (
+    "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root (pod: "
+    '"llama-business-1_team(9f)", container: business)'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "reason", "sentence"),
+    [
+        ("ConfigError", 'secret "hf" not found', Reason.SECRET_NOT_FOUND, "Secret hf does not exist in this namespace"),
+        ("ConfigError", 'configmap "site" not found', Reason.SECRET_NOT_FOUND, "ConfigMap site does not exist in"),
+        ("ConfigError", "couldn't find key t in Secret team/hf", Reason.SECRET_NOT_FOUND, "Secret hf has no key t and"),
+        ("ConfigError", "couldn't find key r in ConfigMap team/site", Reason.SECRET_NOT_FOUND, "ConfigMap site has no"),
+        ("ConfigError", ROOT, Reason.CONTAINER_REFUSED, "build its image with a numeric USER other than 0"),
+        ("ConfigError", NAMED, Reason.CONTAINER_REFUSED, "build its image with a numeric USER other than 0"),
+        ("Error", "failed to mount: no such device", Reason.CONTAINER_REFUSED, "(failed to mount: no such device): "),
+        ("Error", "", Reason.CONTAINER_REFUSED, "can not be created (CreateContainerError): "),
+    ],
+)
+def test_a_container_that_can_not_be_created_says_why(kind: str, said: str, reason: Reason, sentence: str) -> None:
+    found = trouble([waiting(f"CreateContainer{kind}", said, "business")])
+    assert found.reason is reason
+    assert sentence in found.message
+
+
+def test_the_cause_that_a_person_must_remove_first_comes_first() -> None:
+    """The rules are in an order, and each looks at all pods before the next one does."""
+    crashing = pod("a", ready=False, containers=[ended(3, 1)])
+    pulling = pod("b", ready=False, containers=[waiting("ErrImagePull", "not found")])
+    starting = pod("c", ready=False, containers=[waiting("ContainerCreating", "")])
+    views = [view_of(body) for body in (crashing, pulling, starting)]
+    reasons = [found.reason for count in (3, 1) if (found := pod_trouble(endpoint().spec, views[:count]))]
+    assert reasons == [Reason.IMAGE_PULL_FAILED, Reason.CRASH_LOOP]
+    assert pod_trouble(endpoint().spec, views[2:]) is None
+
+
+@pytest.mark.parametrize("situation", [{"ready": True}, {"ready": False, "deleting": True}])
+def test_a_pod_that_serves_or_goes_is_in_no_trouble(situation: dict[str, bool]) -> None:
+    made = pod(containers=[{**ended(3, 1), "name": "tunnel"}], **situation)
+    assert pod_trouble(endpoint().spec, [view_of(made)]) is None
+
+
+QUOTA = 'pods "llama-engine-6d-x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 1'
+ADMISSION = 'pods "llama-engine-6d-x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities'
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "reason", "sentence"),
+    [
+        ("True", QUOTA, Reason.QUOTA_EXCEEDED, "raise the quota or ask for fewer replicas (pods"),
+        ("True", ADMISSION, Reason.PODS_REFUSED, 'the API server refuses the pods: pods "llama-engine-6d-x" is forb'),
+        ("False", QUOTA, None, ""),
+    ],
+)
+def test_pods_that_can_not_even_be_created_are_reported(
+    status: str, said: str, reason: Reason | None, sentence: str
+) -> None:
+    failure = {"type": "ReplicaFailure", "status": status, "reason": "FailedCreate", "message": said}
+    found = creation_trouble({"status": {"conditions": [failure]}})
+    assert (found and found.reason) == reason
+    assert sentence in (found.message if found else "")
+
+
+@pytest.mark.parametrize("deployment", [None, {}, {"status": {}}, {"status": {"conditions": []}}])
+def test_a_deployment_that_says_nothing_is_no_trouble(deployment: dict[str, Any] | None) -> None:
+    assert creation_trouble(deployment) is None
+
+
 NO_GPU = (
     "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/3 nodes are "
     "available: 3 Preemption is not helpful for scheduling."
@@ -156,6 +271,15 @@ def test_a_volume_that_is_not_there_is_told_from_a_node_that_is_too_small(said: 
 def test_a_selector_that_no_node_has_is_reported() -> None:
     found = unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.")
     assert "check engine.nodeSelector and engine.tolerations" in found.message
+
+
+def test_a_business_pod_without_a_node_is_told_of_its_own_fields() -> None:
+    short = unschedulable(
+        "0/1 nodes are available: 1 Insufficient cpu.", COMPONENT_BUSINESS, scaling={"maxReplicas": 3}
+    )
+    assert "ask for less in business.resources or lower business.replicas" in short.message
+    tainted = unschedulable("0/1 nodes are available: 1 node(s) had untolerated taint(s).", COMPONENT_BUSINESS)
+    assert "engine" not in tainted.message.removeprefix("no node takes pod llama-engine-1")
 
 
 def test_a_first_revision_is_not_a_roll_out() -> None:

@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """The name of a child is taken by an object that is not this endpoint's. It was left as it is."""
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
     """A Secret or ConfigMap, or a key in it, that a pod needs does not exist."""
+    CONTAINER_REFUSED = "ContainerRefused"
+    """The node can not create a container as it is specified."""
     UNSCHEDULABLE = "Unschedulable"
     """No node can take a replica."""
     QUOTA_EXCEEDED = "QuotaExceeded"

@@ -17,6 +17,7 @@ from llmendpoint.manifests.common import (
 )
 from llmendpoint.manifests.service import engine_url
 
+BUSINESS_CONTAINER = "business"
 EXIT_SECONDS = 15
 # A service that opens its port late is not to be restarted for it.
 STARTUP_SECONDS = 300
@@ -45,7 +46,7 @@ def business_container(endpoint: Endpoint) -> Manifest:
     if business is None:
         raise ValueError(f"{endpoint.name} has no business service")
     container: Manifest = {
-        "name": "business",
+        "name": BUSINESS_CONTAINER,
         "image": business.image,
         "env": merged_env(_injected(endpoint, business), business.env),
         "ports": [{"name": "business", "containerPort": business.port}],

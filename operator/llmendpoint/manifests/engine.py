@@ -20,7 +20,7 @@ from llmendpoint.manifests.common import (
 )
 from llmendpoint.manifests.pod_template import strategic_merge
 
-CONTAINER = "engine"
+ENGINE_CONTAINER = "engine"
 STARTUP_PERIOD_SECONDS = 2
 # From the last token to the exit a real vLLM took about 10 s.
 EXIT_SECONDS = 15
@@ -79,7 +79,7 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     spec, engine = endpoint.spec, endpoint.spec.engine
     facts = engine_for(engine.type)
     container: Manifest = {
-        "name": CONTAINER,
+        "name": ENGINE_CONTAINER,
         "image": defaults.image_of(engine.type, engine.image, facts.default_image),
         "command": list(facts.command),
         "args": [*facts.arguments(spec), *engine.args],

@@ -7,13 +7,12 @@ from typing import Any
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.manifests.engine import ENGINE_CONTAINER
 from llmendpoint.scaling.signals import PodPhase
 
 Manifest = Mapping[str, Any]
 ChildKey = tuple[str, str]
 """(kind, name) of a child."""
-
-ENGINE_CONTAINER = "engine"
 
 
 @dataclass(frozen=True)

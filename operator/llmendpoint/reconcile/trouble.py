@@ -4,19 +4,15 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from llmendpoint.api import names
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
-from llmendpoint.manifests.engine import STARTUP_PERIOD_SECONDS
-from llmendpoint.reconcile.observation import (
-    ENGINE_CONTAINER,
-    Manifest,
-    PodView,
-    condition,
-    container_statuses,
-    epoch,
-)
+from llmendpoint.manifests.business import BUSINESS_CONTAINER
+from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
+from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses, epoch
 from llmendpoint.scaling.signals import PodPhase
 
+NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 PULL_FAILURES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 # The kubelet stops a container whose startup probe ran out by SIGTERM, then SIGKILL; some engines then exit with 0.
 STOPPED = frozenset({0, 137, 143})
@@ -43,26 +39,34 @@ PodRule = Callable[[EndpointSpec, PodView], Trouble | None]
 
 def missing_reference(_: EndpointSpec, pod: PodView) -> Trouble | None:
     """A Secret, ConfigMap or key that a container needs does not exist."""
-    for state in _waiting(pod):
-        if state.get("reason") == "CreateContainerConfigError":
-            said = state.get("message", "")
-            if named := re.search(r'(secret|configmap) "([^"]+)" not found', said, re.IGNORECASE):
-                kind = {"secret": "Secret", "configmap": "ConfigMap"}[named[1].lower()]
-                return Trouble(
-                    Reason.SECRET_NOT_FOUND,
-                    f"{kind} {named[2]} does not exist in this namespace and pod {pod.name} needs it: create it, "
-                    "the pod then starts by itself",
-                )
-            if named := re.search(r"couldn't find key (\S+) in (\w+) \S*?([^/\s]+)$", said):
-                return Trouble(
-                    Reason.SECRET_NOT_FOUND,
-                    f"{named[2]} {named[3]} has no key {named[1]} and pod {pod.name} needs it: add the key, "
-                    "the pod then starts by itself",
-                )
+    for _name, state in _not_created(pod):
+        said = state.get("message", "")
+        if named := re.search(r'(secret|configmap) "([^"]+)" not found', said, re.IGNORECASE):
+            kind = {"secret": "Secret", "configmap": "ConfigMap"}[named[1].lower()]
             return Trouble(
                 Reason.SECRET_NOT_FOUND,
-                f"pod {pod.name} refers to something that does not exist ({said}): create it or correct the reference",
+                f"{kind} {named[2]} does not exist in this namespace and pod {pod.name} needs it: create it, "
+                "the pod then starts by itself",
             )
+        if named := re.search(r"couldn't find key (\S+) in (\w+) \S*?([^/\s]+)$", said):
+            return Trouble(
+                Reason.SECRET_NOT_FOUND,
+                f"{named[2]} {named[3]} has no key {named[1]} and pod {pod.name} needs it: add the key, "
+                "the pod then starts by itself",
+            )
+    return None
+
+
+def container_refused(_: EndpointSpec, pod: PodView) -> Trouble | None:
+    """The node can not create a container as it is specified."""
+    for name, state in _not_created(pod):
+        said = state.get("message") or state["reason"]
+        advice = "correct what it refers to"
+        if "runAsNonRoot" in said:
+            advice = "build its image with a numeric USER other than 0, because the container may not run as root"
+        return Trouble(
+            Reason.CONTAINER_REFUSED, f"container {name} of pod {pod.name} can not be created ({said}): {advice}"
+        )
     return None
 
 
@@ -84,19 +88,20 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
             f"pod {pod.name} waits for a volume ({said}): see kubectl get pvc, and check model.cache.storageClassName "
             "or the pvc:// claim",
         )
+    is_business = pod.component == names.COMPONENT_BUSINESS
     short = sorted(set(re.findall(r"Insufficient ([^\s,]+?)(?=[,.]?(?:\s|$))", said)))
     if short:
-        fewer = "scaling.maxReplicas" if spec.scaling else "spec.replicas"
-        advice = f"add nodes, free some, ask for less in engine.resources or lower {fewer}"
+        asks, count = "engine.resources", "scaling.maxReplicas" if spec.scaling else "spec.replicas"
+        if is_business:
+            asks, count = "business.resources", "business.replicas"
+        advice = f"add nodes, free some, ask for less in {asks} or lower {count}"
         if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
             advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
         return Trouble(
             Reason.UNSCHEDULABLE, f"no node has enough {', '.join(short)} for pod {pod.name}: {advice} ({said})"
         )
-    return Trouble(
-        Reason.UNSCHEDULABLE,
-        f"no node takes pod {pod.name}: check engine.nodeSelector and engine.tolerations ({said})",
-    )
+    advice = "see the taints of the nodes" if is_business else "check engine.nodeSelector and engine.tolerations"
+    return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {pod.name}: {advice} ({said})")
 
 
 def _scheduler_says(message: str) -> str:
@@ -120,7 +125,7 @@ def image_pull_failed(_: EndpointSpec, pod: PodView) -> Trouble | None:
 
 
 def _pull_advice(container: str, reason: str, cause: str) -> str:
-    field = "engine.image" if container == ENGINE_CONTAINER else "business.image"
+    field = _field(container, "image")
     if re.search(r"unauthorized|denied|forbidden|\b40[13]\b", cause, re.IGNORECASE):
         return f"give the registry's credentials in engine.imagePullSecrets, and check the name in {field}"
     if reason == "InvalidImageName" or re.search(r"not found|invalid reference", cause):
@@ -134,10 +139,10 @@ def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
     """A container was killed for memory and is not up again."""
     for name, ended in _endings(pod):
         if ended.get("reason") == "OOMKilled":
-            field = "engine.resources.limits.memory" if name == ENGINE_CONTAINER else "business.resources.limits.memory"
             return Trouble(
                 Reason.OUT_OF_MEMORY,
-                f"container {name} of pod {pod.name} was killed for using more memory than its limit: raise {field}",
+                f"container {name} of pod {pod.name} was killed for using more memory than its limit: raise "
+                f"{_field(name, 'resources.limits.memory')}",
             )
     return None
 
@@ -177,6 +182,7 @@ def crash_loop(_: EndpointSpec, pod: PodView) -> Trouble | None:
 
 POD_RULES: tuple[PodRule, ...] = (
     missing_reference,
+    container_refused,
     image_pull_failed,
     out_of_memory,
     startup_timeout,
@@ -200,23 +206,35 @@ def creation_trouble(deployment: Manifest | None) -> Trouble | None:
     if "exceeded quota" in said:
         return Trouble(
             Reason.QUOTA_EXCEEDED,
-            "a ResourceQuota of this namespace does not allow another replica: raise the quota or lower "
-            f"scaling.maxReplicas ({said})",
+            "a ResourceQuota of this namespace does not allow another replica: raise the quota or ask for fewer "
+            f"replicas ({said})",
         )
     return Trouble(Reason.PODS_REFUSED, f"the API server refuses the pods: {said}")
 
 
-def _waiting(pod: PodView) -> list[Manifest]:
-    states = (status.get("state", {}).get("waiting") for status in container_statuses(pod.body))
-    return [state for state in states if state]
+def _field(container: str, path: str) -> str:
+    """Where the endpoint sets something of a container."""
+    parts = {ENGINE_CONTAINER: f"engine.{path}", BUSINESS_CONTAINER: f"business.{path}"}
+    return parts.get(container, f"its {path} in engine.podTemplate")
+
+
+def _not_created(pod: PodView) -> list[tuple[str, Manifest]]:
+    """(container, waiting state) of the containers that the node could not create."""
+    waiting = (
+        (status["name"], status.get("state", {}).get("waiting") or {}) for status in container_statuses(pod.body)
+    )
+    return [(name, state) for name, state in waiting if state.get("reason") in NOT_CREATED]
 
 
 def _endings(pod: PodView) -> list[tuple[str, Manifest]]:
-    """(container, terminated state) of the containers that ended and are not well again."""
+    """(container, terminated state) of the containers that ended and have not come up again since.
+
+    One that has passed its startup probe since is up, even if it is not ready at the moment.
+    """
     found = []
     for status in container_statuses(pod.body):
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
-        if ended and not status.get("ready"):
+        if ended and not status.get("ready") and not status.get("started"):
             found.append((status["name"], ended))
     return found
 
