@@ -37,6 +37,8 @@ class ControlPlane:
                 "manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             ],
             "kube-apiserver": ["kubelet-preferred-address-types=InternalIP"],
+            # An HPA that looks often finds a fight over the replica count soon.
+            "kube-controller-manager": ["horizontal-pod-autoscaler-sync-period=2s"],
         }
         flags = [f"--extra-args={part}={value}" for part, values in extra.items() for value in values]
         self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")

@@ -69,6 +69,8 @@ def _rebuilt(seen: Observation, now: float) -> Memory:
     scaling = endpoint.spec.scaling
     current = deployment["spec"].get("replicas") if deployment else None
     if current is None:
+        current = endpoint.spec.replicas
+    if current is None:
         current = scaling.min_replicas if scaling else 1
     known = endpoint.status.scaling
     return Memory(
