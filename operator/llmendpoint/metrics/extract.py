@@ -46,8 +46,17 @@ def _mean(samples: Samples, name: str) -> float:
 
 
 def _buckets(samples: Samples, name: str | None) -> Buckets:
+    """Over series, as _sum. A bucket without a readable bound or count is left out."""
     counts: dict[float, float] = {}
     for sample in samples.get(name, ()) if name else ():
-        bound = float(sample.labels.get("le", "+Inf"))
-        counts[bound] = counts.get(bound, 0.0) + sample.value
+        bound = _bound(sample.labels.get("le", ""))
+        if not math.isnan(bound) and not math.isnan(sample.value):
+            counts[bound] = counts.get(bound, 0.0) + sample.value
     return tuple(sorted(counts.items()))
+
+
+def _bound(label: str) -> float:
+    try:
+        return float(label)
+    except ValueError:
+        return math.nan

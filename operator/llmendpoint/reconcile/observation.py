@@ -29,8 +29,10 @@ class PodView:
     ip: str | None
     created: float
     ready_since: float | None
+    started: bool
+    """The engine container has passed its startup probe."""
     never_started: bool
-    """The engine container runs and has not passed its startup probe."""
+    """It runs and has not."""
     deletion_cost: int
     body: Manifest
 
@@ -108,6 +110,7 @@ def view_of(body: Manifest) -> PodView:
         ip=status.get("podIP"),
         created=epoch(metadata["creationTimestamp"]),
         ready_since=epoch(ready["lastTransitionTime"]) if ready and is_ready else None,
+        started=bool(engine and engine.get("started")),
         never_started=bool(engine and "running" in engine.get("state", {}) and not engine.get("started")),
         deletion_cost=int(metadata.get("annotations", {}).get(names.ANNOTATION_DELETION_COST, "0")),
         body=body,

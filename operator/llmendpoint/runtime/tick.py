@@ -94,8 +94,7 @@ class Ticker:
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
         readings = [
-            PodReading(pod.name, pod.phase, reading.samples.get(pod.name), reading.errors.get(pod.name))
-            for pod in seen.engine_pods
+            PodReading(pod.name, pod.phase, reading.samples.get(pod.name), pod.started) for pod in seen.engine_pods
         ]
         memory.window, memory.signals = derive(
             memory.window,

@@ -54,12 +54,13 @@ class EngineSample:
 
 @dataclass(frozen=True)
 class PodReading:
-    """A replica, its sample where there is one, and why there is none where there is not."""
+    """A replica, and its sample where there is one."""
 
     pod: str
     phase: PodPhase
     sample: EngineSample | None = None
-    error: str | None = None
+    started: bool = False
+    """Whether the engine has come up: one that is not ready just now has served, and has its counters still."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,6 @@ def derive(
     """
     readings = list(readings)
     ready = [reading for reading in readings if reading.phase is PodPhase.READY]
-    ready_pods = {reading.pod for reading in ready}
     fresh = {
         reading.pod: reading.sample
         for reading in ready
@@ -149,12 +149,13 @@ def derive(
     }
     earlier = {pod: before for pod, sample in fresh.items() if (before := _before(window, pod, sample)) is not None}
     pairs = [(before, fresh[pod]) for pod, before in earlier.items()]
-    # A replica that was not ready has served nothing: its counters begin now.
-    unready = {reading.pod: EngineSample(now) for reading in readings if reading.phase is PodPhase.STARTING}
-    unread = {pod: window.last[pod] for pod in ready_pods - fresh.keys() if pod in window.last}
+    starting = [reading for reading in readings if reading.phase is PodPhase.STARTING]
+    # An engine that comes up has served nothing: its counters begin now.
+    new = {reading.pod: EngineSample(now) for reading in starting if not reading.started}
+    known = {reading.pod: window.last[reading.pod] for reading in (*ready, *starting) if reading.pod in window.last}
     history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    return ReadingWindow({**unready, **unread, **fresh}, earlier, history), _signals(
+    return ReadingWindow({**known, **new, **fresh}, earlier, history), _signals(
         list(fresh.values()), pairs, len(ready), slots, history, custom
     )
 
@@ -240,16 +241,23 @@ def _growth(old: float, new: float) -> float:
 
 
 def _ttft_p95(history: Sequence[tuple[float, Mapping[str, Buckets]]]) -> float | None:
-    first: dict[str, Buckets] = {}
+    since: dict[str, Buckets] = {}
+    before: dict[str, Buckets] = {}
     for _, by_pod in history:
         for pod, buckets in by_pod.items():
-            first.setdefault(pod, buckets)
+            has_restarted = pod in before and _observations(buckets) < _observations(before[pod])
+            since[pod] = () if has_restarted else since.get(pod, buckets)
+            before[pod] = buckets
     total: dict[float, float] = {}
     for pod, buckets in history[-1][1].items():
-        earlier = dict(first[pod])
+        earlier = dict(since[pod])
         for bound, count in buckets:
             total[bound] = total.get(bound, 0.0) + max(count - earlier.get(bound, 0.0), 0.0)
     return quantile(0.95, sorted(total.items()))
+
+
+def _observations(buckets: Buckets) -> float:
+    return buckets[-1][1] if buckets else 0.0
 
 
 def quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float | None:
@@ -258,8 +266,11 @@ def quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float | None:
     Args:
         q: 0 to 1.
         buckets: (upper bound, cumulative count), ascending. The last finite bound stands for what lies beyond it.
+
+    Returns:
+        None where nothing was observed, or where no bucket has a bound.
     """
-    count = buckets[-1][1] if buckets else 0.0
+    count = buckets[-1][1] if len(buckets) > 1 else 0.0
     if count <= 0:
         return None
     rank, lower, below = q * count, 0.0, 0.0
