@@ -5,7 +5,6 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
@@ -29,7 +28,7 @@ def parse(text: str, wanted: Container[str]) -> Samples:
 
     A line that can not be read is left out: one broken family must not hide the others.
     """
-    found: Samples = defaultdict(list)
+    found: Samples = {}
     for line in text.split("\n"):
         end = _name_end(line)
         name = line[:end]
@@ -42,9 +41,10 @@ def parse(text: str, wanted: Container[str]) -> Samples:
             labels = {key: _unescape(value) for key, value in _LABEL.findall(rest[1:closing])}
             rest = rest[closing + 1 :]
         try:
-            found[name].append(Sample(labels, float(rest.split()[0])))
+            value = float(rest.split()[0])
         except (ValueError, IndexError):
             continue
+        found.setdefault(name, []).append(Sample(labels, value))
     return found
 
 
