@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -35,6 +36,8 @@ class WorkQueue(Generic[K]):
         self._active: set[K] = set()
         self._again: set[K] = set()
         self._later: list[tuple[float, int, K]] = []
+        self._due: dict[K, float] = {}
+        """When each delayed key is due; entries of ``_later`` that say otherwise are stale."""
         self._count = itertools.count()
         self._failures: dict[K, int] = {}
         self._wake = asyncio.Event()
@@ -56,9 +59,12 @@ class WorkQueue(Generic[K]):
             self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Ask for a reconcile of ``key`` in some seconds."""
-        heapq.heappush(self._later, (self._clock() + seconds, next(self._count), key))
-        self._wake.set()
+        """Ask for a reconcile of ``key`` in some seconds, or earlier where an earlier one was asked for."""
+        due = self._clock() + seconds
+        if due < self._due.get(key, math.inf):
+            self._due[key] = due
+            heapq.heappush(self._later, (due, next(self._count), key))
+            self._wake.set()
 
     def retry(self, key: K) -> float:
         """Ask for another try after a failure. Returns the back-off in seconds."""
@@ -98,7 +104,10 @@ class WorkQueue(Generic[K]):
 
     def _move_due(self) -> None:
         while self._later and self._later[0][0] <= self._clock():
-            self.add(heapq.heappop(self._later)[2])
+            due, _, key = heapq.heappop(self._later)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self.add(key)
 
     def _until_due(self) -> float | None:
         return max(self._later[0][0] - self._clock(), 0.0) if self._later else None
