@@ -1,16 +1,14 @@
 """The parser and the simulator against texts that a real vLLM answered."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from enginesim.options import parse as options_of
-from enginesim.vllm_metrics import VllmMetrics
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import parse
 from llmendpoint.scaling.signals import EngineSample
+from support.engine_metrics import bounds, families, simulated_vllm
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "engine-metrics"
 pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason="the recorded engine texts (../shared) are not here")
@@ -43,17 +41,8 @@ def test_a_text_without_engine_metrics_is_unknown() -> None:
 
 
 def test_the_simulator_shows_the_families_of_the_real_engine() -> None:
-    metrics = VllmMetrics(options_of(["vllm", "serve", "m", "--served-model-name=tiny"], {}))
-    simulated = metrics.text(running=0, waiting=0, kv_usage=0.0).decode()
+    simulated = simulated_vllm()
     real = (RECORDED / "vllm-0.32.0-loaded.txt").read_text()
     assert families(simulated) == families(real)
     for bound in ("time_to_first_token_seconds", "e2e_request_latency_seconds", "iteration_tokens_total"):
         assert bounds(simulated, bound) == bounds(real, bound)
-
-
-def families(text: str) -> dict[str, str]:
-    return dict(re.findall(r"^# TYPE (vllm:\S+) (\S+)", text, re.MULTILINE))
-
-
-def bounds(text: str, name: str) -> list[str]:
-    return re.findall(rf'^vllm:{name}_bucket{{[^}}]*le="([^"]+)"', text, re.MULTILINE)
