@@ -34,6 +34,19 @@ def test_a_sample_that_is_given_twice_repeats_its_rate() -> None:
     assert rates == [None, None, 2.0, 2.0, 2.0]
 
 
+def test_streams_that_end_together_are_as_long_as_they_were() -> None:
+    window, lengths = ReadingWindow(), []
+    for second in range(10):
+        made, ended = 400.0 * second, 3200.0 * (second // 8)  # 8 streams of 400 tokens, 50 tokens a second each
+        taken = sample(
+            NOW + second, running=8, requests_total=ended / 400, generation_tokens_total=made,
+            finished_prompt_tokens_total=0.0, finished_generation_tokens_total=ended,
+        )  # fmt: skip
+        window, signals = derive(window, [reading("a", taken=taken)], NOW + second)
+        lengths.append(signals.work_per_request)
+    assert [length for length in lengths if length is not None] == [400.0]
+
+
 def test_a_promql_target_without_a_value_never_scales_in() -> None:
     settings = scaling(policy="TargetTracking", targets=PROMQL, metrics=FROM_PROMETHEUS)
     for custom, held in (((None,), True), ((), True), ((0.5,), False)):

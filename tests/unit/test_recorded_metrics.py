@@ -25,6 +25,8 @@ def test_a_loaded_engine_is_read() -> None:
     assert isinstance(sample, EngineSample)
     assert (sample.running, sample.waiting) == (8.0, 16.0)
     assert sample.ttft_buckets[-1][1] == 8
+    assert sample.finished_work_total == 0, "a token of a running stream is not one of a finished request"
+    assert sample.work_total > 0
 
 
 def test_an_idle_engine_is_zero_and_not_unknown() -> None:

@@ -20,6 +20,9 @@ class MetricNames:
     """Counters of finished requests."""
     prompt_tokens: tuple[str, ...]
     generation_tokens: tuple[str, ...]
+    finished_prompt_tokens: tuple[str, ...] = ()
+    """Tokens of finished requests, where prompt_tokens and generation_tokens grow with each step."""
+    finished_generation_tokens: tuple[str, ...] = ()
     kv_usage: tuple[str, ...] = ()
     """The same gauge by its names in several versions: the first one found counts."""
     ttft_bucket: str | None = None
@@ -35,7 +38,7 @@ class MetricNames:
         return frozenset(
             (
                 *self.running, *self.waiting, *self.requests, *self.prompt_tokens, *self.generation_tokens,
-                *self.kv_usage, *ttft,
+                *self.finished_prompt_tokens, *self.finished_generation_tokens, *self.kv_usage, *ttft,
             )
         )  # fmt: skip
 

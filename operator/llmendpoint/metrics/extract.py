@@ -31,6 +31,8 @@ def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metr
         generation_tokens_total=_sum(samples, names.generation_tokens),
         kv_usage=kv_usage,
         ttft_buckets=_buckets(samples, names.ttft_bucket),
+        finished_prompt_tokens_total=_sum_if_any(samples, names.finished_prompt_tokens),
+        finished_generation_tokens_total=_sum_if_any(samples, names.finished_generation_tokens),
     )
 
 
@@ -38,6 +40,10 @@ def _sum(samples: Samples, names: Sequence[str]) -> float:
     """Over names and series: an engine with several data-parallel ranks shows one series each. NaN counts 0."""
     values = (sample.value for name in names for sample in samples.get(name, ()))
     return math.fsum(value for value in values if not math.isnan(value))
+
+
+def _sum_if_any(samples: Samples, names: Sequence[str]) -> float | None:
+    return _sum(samples, names) if any(samples.get(name) for name in names) else None
 
 
 def _mean(samples: Samples, name: str) -> float:

@@ -40,6 +40,9 @@ class EngineSample:
     kv_usage: float | None = None
     """Share of the KV cache in use, 0 to 1; None where the engine does not say."""
     ttft_buckets: Buckets = ()
+    finished_prompt_tokens_total: float | None = None
+    """Of finished requests only; None where the engine counts no others anyway."""
+    finished_generation_tokens_total: float | None = None
 
     @property
     def in_flight(self) -> float:
@@ -50,6 +53,13 @@ class EngineSample:
     def work_total(self) -> float:
         """Tokens made, prompt tokens weighted by their cost."""
         return self.generation_tokens_total + PROMPT_TOKEN_WEIGHT * self.prompt_tokens_total
+
+    @property
+    def finished_work_total(self) -> float:
+        """The part of work_total that was done for requests that are finished."""
+        if self.finished_prompt_tokens_total is None or self.finished_generation_tokens_total is None:
+            return self.work_total
+        return self.finished_generation_tokens_total + PROMPT_TOKEN_WEIGHT * self.finished_prompt_tokens_total
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class Signals:
     work_rate: float | None = None
     """Weighted tokens made per second (EngineSample.work_total)."""
     work_per_request: float | None = None
-    """Weighted tokens of one request; None when none finished."""
+    """Mean weighted tokens of the requests that finished; None when none did."""
     saturated_work_rate: float | None = None
     """Weighted tokens per second of one replica whose batch is full; None when none is."""
     ttft_p95: float | None = None
@@ -187,7 +197,8 @@ def _signals(
     ]
     rates = _rates(pairs, ready)
     finished = sum(_growth(old.requests_total, new.requests_total) for old, new in pairs)
-    worked = sum(_growth(old.work_total, new.work_total) for old, new in pairs)
+    # Not what was worked meanwhile: streams take many ticks, and those that begin together end in one of them.
+    worked = sum(_growth(old.finished_work_total, new.finished_work_total) for old, new in pairs)
     return Signals(
         known=known,
         unknown=ready - known,
