@@ -1,4 +1,4 @@
-"""A load generator for an OpenAI-compatible service: open-loop arrivals of streams, each one accounted for.
+"""A load generator for an OpenAI-compatible service: arrivals at a rate or a fixed number of streams, each one counted.
 
 ``enginesim load URL --rate 2 --seconds 60`` prints one JSON object per second and a last one with the totals. It
 runs inside the cluster, where clients would be. SIGTERM ends it early: it begins nothing more and finishes the rest.
@@ -7,8 +7,10 @@ runs inside the cluster, where clients would be. SIGTERM ends it early: it begin
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import random
+import re
 import signal
 import sys
 import time
@@ -19,6 +21,8 @@ from dataclasses import dataclass, field
 import aiohttp
 
 PROMPT = "word " * 200
+# Tokens can not be counted from outside: a busy vLLM sends several in one event. A cut stream has no such event.
+FINISHED = re.compile(rb'"finish_reason":\s*"(stop|length)"')
 
 
 @dataclass
@@ -46,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run as the arguments say. Returns 0 when every request was complete."""
     parser = argparse.ArgumentParser(prog="enginesim load")
     parser.add_argument("url", help="base URL of the service")
-    parser.add_argument("--rate", type=float, default=1.0, help="streams begun per second")
+    parser.add_argument("--rate", type=float, default=1.0, help="streams begun per second, however many are running")
+    parser.add_argument("--concurrency", type=int, help="keep so many streams running instead")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long streams are begun")
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--model")
@@ -75,8 +80,11 @@ async def _run(options: argparse.Namespace) -> tuple[Tally, Tally]:
     timeout = aiohttp.ClientTimeout(total=None, connect=10.0, sock_read=120.0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         reporter = asyncio.create_task(_report(tally))
+        stream = functools.partial(_stream, session, options, tally)
         await asyncio.gather(
-            _arrivals(options.rate, options, stop, lambda: _stream(session, options, tally)),
+            _back_to_back(options, stop, stream)
+            if options.concurrency
+            else _arrivals(options.rate, options, stop, stream),
             _arrivals(options.hammer, options, stop, lambda: _short(session, options, hammered)),
         )
         reporter.cancel()
@@ -99,6 +107,21 @@ async def _arrivals(
             group.create_task(begin())
 
 
+async def _back_to_back(
+    options: argparse.Namespace, stop: asyncio.Event, begin: Callable[[], Coroutine[None, None, None]]
+) -> None:
+    """As many at a time as asked for, on an engine of any speed; returns when the last one is done."""
+    end = time.monotonic() + options.seconds
+
+    async def client() -> None:
+        while time.monotonic() < end and not stop.is_set():
+            await begin()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(options.concurrency):
+            group.create_task(client())
+
+
 async def _report(tally: Tally) -> None:
     while True:
         await asyncio.sleep(1.0)
@@ -109,7 +132,7 @@ async def _stream(session: aiohttp.ClientSession, options: argparse.Namespace, t
     body = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": options.max_tokens, "stream": True}
     if options.model:
         body["model"] = options.model
-    began, first, tokens = time.monotonic(), None, 0
+    began, first, finished = time.monotonic(), None, False
     tally.in_flight += 1
     outcome, note = "cut", ""
     try:
@@ -124,14 +147,13 @@ async def _stream(session: aiohttp.ClientSession, options: argparse.Namespace, t
                     note = line.decode()[:200]
                     return
                 if line.startswith(b"data: "):
-                    tokens += 1
+                    finished = finished or FINISHED.search(line) is not None
                     if first is None:
                         first = time.monotonic() - began
                         tally.ttft.append(first)
-        outcome = "complete" if tokens == options.max_tokens else "cut"
-        note = "" if outcome == "complete" else f"{tokens} of {options.max_tokens} tokens"
+        outcome, note = ("complete", "") if finished else ("cut", "ended without a finish_reason")
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        outcome, note = ("cut" if tokens else "refused"), repr(error)
+        outcome, note = ("cut" if first is not None else "refused"), repr(error)
     finally:
         tally.in_flight -= 1
         tally.outcomes[outcome] += 1
