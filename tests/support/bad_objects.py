@@ -9,12 +9,17 @@ GOOD: dict[str, Any] = {
     "metadata": {"name": "good", "namespace": "default"},
     "spec": {
         "model": {"source": "hf://acme/llama"},
+        # Arguments that begin as reserved ones do.
+        "engine": {
+            "args": ["--config-format=mistral", "--model-loader-extra-config", "{}", "-tp=1", "--ssl-ciphers=x"]
+        },
         "scaling": {"maxReplicas": 3},
     },
 }
 TARGET = {"type": "RequestsPerReplicaPerMinute", "value": 5}
 TRACKING = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [TARGET]}
 ARGS = "the operator sets them"
+ENV = "the engine reads them as options"
 
 BAD: list[tuple[str, str, Any, str]] = [
     # what, path in the object, value, part of the sentence
@@ -46,8 +51,26 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("engine-api-servers", "spec.engine", {"args": ["--api-server-count=2"]}, ARGS),
     ("engine-drain", "spec.engine", {"args": ["--shutdown-timeout=1"]}, ARGS),
     ("engine-served-name", "spec.engine", {"args": ["--served-model-name", "x"]}, ARGS),
+    ("engine-drain-underscore", "spec.engine", {"args": ["--shutdown_timeout=0"]}, ARGS),
+    ("engine-no-stats-underscore", "spec.engine", {"args": ["--disable_log_stats"]}, ARGS),
+    ("engine-api-servers-underscore", "spec.engine", {"args": ["--api_server_count", "4"]}, ARGS),
+    ("engine-api-servers-short", "spec.engine", {"args": ["-asc", "4"]}, ARGS),
+    ("engine-drain-abbreviated", "spec.engine", {"args": ["--max-num-seqs=4", "--shutdown-t=0"]}, ARGS),
+    ("engine-no-stats-abbreviated", "spec.engine", {"args": ["--disable_log_s"]}, ARGS),
+    ("engine-config-file", "spec.engine", {"args": ["--config", "/models/vllm.yaml"]}, "content of a --config file"),
+    ("engine-tls", "spec.engine", {"args": ["--ssl-keyfile=/tls/key"]}, ARGS),
+    ("engine-dev-mode", "spec.engine", {"env": [{"name": "VLLM_SERVER_DEV_MODE", "value": "1"}]}, ENV),
+    ("engine-key-in-env", "spec.engine", {"env": [{"name": "VLLM_API_KEY", "value": "x"}]}, "engine.apiKeySecretRef"),
     ("tgi-port", "spec.engine", {"type": "TGI", "args": ["--port=9"]}, ARGS),
     ("tgi-drain", "spec.engine", {"type": "TGI", "args": ["--graceful-termination-timeout=1"]}, ARGS),
+    ("tgi-port-short", "spec.engine", {"type": "TGI", "args": ["-p9"]}, ARGS),
+    ("tgi-port-env", "spec.engine", {"type": "TGI", "env": [{"name": "PROMETHEUS_PORT", "value": "8080"}]}, ENV),
+    (
+        "tgi-slots-env",
+        "spec.engine",
+        {"type": "TGI", "env": [{"name": "MAX_CONCURRENT_REQUESTS", "value": "9"}]},
+        "engine.args for --num-shard and --max-concurrent-requests",
+    ),
     ("env-name", "spec.engine", {"env": [{"name": "A=B", "value": "x"}]}, "env[0].name"),
     ("env-twice", "spec.engine", {"env": [{"name": "A"}, {"name": "A"}]}, "Duplicate value"),
     ("startup-too-short", "spec.engine", {"startupTimeoutSeconds": 1}, "greater than or equal to 10"),

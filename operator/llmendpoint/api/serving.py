@@ -5,33 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
+from llmendpoint.api.reserved import args_rule, env_rule
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 ENV_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
 
 EngineType = Literal["vLLM", "TGI"]
-
-# Arguments on which probes, scraping, draining and the served name rest: the operator sets them.
-RESERVED_ARGS: dict[EngineType, tuple[str, ...]] = {
-    "vLLM": (
-        "--model", "--served-model-name", "--host", "--port", "--uds", "--root-path", "--api-key", "--api-server-count",
-        "--headless", "--disable-log-stats", "--shutdown-timeout",
-    ),
-    "TGI": ("--model-id", "--hostname", "--port", "--prometheus-port", "--api-key", "--graceful-termination-timeout"),
-}  # fmt: skip
-
-
-def _keeps_contract(engine: EngineType) -> tuple[str, str]:
-    """The CEL rule that refuses an engine's reserved arguments, and its message."""
-    names = "|".join(flag.removeprefix("--") for flag in RESERVED_ARGS[engine])
-    return (
-        f"self.type != '{engine}' || !self.args.exists(a, a.matches('^--({names})(=|$)'))",
-        f"engine.args of {engine} must not set {', '.join(RESERVED_ARGS[engine])}: the operator sets them so that "
-        "probes, metrics and draining work; use model.source, model.servedName, engine.drainSeconds and "
-        "engine.apiKeySecretRef instead",
-    )
-
 
 Quantity = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 
@@ -215,7 +195,9 @@ class Engine(ApiModel):
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
 
-    model_config = ConfigDict(json_schema_extra=cel(_keeps_contract("vLLM"), _keeps_contract("TGI")))
+    model_config = ConfigDict(
+        json_schema_extra=cel(args_rule("vLLM"), args_rule("TGI"), env_rule("vLLM"), env_rule("TGI"))
+    )
 
 
 class BusinessReplicas(ApiModel):

@@ -108,8 +108,16 @@ def _unique_keys(_validator: Any, keys: list[str], value: Any, _schema: Schema) 
 
 def _rules(_validator: Any, rules: list[dict[str, str]], value: Any, _schema: Schema) -> Iterator[ValidationError]:
     for rule in rules:
-        if "oldSelf" not in rule["rule"] and not cel.evaluate(rule["rule"], {"self": value}):
+        if "oldSelf" not in rule["rule"] and not cel.evaluate(rule["rule"], _context(value)):
             yield ValidationError(rule["message"])
+
+
+def _context(value: Any) -> cel.Context:
+    """The object, and the functions of the API server's string library that the rules use."""
+    context = cel.Context({"self": value})
+    context.add_function("split", str.split)
+    context.add_function("replace", str.replace)
+    return context
 
 
 _STRUCTURE = validators.create(
