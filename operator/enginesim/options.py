@@ -99,7 +99,7 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
     parser.add_argument("--api-key", default=environment.get("VLLM_API_KEY"))
     parser.add_argument("--disable-log-stats", action="store_true")
-    known, _ = parser.parse_known_args(arguments)
+    known, _ = parser.parse_known_args([_dashed(argument) for argument in arguments])
     return Options(
         flavour="vllm",
         model=known.model,
@@ -114,6 +114,12 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
         hardware=Hardware.from_environment(environment),
         statistics=not known.disable_log_stats,
     )
+
+
+def _dashed(argument: str) -> str:
+    """vLLM takes an underscore in an option's name for a dash."""
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else argument
 
 
 def _tgi(arguments: list[str], environment: Mapping[str, str]) -> Options:

@@ -26,6 +26,7 @@ def arguments(kind: str, *given: str, **spec: Any) -> list[str]:
         (["--flag=1", "--other", "--flag", "2"], "2"),
         (["--flag", "2", "--flag=1"], "1"),
         (["--flagship=1"], None),
+        (["--other_flag=1", "--flag=a_b"], "a_b"),
         (["--flag="], ""),
     ],
 )
@@ -54,6 +55,7 @@ def test_gpus_are_counted_by_resource_name(limits: dict[str, int | str] | None, 
     [
         ("vLLM", [], 256),
         ("vLLM", ["--max-num-seqs=32"], 32),
+        ("vLLM", ["--max_num_seqs", "32"], 32),
         ("vLLM", ["--max-num-seqs", "all"], 256),
         ("vLLM", ["--max-num-seqs=²"], 256),
         ("TGI", [], 128),
@@ -72,6 +74,7 @@ FOUR_GPUS = {"engine": {"resources": {"limits": {"nvidia.com/gpu": 4}}}}
     ("kind", "flag", "own"),
     [
         ("vLLM", "--tensor-parallel-size=4", "--tensor-parallel-size=2"),
+        ("vLLM", "--tensor-parallel-size=4", "--tensor_parallel_size=2"),
         ("vLLM", "--tensor-parallel-size=4", "-tp=2"),
         ("TGI", "--num-shard=4", "--num-shard=2"),
     ],

@@ -89,14 +89,20 @@ def gpus(spec: EndpointSpec) -> int:
 
 
 def argument(args: Sequence[str], flag: str) -> str | None:
-    """The value of ``--flag value`` or ``--flag=value``, the last one if it is given twice."""
-    value = None
+    """The value of ``--flag value`` or ``--flag=value``, the last one if it is given twice.
+
+    An underscore in the name is a dash, as vLLM reads it.
+    """
+    found = None
     for index, arg in enumerate(args):
-        if arg == flag and index + 1 < len(args):
-            value = args[index + 1]
-        elif arg.startswith(f"{flag}="):
-            value = arg.partition("=")[2]
-    return value
+        name, equals, value = arg.partition("=")
+        if name.replace("_", "-") != flag:
+            continue
+        if equals:
+            found = value
+        elif index + 1 < len(args):
+            found = args[index + 1]
+    return found
 
 
 def slots(facts: EngineFacts, spec: EndpointSpec) -> int:
