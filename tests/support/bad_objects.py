@@ -88,6 +88,16 @@ BAD: list[tuple[str, str, Any, str]] = [
         "business.replicas.min must not be above business.replicas.max",
     ),
     ("sidecar-port", "spec.business", {"image": "x", "placement": "Sidecar"}, "business.port must not be the engine's"),
+    (
+        "sidecar-port-of-tgi-metrics",
+        "spec",
+        {
+            "model": {"source": "hf://acme/llama"},
+            "engine": {"type": "TGI"},
+            "business": {"image": "x", "placement": "Sidecar", "port": 9000},
+        },
+        "business.port must not be the engine's",
+    ),
     ("no-max", "spec.scaling", {}, "maxReplicas: Required value"),
     (
         "min-above-max",

@@ -32,9 +32,10 @@ class EndpointSpec(ApiModel):
         json_schema_extra=cel(
             (
                 "!has(self.business) || self.business.placement != 'Sidecar' || "
-                "self.business.port != (self.engine.type == 'TGI' ? 8080 : 8000)",
-                "business.port must not be the engine's (8000 for vLLM, 8080 for TGI) when business.placement is "
-                "Sidecar, because both share the pod's network: let the service listen on another port",
+                "!(self.business.port in (self.engine.type == 'TGI' ? [8080, 9000] : [8000]))",
+                "business.port must not be the engine's (8000 for vLLM, 8080 and for metrics 9000 for TGI) when "
+                "business.placement is Sidecar, because both share the pod's network: let the service listen on "
+                "another port",
             ),
             (
                 "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "
