@@ -21,6 +21,13 @@ TRACKING = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [TARGET]}
 ARGS = "the operator sets them"
 ENV = "the engine reads them as options"
 
+
+def of_one_pod(rollout: str = "Surge", **spec: Any) -> dict[str, Any]:
+    """A spec whose cache one pod alone can use."""
+    cache = {"size": "1Gi", "accessMode": "ReadWriteOncePod"}
+    return {"model": {"source": "hf://acme/llama", "cache": cache}, "engine": {"rollout": rollout}, **spec}
+
+
 BAD: list[tuple[str, str, Any, str]] = [
     # what, path in the object, value, part of the sentence
     ("name-too-long", "metadata.name", "a" * 51, "metadata.name must have at most 50 characters"),
@@ -44,6 +51,9 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("cache-without-size", "spec.model.cache", {}, "cache.size: Required value"),
     ("cache-size-unreadable", "spec.model.cache", {"size": "big"}, "cache.size"),
     ("cache-mode", "spec.model.cache", {"size": "1Gi", "accessMode": "ReadSometimes"}, "Unsupported value"),
+    ("cache-of-one-pod-surge", "spec", of_one_pod(replicas=1), "set engine.rollout to Recreate"),
+    ("cache-of-one-pod-replicas", "spec", of_one_pod("Recreate", replicas=2), "let at most one replica run"),
+    ("cache-of-one-pod-max", "spec", of_one_pod("Recreate", scaling={"maxReplicas": 2}), "let at most one replica run"),
     ("engine-type", "spec.engine", {"type": "llama.cpp"}, "Unsupported value"),
     ("engine-port", "spec.engine", {"args": ["--port=9"]}, ARGS),
     ("engine-host", "spec.engine", {"args": ["--host", "::"]}, ARGS),

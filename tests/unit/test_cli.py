@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from llmendpoint.api import schema
 from llmendpoint.cli.main import app
-from support.bad_objects import BAD, GOOD, changed
+from support.bad_objects import BAD, GOOD, changed, of_one_pod
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
 
@@ -42,6 +42,11 @@ def test_validate_checks_every_object(tmp_path: Path) -> None:
     result = run("validate", "-f", written(tmp_path, changed("spec.replicas", -1), GOOD))
     assert result.exit_code == 1
     assert "good: valid" in result.output
+
+
+def test_one_pod_may_have_the_cache_for_itself(tmp_path: Path) -> None:
+    for spec in (of_one_pod("Recreate"), of_one_pod("Recreate", scaling={"maxReplicas": 1})):
+        assert run("validate", "-f", written(tmp_path, changed("spec", spec))).output.endswith(": valid\n")
 
 
 def test_render_prints_every_child(tmp_path: Path) -> None:

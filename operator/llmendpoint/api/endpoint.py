@@ -38,6 +38,14 @@ class EndpointSpec(ApiModel):
                 "another port",
             ),
             (
+                "!has(self.model.cache) || self.model.cache.accessMode != 'ReadWriteOncePod' || "
+                "self.engine.rollout == 'Recreate' && (has(self.scaling) && self.scaling.mode == 'Active' ? "
+                "self.scaling.maxReplicas : has(self.replicas) ? self.replicas : 1) <= 1",
+                "model.cache.accessMode ReadWriteOncePod lets one pod use it: set engine.rollout to Recreate and "
+                "let at most one replica run (scaling.maxReplicas, or replicas where scaling is not Active), or use "
+                "ReadWriteMany",
+            ),
+            (
                 "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "
                 "(has(oldSelf.replicas) && oldSelf.replicas == self.replicas)",
                 "spec.replicas can not be set while scaling.mode is Active, where the scaler owns the count: set "

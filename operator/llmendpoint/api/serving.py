@@ -71,7 +71,8 @@ class Cache(ApiModel):
     )
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] = Field(
         "ReadWriteMany",
-        description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one.",
+        description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one; "
+        "ReadWriteOncePod is for a single replica with rollout Recreate.",
     )
 
 
