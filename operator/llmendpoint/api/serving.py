@@ -62,6 +62,12 @@ class Toleration(ApiModel):
     toleration_seconds: int | None = Field(None, description="How long a NoExecute taint is tolerated, in seconds.")
 
 
+_ANEW = (
+    "remove model.cache, wait until the claim is gone with what it holds, then add model.cache as you want it; or "
+    "create an endpoint of another name"
+)
+
+
 class Cache(ApiModel):
     """A volume that is filled once and shared by the replicas: model weights and the torch.compile cache."""
 
@@ -73,6 +79,21 @@ class Cache(ApiModel):
         "ReadWriteMany",
         description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one; "
         "ReadWriteOncePod is for a single replica with rollout Recreate.",
+    )
+
+    # The claim's own rules, said before the API server refuses the claim for ever.
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "self.accessMode == oldSelf.accessMode && has(self.storageClassName) == has(oldSelf.storageClassName) "
+                "&& (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+                f"model.cache accessMode and storageClassName can not be changed, as those of a claim: {_ANEW}",
+            ),
+            (
+                "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+                f"model.cache.size can grow and not shrink, as a claim: {_ANEW}",
+            ),
+        )
     )
 
 
