@@ -83,6 +83,12 @@ BAD: list[tuple[str, str, Any, str]] = [
     ),
     ("env-name", "spec.engine", {"env": [{"name": "A=B", "value": "x"}]}, "env[0].name"),
     ("env-twice", "spec.engine", {"env": [{"name": "A"}, {"name": "A"}]}, "Duplicate value"),
+    (
+        "pull-secret-twice",
+        "spec.engine",
+        {"imagePullSecrets": ["a", "b", "a"]},
+        'spec.engine.imagePullSecrets[2]: Duplicate value: "a"',
+    ),
     ("startup-too-short", "spec.engine", {"startupTimeoutSeconds": 1}, "greater than or equal to 10"),
     ("drain-negative", "spec.engine", {"drainSeconds": -1}, "greater than or equal to 0"),
     ("pre-stop-zero", "spec.engine", {"preStopSeconds": 0}, "greater than or equal to 1"),

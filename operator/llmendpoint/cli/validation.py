@@ -80,7 +80,7 @@ def _said(error: ValidationError) -> str:
             return "Required value"
         case "enum":
             return f"Unsupported value: {json.dumps(value)}: supported values: " + ", ".join(map(json.dumps, limit))
-        case "x-kubernetes-list-map-keys":
+        case "x-kubernetes-list-map-keys" | "x-kubernetes-list-type":
             return f"Duplicate value: {error.message}"
         case "x-kubernetes-validations":
             return f"Invalid value: {error.message}"
@@ -106,6 +106,13 @@ def _unique_keys(_validator: Any, keys: list[str], value: Any, _schema: Schema) 
         seen.add(text)
 
 
+def _unique_items(_validator: Any, kind: str, value: Any, _schema: Schema) -> Iterator[ValidationError]:
+    if kind == "set" and isinstance(value, list):
+        for index, item in enumerate(value):
+            if item in value[:index]:
+                yield ValidationError(json.dumps(item), path=[index])
+
+
 def _rules(_validator: Any, rules: list[dict[str, str]], value: Any, _schema: Schema) -> Iterator[ValidationError]:
     for rule in rules:
         if "oldSelf" not in rule["rule"] and not cel.evaluate(rule["rule"], _context(value)):
@@ -122,7 +129,11 @@ def _context(value: Any) -> cel.Context:
 
 _STRUCTURE = validators.create(
     meta_schema=Draft4Validator.META_SCHEMA,
-    validators={**Draft4Validator.VALIDATORS, "x-kubernetes-list-map-keys": _unique_keys},
+    validators={
+        **Draft4Validator.VALIDATORS,
+        "x-kubernetes-list-map-keys": _unique_keys,
+        "x-kubernetes-list-type": _unique_items,
+    },
 )
 # With the rules alone: their keywords are looked for wherever these lead.
 _RULES = validators.create(
