@@ -187,7 +187,8 @@ class Scaling(ApiModel):
     adjustment_type: StepAdjustment = Field("ChangeInCapacity", description="What the adjustment of a step means.")
     steps: list[StepAdjustmentBand] = Field(
         default_factory=list,
-        description="Bands of the Step policy, measured from the first target's value.",
+        description="Bands of the Step policy, measured from the first target's value. A metric on the bound of two "
+        "bands is in the one that is further from it.",
         max_length=20,
         json_schema_extra=atomic_list(),
     )

@@ -38,9 +38,10 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
 
 
 def _holds(band: StepAdjustmentBand, breach: float) -> bool:
+    """A breach on the bound of two bands is in the one that is further from the target."""
     lower = -math.inf if band.lower_bound is None else band.lower_bound
     upper = math.inf if band.upper_bound is None else band.upper_bound
-    return lower <= breach < upper
+    return lower <= breach < upper if breach >= 0 else lower < breach <= upper
 
 
 def _adjusted(scaling: Scaling, band: StepAdjustmentBand, serving: int) -> int:
