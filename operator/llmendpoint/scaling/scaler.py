@@ -45,8 +45,9 @@ def decide(
         outcome = Outcome.SCALE_OUT if desired > state.desired else Outcome.SCALE_IN
     elif outcome is Outcome.STEADY and desire.raw != desired:
         outcome = Outcome.HELD
-    held = clamps[-1] if clamps and desired != desire.raw else None
-    expected = now + cold_start_seconds(state.cold_starts) if desired > replicas.ready + replicas.starting else None
+    held = holding if desired != desire.raw else None
+    orders = desired > state.desired and desired > replicas.ready + replicas.starting
+    wait = cold_start_seconds(state.cold_starts) if orders else None
     decision = Decision(
         time=now,
         current=state.desired,
@@ -59,15 +60,15 @@ def decide(
             current=state.desired,
             desired=desired,
             replicas=replicas,
-            holding=f"{holding.detail}" if holding and held else None,
-            wait=expected - now if expected and desired > state.desired else None,
+            holding=held.detail if held else None,
+            wait=wait,
         ),
         inputs=desire.inputs,
         terms=desire.terms,
         clamps=clamps,
-        held_by=held.name if held else None,
-        held_until=holding.until if holding and held else None,
-        expected_ready=expected if desired > state.desired else None,
+        held_by=clamps[-1].name if held else None,
+        held_until=held.until if held else None,
+        expected_ready=now + wait if wait is not None else None,
     )
     return _remembered(state, scaling, desire, desired, now), decision
 
@@ -84,8 +85,10 @@ def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> l
     if scaling.min_replicas == scaling.max_replicas:
         found.append(f"minReplicas and maxReplicas are both {scaling.min_replicas}: nothing can scale")
     if state.at_max_since is not None and state.seen_at - state.at_max_since >= AT_MAX_SECONDS:
-        minutes = (state.seen_at - state.at_max_since) / 60.0
-        found.append(f"more than maxReplicas {scaling.max_replicas} is wanted for {minutes:.0f} minutes: raise it")
+        minutes = AT_MAX_SECONDS / 60.0  # and not the time since, with which the condition would change for ever
+        found.append(
+            f"more than maxReplicas {scaling.max_replicas} has been wanted for over {minutes:.0f} minutes: raise it"
+        )
     found.extend(_unreachable_targets(scaling, state, signals))
     return found
 
