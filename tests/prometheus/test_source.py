@@ -226,12 +226,30 @@ async def impostor(status: int, body: str, *, seconds: float = 0.0) -> AsyncIter
         await runner.cleanup()
 
 
-@pytest.mark.parametrize(("status", "body"), [(200, "<html>"), (200, "[]"), (200, '{"data": {}}'), (401, "secret")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, "<html>"),
+        (200, "[]"),
+        (200, '{"data": {}}'),
+        (200, '{"data": {"result": {}}}'),
+        (200, '{"data": {"result": [1]}}'),
+        (200, '{"data": {"result": [{"metric": 1, "value": 2}]}}'),
+        (401, "secret"),
+        (401, '{"message": "secret"}'),
+    ],
+)
 async def test_another_server_is_not_believed_and_not_quoted(status: int, body: str) -> None:
     async with impostor(status, body) as url:
-        why = error(await read(endpoint(url, "vllm")))
-    assert "check scaling.metrics.prometheus.url" in why
-    assert "secret" not in why
+        reading = await read(endpoint(url, "vllm", targets=[{"type": "PromQL", "value": 1, "query": "up"}]))
+    for why in (error(reading), *reading.unanswered):
+        assert "check scaling.metrics.prometheus.url" in why
+        assert "secret" not in why
+    assert reading.custom == (None,)
+
+
+async def test_an_address_that_can_not_be_read_is_reported() -> None:
+    assert "check scaling.metrics.prometheus.url" in error(await read(endpoint("http://[", "vllm")))
 
 
 async def test_a_server_that_hangs_holds_up_neither_the_loop_nor_the_reading_for_long(

@@ -1,40 +1,24 @@
-"""The other source: a Prometheus server, asked once per signal for all endpoints that name it.
+"""The other source: a Prometheus server, asked once per signal for all endpoints that name it."""
 
-The client library blocks, so each server has a few threads of its own: one that hangs holds up nobody else.
-"""
-
-import ast
 import asyncio
-import json
 import math
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
-
-from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
-from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import RequestException, Timeout
 
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import Sample
+from llmendpoint.metrics.prometheus_server import MALFORMED, PrometheusServer, Unanswered
 from llmendpoint.metrics.promql import SCRAPED_AT, signal_queries
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
 
 READ_SECONDS = 5.0
-QUERIES_IN_FLIGHT = 4
 
 PodKey = tuple[str, str]
 """(namespace, pod)"""
-
-
-class Unanswered(Exception):
-    """A query that gave no result; the message is the same for the same cause, so that it is reported once."""
 
 
 class PrometheusReader:
@@ -48,7 +32,7 @@ class PrometheusReader:
     def __init__(self, *, stale_seconds: float, timeout: float = READ_SECONDS) -> None:
         self._stale_seconds = stale_seconds
         self._timeout = timeout
-        self._servers: dict[str, _Server] = {}
+        self._servers: dict[str, PrometheusServer] = {}
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         """One reading per target, in the same order. Never raises."""
@@ -68,21 +52,35 @@ class PrometheusReader:
 
     async def _read_from(self, url: str, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         if url not in self._servers:
-            self._servers[url] = _Server(url, self._timeout)
+            self._servers[url] = PrometheusServer(url, self._timeout)
         server, now = self._servers[url], time.time()
         deadline = asyncio.get_running_loop().time() + self._timeout
         async with asyncio.TaskGroup() as group:
             scraped = group.create_task(self._scraped(server, targets, now, deadline))
             values = [group.create_task(self._values(server, target, now, deadline)) for target in targets]
-        return [
-            self._reading(target, scraped.result(), asked.result(), now)
-            for target, asked in zip(targets, values, strict=True)
-        ]
+        # In a thread: a thousand endpoints with TTFT targets are 90,000 rows.
+        return await asyncio.to_thread(
+            self._readings, server, targets, scraped.result(), [asked.result() for asked in values], now
+        )
+
+    def _readings(
+        self,
+        server: PrometheusServer,
+        targets: Sequence[EndpointTarget],
+        answers: "_Answers | str",
+        values: Sequence[Sequence[float | str | None]],
+        now: float,
+    ) -> list[EndpointReading]:
+        try:
+            scraped = answers if isinstance(answers, str) else _collected(answers)
+        except MALFORMED:
+            scraped = server.strange
+        return [self._reading(target, scraped, asked, now) for target, asked in zip(targets, values, strict=True)]
 
     async def _scraped(
-        self, server: "_Server", targets: Sequence[EndpointTarget], now: float, deadline: float
-    ) -> "dict[PodKey, _Scraped] | str":
-        """What the server knows of each engine pod, or why it said nothing."""
+        self, server: PrometheusServer, targets: Sequence[EndpointTarget], now: float, deadline: float
+    ) -> "_Answers | str":
+        """What the server knows of all engine pods, or why it said nothing."""
         queries = signal_queries(targets)
         try:
             async with asyncio.timeout_at(deadline):
@@ -90,14 +88,14 @@ class PrometheusReader:
                 times, *answers = await asyncio.gather(
                     server.ask(SCRAPED_AT, now), *(server.ask(query, now) for query in queries.values())
                 )
-            return _collected(times, dict(zip(queries, answers, strict=True)))
+            return _Answers(times, dict(zip(queries, answers, strict=True)))
         except TimeoutError:
             return server.silent
         except Unanswered as error:
             return str(error)
 
     async def _values(
-        self, server: "_Server", target: EndpointTarget, now: float, deadline: float
+        self, server: PrometheusServer, target: EndpointTarget, now: float, deadline: float
     ) -> "tuple[float | str | None, ...]":
         """The value of each PromQL target, or why there is none; None for targets of other types."""
         queries = [
@@ -116,6 +114,8 @@ class PrometheusReader:
                 return server.silent
             except Unanswered as error:
                 return str(error)
+            except MALFORMED:
+                return server.strange
 
         return tuple(await asyncio.gather(*map(value_of, queries)))
 
@@ -164,6 +164,14 @@ class PrometheusReader:
 
 
 @dataclass(frozen=True)
+class _Answers:
+    """Rows as Prometheus gives them."""
+
+    times: Sequence[Any]
+    by_metric: Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
 class _Scraped:
     """What the last scrape of one pod said."""
 
@@ -172,58 +180,9 @@ class _Scraped:
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
 
-class _Server:
-    """One Prometheus server. Every failure is Unanswered."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
-        self._timeout = timeout
-        # No retry: it would sleep in the thread, and the next tick asks again.
-        self._client = PrometheusConnect(url=url.rstrip("/"), retry=0, timeout=timeout)
-        self._threads = ThreadPoolExecutor(QUERIES_IN_FLIGHT, thread_name_prefix="prometheus")
-
-    @property
-    def silent(self) -> str:
-        """What to say when there is no answer in time."""
-        return f"Prometheus at {self._url} did not answer within {self._timeout:g} s"
-
-    async def ask(self, query: str, at: float) -> list[Any]:
-        """The result of an instant query at a time.
-
-        Raises:
-            Unanswered: there is none.
-        """
-        call = partial(self._client.custom_query, query, params={"time": f"{at:.3f}"})
-        try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except Timeout as error:
-            raise Unanswered(self.silent) from error
-        except NoConnection as error:
-            raise Unanswered(
-                f"Prometheus at {self._url} can not be reached ({_cause(error)}): check the server and "
-                "scaling.metrics.prometheus.url"
-            ) from error
-        except PrometheusApiClientException as error:
-            raise Unanswered(f"Prometheus at {self._url} answered {_refusal(error)}") from error
-        except (RequestException, ValueError, LookupError, TypeError) as error:
-            raise Unanswered(self._no_prometheus) from error
-        if not isinstance(answer, list):
-            raise Unanswered(self._no_prometheus)
-        return answer
-
-    @property
-    def _no_prometheus(self) -> str:
-        return f"{self._url} does not answer as a Prometheus server does: check scaling.metrics.prometheus.url"
-
-    def close(self) -> None:
-        """Forget it. A thread that still waits for an answer ends with its time-out."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._client.close()
-
-
-def _collected(times: Iterable[Any], answers: Mapping[str, Iterable[Any]]) -> dict[PodKey, _Scraped]:
-    found = {_key(entry): _Scraped(taken_at=_value(entry)) for entry in times}
-    for name, answer in answers.items():
+def _collected(answers: _Answers) -> dict[PodKey, _Scraped]:
+    found = {_key(entry): _Scraped(taken_at=_value(entry)) for entry in answers.times}
+    for name, answer in answers.by_metric.items():
         for entry in answer:
             if (pod := found.get(_key(entry))) is not None:
                 pod.samples.setdefault(name, []).append(Sample(entry["metric"], _value(entry)))
@@ -256,21 +215,3 @@ def _number(answer: Sequence[Any]) -> float | str:
     except ValueError:
         return "the query gives a text: it has to give one number"
     return "the query gives an infinite number: is it divided by 0?" if math.isinf(number) else number
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause without the address of an object in it, which would be new each time."""
-    text = str(getattr(error.args[0], "reason", error.args[0])) if error.args else type(error).__name__
-    return re.sub(r"<[^>]*>:?\s*|^HTTPS?Connection(?:Pool)?\([^)]*\):\s*", "", text)[:200]
-
-
-def _refusal(error: PrometheusApiClientException) -> str:
-    """Status and, in Prometheus' own words, why. Anything else in the body is not for everybody's eyes."""
-    match = re.fullmatch(r"HTTP Status Code (\d+) \((b.*)\)", str(error), re.DOTALL)
-    if match is None:
-        return "with an error"
-    try:
-        said = json.loads(ast.literal_eval(match[2]))["error"]
-    except (ValueError, SyntaxError, LookupError, TypeError):
-        return f"{match[1]} and not as Prometheus does: check scaling.metrics.prometheus.url"
-    return f"{match[1]}: {str(said)[:500]}"

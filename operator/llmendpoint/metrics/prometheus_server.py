@@ -1,0 +1,102 @@
+"""One Prometheus server: the client library, which blocks, behind one class whose failures are sentences.
+
+Each server has a few threads of its own, so that one that hangs holds up nobody else.
+"""
+
+import ast
+import asyncio
+import contextlib
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import RequestException, Timeout
+
+QUERIES_IN_FLIGHT = 4
+# What reading JSON of another form than Prometheus' ends in.
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
+
+
+class Unanswered(Exception):
+    """A query that gave no result; the message is the same for the same cause, so that it is reported once."""
+
+
+class PrometheusServer:
+    """Answers queries. Every failure is Unanswered.
+
+    Args:
+        timeout: seconds that one query may take.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._client: PrometheusConnect | None = None
+        with contextlib.suppress(ValueError):  # what can not be read as an address answers nothing
+            # No retry: it would sleep in the thread, and the next tick asks again.
+            self._client = PrometheusConnect(url=url.rstrip("/"), retry=0, timeout=timeout)
+        self._threads = ThreadPoolExecutor(QUERIES_IN_FLIGHT, thread_name_prefix="prometheus")
+
+    @property
+    def silent(self) -> str:
+        """What to say when there is no answer in time."""
+        return f"Prometheus at {self._url} did not answer within {self._timeout:g} s"
+
+    async def ask(self, query: str, at: float) -> list[Any]:
+        """The result of an instant query at a time.
+
+        Raises:
+            Unanswered: there is none.
+        """
+        if self._client is None:
+            raise Unanswered(self.strange)
+        call = partial(self._client.custom_query, query, params={"time": f"{at:.3f}"})
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except Timeout as error:
+            raise Unanswered(self.silent) from error
+        except NoConnection as error:
+            raise Unanswered(
+                f"Prometheus at {self._url} can not be reached ({_cause(error)}): check the server and "
+                "scaling.metrics.prometheus.url"
+            ) from error
+        except PrometheusApiClientException as error:
+            raise Unanswered(f"Prometheus at {self._url} answered {_refusal(error)}") from error
+        except (RequestException, *MALFORMED) as error:
+            raise Unanswered(self.strange) from error
+        if not isinstance(answer, list):
+            raise Unanswered(self.strange)
+        return answer
+
+    @property
+    def strange(self) -> str:
+        """What to say when the answer is not Prometheus'."""
+        return f"{self._url} does not answer as a Prometheus server does: check scaling.metrics.prometheus.url"
+
+    def close(self) -> None:
+        """Forget it. A thread that still waits for an answer ends with its time-out."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._client is not None:
+            self._client.close()
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause without the address of an object in it, which would be new each time."""
+    text = str(getattr(error.args[0], "reason", error.args[0])) if error.args else type(error).__name__
+    return re.sub(r"<[^>]*>:?\s*|^HTTPS?Connection(?:Pool)?\([^)]*\):\s*", "", text)[:200]
+
+
+def _refusal(error: PrometheusApiClientException) -> str:
+    """Status and, in Prometheus' own words, why. Anything else in the body is not for everybody's eyes."""
+    match = re.fullmatch(r"HTTP Status Code (\d+) \((b.*)\)", str(error), re.DOTALL)
+    if match is None:
+        return "with an error"
+    try:
+        said = json.loads(ast.literal_eval(match[2]))["error"]
+    except (ValueError, SyntaxError, LookupError, TypeError):
+        return f"{match[1]} and not as Prometheus does: check scaling.metrics.prometheus.url"
+    return f"{match[1]}: {str(said)[:500]}"
