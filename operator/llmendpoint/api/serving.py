@@ -186,7 +186,9 @@ class Engine(ApiModel):
     )
     api_key_secret_ref: SecretKeyRef | None = Field(
         None,
-        description="API key that the engine asks clients for; injected as OPENAI_API_KEY into the business service.",
+        description="API key that the engine asks clients for; injected as OPENAI_API_KEY into the business service. "
+        "vLLM asks for it under /v1, /v2 and /inference alone: /invocations generates text without it, and "
+        "/metrics and /health are open in both engines. Let a NetworkPolicy say who may reach the engine.",
     )
     startup_timeout_seconds: int = Field(
         900,
