@@ -56,8 +56,6 @@ class Reason(StrEnum):
     """A new revision replaces the old one."""
     BUSINESS_NOT_READY = "BusinessNotReady"
     """The engine serves, the business service does not yet."""
-    DELETING = "Deleting"
-    """The endpoint is being deleted."""
 
     # Progressing
     SETTLED = "Settled"
