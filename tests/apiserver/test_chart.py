@@ -10,6 +10,7 @@ from localcluster import product, tools
 from localcluster.cluster import Cluster
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
+from support.kube import eventually
 
 pytestmark = pytest.mark.apiserver
 CHART = str(product.CHART)
@@ -63,8 +64,32 @@ def test_one_namespace_needs_no_cluster_role() -> None:
     assert kinds(rendered(watchNamespaces=["a", "b"])) & {"ClusterRole", "ClusterRoleBinding"} == set()
 
 
+@pytest.mark.parametrize(
+    ("role", "verbs"),
+    [
+        ("view", {"get"}),
+        ("edit", {"get", "create", "patch", "delete"}),
+        ("admin", {"get", "create", "patch", "delete"}),
+    ],
+)
+def test_the_roles_of_a_namespace_cover_its_endpoints(apiserver: Cluster, role: str, verbs: set[str]) -> None:
+    for body in rendered():
+        if body["kind"] == "ClusterRole":
+            apiserver.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
+    who = f"somebody-of-{role}"
+    apiserver.kubectl("create", "rolebinding", who, "-n", "default", f"--clusterrole={role}", f"--user={who}")
+
+    def allowed(verb: str, subresource: str = "") -> bool:
+        asked = ("auth", "can-i", verb, "llmendpoints", f"--subresource={subresource}", "-n", "default", f"--as={who}")
+        return apiserver.kubectl(*asked, check=False).stdout.strip() == "yes"
+
+    eventually(lambda: {verb for verb in ("get", "create", "patch", "delete") if allowed(verb)} == verbs)
+    assert allowed("patch", "scale") == ("patch" in verbs)
+    assert not allowed("patch", "status")
+
+
 def test_the_role_has_no_wildcard_and_reads_no_secret() -> None:
-    rules = next(body for body in rendered() if body["kind"] == "ClusterRole")["rules"]
+    rules = [rule for body in rendered() if body["kind"] == "ClusterRole" for rule in body["rules"]]
     granted = {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
     assert not [pair for pair in granted if "*" in pair or pair[0] == "secrets"]
 
