@@ -1,4 +1,4 @@
-"""Changes of an endpoint that is there: what its children can not follow is refused with a sentence."""
+"""Changes of an endpoint that is there: what its children can not follow is refused, and nothing is lost on the way."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from support.endpoints import apply
 from support.kube import eventually, get
 
 pytestmark = pytest.mark.apiserver
+BUSINESS = {"image": "example.test/rag:1"}
 CACHE = {"size": "10Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"}
 
 
@@ -47,3 +48,31 @@ def test_a_cache_is_made_anew_where_it_was_taken_away(apiserver: Cluster, namesp
     eventually(lambda: not claim(), 60)
     apply(apiserver, namespace, model=cached(size="1Gi", accessMode="ReadWriteOnce"))
     assert eventually(claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+def test_a_business_service_keeps_its_replicas_when_its_bounds_change(apiserver: Cluster, namespace: str) -> None:
+    def bound(least: int, most: int) -> None:
+        apply(apiserver, namespace, business={**BUSINESS, "replicas": {"min": least, "max": most}})
+
+    def count() -> int:
+        return int(get(apiserver, "deployment", "llama-business", "-n", namespace)["spec"]["replicas"])
+
+    def autoscaler() -> dict[str, Any]:
+        return get(apiserver, "hpa", "llama-business", "-n", namespace).get("spec", {})
+
+    def pods() -> set[str]:
+        items = get(apiserver, "pods", "-n", namespace, "-l", "llmendpoint.dev/component=business")["items"]
+        return {item["metadata"]["uid"] for item in items if "deletionTimestamp" not in item["metadata"]}
+
+    bound(4, 4)
+    eventually(lambda: len(pods()) == 4, 60)
+    first = pods()
+    bound(4, 8)
+    eventually(lambda: autoscaler()["maxReplicas"] == 8)
+    bound(5, 5)
+    eventually(lambda: len(pods()) == 5, 60)
+    assert first <= pods()
+    bound(1, 1)
+    eventually(lambda: count() == 1 and not autoscaler())
+    bound(2, 2)
+    eventually(lambda: count() == 2, 60)

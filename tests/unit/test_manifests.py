@@ -106,6 +106,20 @@ def test_an_autoscaled_business_service_requests_cpu(resources: dict[str, Any] |
     assert requests(min=1, max=3) == given | ({"cpu": cpu} if cpu else {})
 
 
+@pytest.mark.parametrize(("bounds", "ours"), [((1, 1), 1), ((1, 3), None), ((4, 4), None), ((4, 8), None)])
+def test_a_count_that_can_be_withdrawn_without_loss_is_the_only_one_applied(
+    bounds: tuple[int, int], ours: int | None
+) -> None:
+    business = {"image": "rag", "replicas": {"min": bounds[0], "max": bounds[1]}}
+    assert child("Deployment", "llama-business", business=business)["spec"].get("replicas") == ours
+    autoscalers = [
+        body for body in children(endpoint(business=business), ManifestDefaults()) if "scaleTargetRef" in body["spec"]
+    ]
+    assert [(body["spec"]["minReplicas"], body["spec"]["maxReplicas"]) for body in autoscalers] == (
+        [] if ours else [bounds]
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "loaded", "served"),
     [

@@ -228,7 +228,7 @@ class BusinessReplicas(ApiModel):
     """Bounds of the business service's own HorizontalPodAutoscaler on CPU."""
 
     min: int = Field(1, description="Fewest replicas.", ge=1, le=1000)
-    max: int = Field(1, description="Most replicas; an HPA is made when it is above min.", ge=1, le=1000)
+    max: int = Field(1, description="Most replicas; an HPA is made when it is above 1.", ge=1, le=1000)
     target_cpu_utilization: int = Field(
         70,
         alias="targetCPUUtilization",

@@ -26,7 +26,7 @@ CPU_REQUEST = "500m"
 
 
 def business_children(endpoint: Endpoint) -> list[Manifest]:
-    """Deployment and, where the bounds leave room, HorizontalPodAutoscaler."""
+    """Deployment and, for more than one replica, HorizontalPodAutoscaler."""
     business = endpoint.spec.business
     if business is None or business.placement == "Sidecar":
         return []
@@ -37,7 +37,12 @@ def business_children(endpoint: Endpoint) -> list[Manifest]:
 
 
 def _is_autoscaled(business: Business) -> bool:
-    return business.replicas.max > business.replicas.min
+    """Whether an autoscaler owns the count, be it a fixed one, which it holds without any metric.
+
+    A count that we no longer apply falls back to the API's default, 1. So the only count that is ever ours is 1:
+    bounds can be opened without losing replicas.
+    """
+    return business.replicas.max > 1
 
 
 def business_container(endpoint: Endpoint) -> Manifest:
@@ -103,7 +108,7 @@ def _deployment(endpoint: Endpoint, business: Business) -> Manifest:
         "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
     }
     if not _is_autoscaled(business):
-        spec["replicas"] = business.replicas.min  # otherwise the autoscaler owns it
+        spec["replicas"] = 1
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 
