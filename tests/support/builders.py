@@ -41,10 +41,8 @@ def sample(at: float, **numbers: Any) -> EngineSample:
     return EngineSample(taken_at=at, **numbers)
 
 
-def reading(
-    pod: str, phase: PodPhase = PodPhase.READY, taken: EngineSample | None = None, *, started: bool = False
-) -> PodReading:
-    return PodReading(pod, phase, taken, started)
+def reading(pod: str, phase: PodPhase = PodPhase.READY, taken: EngineSample | None = None) -> PodReading:
+    return PodReading(pod, phase, taken)
 
 
 def pod(

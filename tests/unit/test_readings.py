@@ -2,23 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from llmendpoint.api.conditions import ConditionType, Reason
-from llmendpoint.api.names import COMPONENT_ENGINE, LABEL_COMPONENT, LABEL_ENDPOINT, LABEL_MANAGED_BY, MANAGED_BY
-from llmendpoint.metrics.exporter import Exporter
-from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget
 from llmendpoint.reconcile.observation import observe
 from llmendpoint.reconcile.status import Outcome, make_status
-from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
-from llmendpoint.runtime.store import Key, Store
-from llmendpoint.runtime.tick import Ticker
+from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.clamps import Situation, partial_metrics
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.signals import ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
-from support.builders import NOW, endpoint, endpoint_object, pod, reading, sample, scaling
+from support.builders import NOW, endpoint, pod, reading, sample, scaling
+from support.ticks import Fast, stored, ticker_of
 
 PROMQL = [{"type": "PromQL", "value": 1, "query": "up"}]
 FROM_PROMETHEUS = {"source": "Prometheus", "prometheus": {"url": "http://prometheus:9090"}}
@@ -69,17 +65,6 @@ def test_a_promql_target_without_a_value_is_reported() -> None:
     assert "PromQL target 1: no result" in found.message
 
 
-class Fast:
-    """A source that answers at once: each engine works on a request and makes no token."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-
-    async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
-        now = self._clock()
-        return [EndpointReading({pod.name: sample(now, running=1) for pod in target.pods}) for target in targets]
-
-
 class Slow(Fast):
     """A source that answers when it is told to."""
 
@@ -90,26 +75,6 @@ class Slow(Fast):
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         await self.may_answer.wait()
         return await super().read(targets)
-
-
-def stored(**endpoints: dict[str, Any]) -> Store:
-    """Endpoints by name with their spec.scaling, each with a Deployment of one replica and a pod that is ready."""
-    store = Store()
-    for name, scaling_ in endpoints.items():
-        labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: COMPONENT_ENGINE, LABEL_MANAGED_BY: MANAGED_BY}
-        metadata = {"namespace": "team", "uid": name, "resourceVersion": "1", "generation": 1, "labels": labels}
-        store.put(endpoint_object(name, scaling=scaling_))
-        store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": {"replicas": 1}})
-        made = pod(f"{name}-engine-1")
-        store.put({**made, "metadata": {**made["metadata"], "labels": labels}})
-    return store
-
-
-def ticker_of(store: Store, queue: WorkQueue[Key], clock: Callable[[], float], **others: MetricsSource) -> Ticker:
-    return Ticker(
-        store=store, memories=Memories(), queue=queue, sources={"Pods": Fast(clock), **others}, exporter=Exporter(),
-        period=10.0, clock=clock,
-    )  # fmt: skip
 
 
 async def test_a_slow_prometheus_does_not_hold_up_endpoints_that_do_not_use_it() -> None:

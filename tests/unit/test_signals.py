@@ -28,7 +28,8 @@ from llmendpoint.scaling.signals import (
 from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, reading, sample, scaling
 
-READY, STARTING, DRAINING = PodPhase.READY, PodPhase.STARTING, PodPhase.DRAINING
+READY, STARTING = PodPhase.READY, PodPhase.STARTING
+UNREADY, DRAINING = PodPhase.UNREADY, PodPhase.DRAINING
 TICK = 10.0
 
 
@@ -210,7 +211,7 @@ def test_a_new_replica_counts_from_when_it_came_up() -> None:
 def test_a_replica_that_was_not_ready_for_a_while_is_not_counted_from_zero() -> None:
     ticks = [
         [reading("a", taken=at(0, requests_total=100_000))],
-        [reading("a", STARTING, started=True)],
+        [reading("a", UNREADY)],
         [reading("a", taken=at(2, requests_total=100_020))],
     ]
     assert [signals.completion_rate for signals in over_ticks(*ticks)] == [None, None, 1.0]
@@ -218,7 +219,7 @@ def test_a_replica_that_was_not_ready_for_a_while_is_not_counted_from_zero() -> 
 
 def test_a_replica_that_is_not_ready_when_the_operator_starts_is_not_counted_from_zero() -> None:
     ticks = [
-        [reading("a", STARTING, started=True)],
+        [reading("a", UNREADY)],
         [reading("a", taken=at(1, requests_total=100_000))],
         [reading("a", taken=at(2, requests_total=100_010))],
     ]

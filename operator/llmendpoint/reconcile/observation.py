@@ -29,16 +29,15 @@ class PodView:
     ip: str | None
     created: float
     ready_since: float | None
-    started: bool
-    """The engine container has passed its startup probe."""
+    unready_since: float | None
     never_started: bool
-    """It runs and has not."""
+    """The engine container runs and has not passed its startup probe."""
     deletion_cost: int
     body: Manifest
 
     @property
     def cold_start(self) -> float | None:
-        """Seconds from creation to ready of a first, undisturbed start; None otherwise."""
+        """Seconds from creation to ready; None after a restart. A cold start only where the pod is newly ready."""
         if self.ready_since is None or restarts(self.body):
             return None
         return self.ready_since - self.created
@@ -106,22 +105,26 @@ def view_of(body: Manifest) -> PodView:
         name=metadata["name"],
         uid=metadata["uid"],
         component=metadata.get("labels", {}).get(names.LABEL_COMPONENT, ""),
-        phase=_phase(body, is_ready),
+        phase=_phase(body, ready, engine),
         ip=status.get("podIP"),
         created=epoch(metadata["creationTimestamp"]),
         ready_since=epoch(ready["lastTransitionTime"]) if ready and is_ready else None,
-        started=bool(engine and engine.get("started")),
+        unready_since=epoch(ready["lastTransitionTime"]) if ready and not is_ready else None,
         never_started=bool(engine and "running" in engine.get("state", {}) and not engine.get("started")),
         deletion_cost=int(metadata.get("annotations", {}).get(names.ANNOTATION_DELETION_COST, "0")),
         body=body,
     )
 
 
-def _phase(body: Manifest, is_ready: bool) -> PodPhase:
+def _phase(body: Manifest, ready: Manifest | None, engine: Manifest | None) -> PodPhase:
     if "deletionTimestamp" in body["metadata"]:
         return PodPhase.DRAINING
-    if is_ready:
+    if ready and ready["status"] == "True":
         return PodPhase.READY
+    # A pod is not ready before its containers start. Ready that changed later was true meanwhile.
+    running = (engine or {}).get("state", {}).get("running") or {}
+    if ready and "startedAt" in running and epoch(ready["lastTransitionTime"]) > epoch(running["startedAt"]):
+        return PodPhase.UNREADY
     scheduled = condition(body, "PodScheduled")
     if scheduled and scheduled["status"] == "False" and scheduled.get("reason") == "Unschedulable":
         return PodPhase.UNSCHEDULABLE

@@ -193,7 +193,7 @@ POD_RULES: tuple[PodRule, ...] = (
 
 def pod_trouble(spec: EndpointSpec, pods: Iterable[PodView]) -> Trouble | None:
     """The first trouble of the pods that should serve and do not."""
-    waiting = [pod for pod in pods if pod.phase in {PodPhase.STARTING, PodPhase.UNSCHEDULABLE}]
+    waiting = [pod for pod in pods if pod.phase in {PodPhase.STARTING, PodPhase.UNREADY, PodPhase.UNSCHEDULABLE}]
     return next((found for rule in POD_RULES for pod in waiting if (found := rule(spec, pod))), None)
 
 

@@ -36,13 +36,14 @@ class Memory:
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
     revised: dict[str, int] = field(default_factory=dict)
     """Deployment -> its generation when its pod template was last applied."""
-    timed_pods: frozenset[str] = frozenset()
-    """Pods whose cold start was learned."""
+    served: frozenset[str] | None = None
+    """UIDs of the pods that were seen to serve; None before the first tick."""
 
     def rest(self) -> None:
         """Nothing is read and decided in mode Off: what was read before says nothing about now."""
         self.window, self.signals, self.load = ReadingWindow(), None, {}
         self.unread, self.unanswered, self.stalled, self.stall = (), (), (), StallWatch()
+        self.served = None
 
 
 class Memories:

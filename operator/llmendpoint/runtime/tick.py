@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import structlog
 from pydantic import ValidationError
@@ -14,7 +13,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import slots
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
-from llmendpoint.reconcile.observation import Observation, epoch, observe
+from llmendpoint.reconcile.observation import Observation, PodView, observe
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key, Store
@@ -93,9 +92,7 @@ class Ticker:
         now = self._clock()
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
-        readings = [
-            PodReading(pod.name, pod.phase, reading.samples.get(pod.name), pod.started) for pod in seen.engine_pods
-        ]
+        readings = [PodReading(pod.name, pod.phase, reading.samples.get(pod.name)) for pod in _live_pods(seen, now)]
         memory.window, memory.signals = derive(
             memory.window,
             readings,
@@ -134,6 +131,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
     return Replicas(
         ready=seen.count(PodPhase.READY),
         starting=seen.count(PodPhase.STARTING),
+        unready=sum(pod.phase is PodPhase.UNREADY for pod in _live_pods(seen, now)),
         draining=seen.count(PodPhase.DRAINING),
         unschedulable=len(waits),
         oldest_unschedulable_age=max(waits, default=0.0),
@@ -161,19 +159,23 @@ def _target(seen: Observation) -> EndpointTarget | None:
     )
 
 
-def _learn_cold_starts(memory: Memory, seen: Observation) -> None:
-    """Take the start time of pods that became ready since the operator watches; older ones were counted before."""
-    learned_at = _epoch_of(memory.scaling.decision.time) if memory.scaling and memory.scaling.decision else 0.0
-    fresh = {
-        pod.name: pod.cold_start
-        for pod in seen.engine_pods
-        if pod.phase is PodPhase.READY and pod.cold_start is not None and pod.name not in memory.timed_pods
-    }
+def _live_pods(seen: Observation, now: float) -> Iterator[PodView]:
+    """The engine's pods but those that were not ready for so long that they must be given up."""
+    limit = seen.endpoint.spec.engine.startup_timeout_seconds
     for pod in seen.engine_pods:
-        if pod.name in fresh and (pod.ready_since or 0.0) >= learned_at:
-            memory.state = memory.state.learn_cold_start(fresh[pod.name] or 0.0)
-    memory.timed_pods = frozenset(pod.name for pod in seen.engine_pods if pod.phase is PodPhase.READY)
+        if pod.phase is not PodPhase.UNREADY or pod.unready_since is None or now - pod.unready_since < limit:
+            yield pod
 
 
-def _epoch_of(timestamp: Any) -> float:
-    return epoch(str(timestamp))
+def _learn_cold_starts(memory: Memory, seen: Observation) -> None:
+    """Take the start time of pods that became ready since the last tick, each once.
+
+    A pod that serves when the operator starts is not taken: it may have been not ready for a while meanwhile.
+    """
+    for pod in seen.engine_pods:
+        is_new = memory.served is not None and pod.uid not in memory.served
+        if is_new and pod.phase is PodPhase.READY and pod.cold_start is not None:
+            memory.state = memory.state.learn_cold_start(pod.cold_start)
+    serving = {pod.uid for pod in seen.engine_pods if pod.phase in {PodPhase.READY, PodPhase.UNREADY}}
+    known = {pod.uid for pod in seen.engine_pods} & (memory.served or frozenset())
+    memory.served = frozenset(known | serving)

@@ -58,7 +58,7 @@ def partial_metrics(at: Situation, wanted: int) -> Effect | None:
     if wanted >= at.current:
         return None
     if at.signals.unknown:
-        return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} ready replicas could not be read")
+        return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} serving replicas could not be read")
     for index, target in enumerate(at.scaling.targets):
         if target.type == "PromQL" and at.signals.custom_value(index) is None:
             return Effect(at.current, f"PromQL target {index + 1} has no value")

@@ -19,7 +19,7 @@ def settle(state: ScalerState, replicas: Replicas, now: float) -> ScalerState:
     given_up = replicas.unschedulable if replicas.oldest_unschedulable_age >= UNSCHEDULABLE_SECONDS else 0
     # A later scale-in may have taken some of them back.
     expected = min(state.scale_out_to, state.desired)
-    if replicas.ready + given_up >= expected or now - state.scale_out_at >= replicas.startup_timeout:
+    if replicas.ready + replicas.unready + given_up >= expected or now - state.scale_out_at >= replicas.startup_timeout:
         return replace(state, scale_out_done_at=now)
     return state
 

@@ -27,6 +27,8 @@ class Replicas:
 
     ready: int
     starting: int = 0
+    unready: int = 0
+    """Have served and are not ready just now."""
     draining: int = 0
     unschedulable: int = 0
     oldest_unschedulable_age: float = 0.0

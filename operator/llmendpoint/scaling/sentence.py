@@ -20,6 +20,8 @@ def sentence(
         wait: seconds until what is ordered should be ready.
     """
     coming = f"{replicas.ready} + {replicas.starting + replicas.unschedulable} starting"
+    if replicas.unready:
+        coming += f" + {replicas.unready} not ready just now"
     parts = [f"{why}; want {raw}, have {coming}"]
     if holding:
         parts.append(holding)

@@ -21,6 +21,9 @@ class PodPhase(StrEnum):
 
     READY = "ready"
     STARTING = "starting"
+    """Its engine has not served yet."""
+    UNREADY = "unready"
+    """Its engine has served and is not ready just now: it holds requests, and gets no new ones."""
     UNSCHEDULABLE = "unschedulable"
     DRAINING = "draining"
 
@@ -69,18 +72,16 @@ class PodReading:
     pod: str
     phase: PodPhase
     sample: EngineSample | None = None
-    started: bool = False
-    """Whether the engine has come up: one that is not ready just now has served, and has its counters still."""
 
 
 @dataclass(frozen=True)
 class Signals:
-    """Load on the ready replicas of one endpoint. Totals cover all of them: unread ones are put at the mean."""
+    """Load on the serving replicas of one endpoint. Totals cover all of them: unread ones are put at the mean."""
 
     known: int
     """Ready replicas that were read."""
     unknown: int
-    """Ready replicas that were not."""
+    """Ready replicas that were not, and those that have served and are not ready just now."""
     running: float = 0.0
     waiting: float = 0.0
     kv_usage: float | None = None
@@ -106,7 +107,7 @@ class Signals:
 
     @property
     def ready(self) -> int:
-        """Ready replicas."""
+        """Replicas that serve, read or not."""
         return self.known + self.unknown
 
     def custom_value(self, index: int) -> float | None:
@@ -143,7 +144,7 @@ def derive(
 ) -> tuple[ReadingWindow, Signals]:
     """Signals of this tick and the window for the next one.
 
-    Only ready replicas count: starting ones carry no load, draining ones are left out on both sides.
+    Only replicas that serve count: starting ones carry no load, draining ones are left out on both sides.
 
     Args:
         slots: requests that one replica works on at once at most.
@@ -152,6 +153,7 @@ def derive(
     """
     readings = list(readings)
     ready = [reading for reading in readings if reading.phase is PodPhase.READY]
+    unready = [reading for reading in readings if reading.phase is PodPhase.UNREADY]
     fresh = {
         reading.pod: reading.sample
         for reading in ready
@@ -159,14 +161,13 @@ def derive(
     }
     earlier = {pod: before for pod, sample in fresh.items() if (before := _before(window, pod, sample)) is not None}
     pairs = [(before, fresh[pod]) for pod, before in earlier.items()]
-    starting = [reading for reading in readings if reading.phase is PodPhase.STARTING]
     # An engine that comes up has served nothing: its counters begin now.
-    new = {reading.pod: EngineSample(now) for reading in starting if not reading.started}
-    known = {reading.pod: window.last[reading.pod] for reading in (*ready, *starting) if reading.pod in window.last}
+    new = {reading.pod: EngineSample(now) for reading in readings if reading.phase is PodPhase.STARTING}
+    known = {reading.pod: window.last[reading.pod] for reading in (*ready, *unready) if reading.pod in window.last}
     history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
     return ReadingWindow({**known, **new, **fresh}, earlier, history), _signals(
-        list(fresh.values()), pairs, len(ready), slots, history, custom
+        list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom
     )
 
 
@@ -183,14 +184,15 @@ def _signals(
     fresh: Sequence[EngineSample],
     pairs: Sequence[Pair],
     ready: int,
+    unready: int,
     slots: int,
     history: Sequence[tuple[float, Mapping[str, Buckets]]],
     custom: Sequence[float | None],
 ) -> Signals:
-    known = len(fresh)
+    known, serving = len(fresh), ready + unready
     if not known:
-        return Signals(known=0, unknown=ready, slots=slots, custom=tuple(custom))
-    share = ready / known  # puts the unread replicas at the mean of the read ones
+        return Signals(known=0, unknown=serving, slots=slots, custom=tuple(custom))
+    share = serving / known  # puts the unread replicas at the mean of the read ones
     kv = [finite(sample.kv_usage, most=1.0) for sample in fresh if sample.kv_usage is not None]
     used = [
         max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0)) for sample in fresh
@@ -201,10 +203,10 @@ def _signals(
     worked = sum(_growth(old.finished_work_total, new.finished_work_total) for old, new in pairs)
     return Signals(
         known=known,
-        unknown=ready - known,
+        unknown=serving - known,
         running=sum(finite(sample.running) for sample in fresh) * share,
         waiting=sum(finite(sample.waiting) for sample in fresh) * share,
-        kv_usage=sum(kv) * ready / len(kv) if kv else None,
+        kv_usage=sum(kv) * serving / len(kv) if kv else None,
         occupancy=sum(used) * share,
         slots=slots,
         arrival_rate=rates[0],
@@ -218,7 +220,7 @@ def _signals(
 
 
 def _rates(pairs: Sequence[Pair], ready: int) -> tuple[float | None, float | None, float | None]:
-    """(arrivals, completions, work) per second over all ready replicas."""
+    """(arrivals, completions, work) per second over all ready replicas, which alone get new requests."""
     if not pairs:
         return None, None, None
     arrivals = completions = work = 0.0
