@@ -135,9 +135,9 @@ def decode(data: Mapping[str, Any], current: int, now: float) -> ScalerState:
         return initial_state(current, now)
     if now - state.seen_at <= GAP_SECONDS:
         return state
-    # What was needed since then is not known: the size counts as needed now.
+    # What was needed since then is not known: the size counts as needed now, and alarms begin afresh.
     hold = tuple(point for point in state.hold if point[1] > state.desired)
-    return replace(state, hold=(*hold, (now, float(state.desired))))
+    return replace(state, hold=(*hold, (now, float(state.desired))), tracks=())
 
 
 def _is_sane(state: ScalerState) -> bool:
