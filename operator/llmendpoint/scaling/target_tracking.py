@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from llmendpoint.api.scaling import Scaling, Target
 from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.signals import Signals, finite
-from llmendpoint.scaling.state import ScalerState, Track
+from llmendpoint.scaling.state import GAP_SECONDS, ScalerState, Track
 
 PERIOD_SECONDS = {"Standard": 60.0, "Fast": 10.0}
 POINTS_ABOVE = 3
@@ -123,9 +123,15 @@ def _track(state: ScalerState, index: int, target: Target, now: float) -> Track:
 
 
 def _advance(track: Track, target: Target, signals: Signals, index: int, period: float, now: float) -> Track:
-    """Take the reading of this tick in, and close the period when it is over."""
+    """Take the reading of this tick in, and close the period when it is over.
+
+    Alarms begin afresh after a gap: points that are not successive prove neither a need nor that there is none.
+    """
     value = total_of(target, index, signals)
-    if now - track.period_start >= period:
+    elapsed = now - track.period_start
+    if elapsed >= max(2 * period, GAP_SECONDS) or (elapsed >= period and not track.readings):
+        track = Track(key=track.key, period_start=now)
+    elif elapsed >= period:
         track = _close(track, target, now)
     if value is None or signals.ready == 0:
         return track
@@ -138,12 +144,13 @@ def _advance(track: Track, target: Target, signals: Signals, index: int, period:
 
 
 def _close(track: Track, target: Target, now: float) -> Track:
-    fresh = replace(track, period_start=now, total=0.0, replicas=0.0, readings=0)
-    if not track.readings:
-        return replace(fresh, below=0)  # a gap in the data never counts towards scale-in
     per_replica = track.total / track.replicas
     return replace(
-        fresh,
+        track,
+        period_start=now,
+        total=0.0,
+        replicas=0.0,
+        readings=0,
         last=track.total / track.readings,
         above=track.above + 1 if per_replica > target.value else 0,
         below=track.below + 1 if per_replica < LOW_SHARE * target.value else 0,

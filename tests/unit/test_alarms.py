@@ -1,0 +1,41 @@
+"""Alarms of target tracking where readings are missing."""
+
+from dataclasses import replace
+
+from llmendpoint.scaling.decision import Decision, Replicas
+from llmendpoint.scaling.scaler import decide
+from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.state import initial_state
+from support.builders import NOW, scaling
+
+REQUESTS = {"type": "RequestsPerReplicaPerMinute", "value": 60}
+WAITING = {"type": "WaitingPerReplica", "value": 4}
+
+
+def decisions(*ticks: Signals, targets: list[dict[str, object]], current: int = 4) -> list[Decision]:
+    """What is decided every 10 s with 10-second points."""
+    spec = scaling(policy="TargetTracking", evaluation="Fast", targets=targets, scaleIn={"cooldownSeconds": 0})
+    state, found = initial_state(current, NOW), []
+    for tick, signals in enumerate(ticks):
+        counts = Replicas(ready=signals.ready, ordered=current)
+        state, decision = decide(spec, state, signals, counts, NOW + 10.0 * tick)
+        found.append(decision)
+        state = replace(state, desired=current)
+    return found
+
+
+def load(per_second: float | None = 0.1, waiting: float = 0.0, known: int = 4) -> Signals:
+    return Signals(known=known, unknown=4 - known, waiting=waiting, arrival_rate=per_second)
+
+
+def test_a_target_without_readings_is_above_no_longer() -> None:
+    stuck = decisions(*[load(20.0)] * 6, *[load(None)] * 20, targets=[REQUESTS, WAITING])
+    assert stuck[5].desired > 4
+    assert {decision.desired for decision in stuck[8:]} == {4}
+    assert stuck[-1].terms["votes"][0]["pointsAbove"] == 0
+
+
+def test_scale_in_needs_all_its_points_again_after_a_gap() -> None:
+    nothing = load(known=0)
+    found = decisions(*[load()] * 14, *[nothing] * 30, *[load()] * 20, targets=[REQUESTS])
+    assert next(tick for tick, decision in enumerate(found) if decision.desired < 4) == 44 + 15
