@@ -39,3 +39,19 @@ def test_scale_in_needs_all_its_points_again_after_a_gap() -> None:
     nothing = load(known=0)
     found = decisions(*[load()] * 14, *[nothing] * 30, *[load()] * 20, targets=[REQUESTS])
     assert next(tick for tick, decision in enumerate(found) if decision.desired < 4) == 44 + 15
+
+
+def test_a_stuck_queue_has_no_time_to_first_token_and_is_not_scaled_in() -> None:
+    ttft = {"type": "TTFTP95Seconds", "value": 2}
+    quick, stuck = Signals(4, 0, running=1, ttft_p95=0.1), Signals(4, 0, running=64, waiting=200)
+    found = decisions(*[quick] * 14, *[stuck] * 30, targets=[ttft])
+    assert {decision.desired for decision in found[14:]} == {4}
+    idle = decisions(*[Signals(4, 0)] * 20, targets=[ttft])
+    assert idle[-1].desired == 1
+
+
+def test_a_target_that_has_no_value_just_now_holds_what_its_alarm_asks_for() -> None:
+    ttft = {"type": "TTFTP95Seconds", "value": 2}
+    quick, stuck = Signals(4, 0, running=1, ttft_p95=0.1), Signals(4, 0, running=64, waiting=200)
+    last = decisions(*[quick] * 16, stuck, targets=[ttft])[-1]
+    assert (last.raw, last.desired, last.held_by) == (1, 4, "PartialMetrics")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llmendpoint.api.endpoint import EndpointSpec
+from llmendpoint.api.scaling import TargetType
 
 CACHE_PATH = "/cache"
 MODEL_PATH = "/models"
@@ -30,6 +31,15 @@ class MetricNames:
     """Labels by which the series of one engine differ."""
     appear_on_use: bool = False
     """True where an engine that had no request yet shows no metric of its own at all."""
+
+    @property
+    def unreported(self) -> frozenset[TargetType]:
+        """Targets that can never have a value, because the engine does not report what they are about."""
+        needs: dict[TargetType, bool] = {
+            "KVCacheUtilization": bool(self.kv_usage),
+            "TTFTP95Seconds": self.ttft_bucket is not None,
+        }
+        return frozenset(kind for kind, is_reported in needs.items() if not is_reported)
 
     @property
     def wanted(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import served_model
 from llmendpoint.manifests.availability import disruption_budgets
@@ -39,7 +39,17 @@ def problems(endpoint: Endpoint) -> list[str]:
             f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
             "or another engine.type"
         )
-    return [*found, *template_problems(endpoint.spec.engine.pod_template or {})]
+    return [*found, *_target_problems(endpoint.spec), *template_problems(endpoint.spec.engine.pod_template or {})]
+
+
+def _target_problems(spec: EndpointSpec) -> list[str]:
+    lacking = engine_for(spec.engine.type).metrics.unreported
+    return [
+        f"{spec.engine.type} does not report what scaling.targets type {target.type} is about, so it would never act: "
+        "use ConcurrentRequestsPerReplica or another type"
+        for target in (spec.scaling.targets if spec.scaling else [])
+        if target.type in lacking
+    ]
 
 
 __all__ = ["ManifestDefaults", "children", "engine_url", "problems", "served_model", "service_url"]

@@ -10,6 +10,7 @@ from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import ScalerState
+from llmendpoint.scaling.target_tracking import total_of
 
 HOLD_SHORTEST, HOLD_LONGEST = 300.0, 900.0
 # How full a replica's batch and KV cache may be planned; above 0.85 KV use engines begin to preempt.
@@ -60,8 +61,8 @@ def partial_metrics(at: Situation, wanted: int) -> Effect | None:
     if at.signals.unknown:
         return Effect(at.current, f"{at.signals.unknown} of {at.signals.ready} serving replicas could not be read")
     for index, target in enumerate(at.scaling.targets):
-        if target.type == "PromQL" and at.signals.custom_value(index) is None:
-            return Effect(at.current, f"PromQL target {index + 1} has no value")
+        if total_of(target, index, at.signals) is None:
+            return Effect(at.current, f"{target.type} target {index + 1} has no value")
     return None
 
 

@@ -108,8 +108,10 @@ def total_of(target: Target, index: int, signals: Signals) -> float | None:
         case "KVCacheUtilization":
             value = signals.kv_usage
         case "TTFTP95Seconds":
-            # No first token within the window: nobody waited, which is a reading of 0.
-            value = (signals.ttft_p95 or 0.0) * signals.ready
+            # No first token within the window: nobody waits, or the queue is stuck and nobody knows for how long.
+            idle = finite(signals.running) + finite(signals.waiting) <= 0
+            seconds = 0.0 if signals.ttft_p95 is None and idle else signals.ttft_p95
+            value = None if seconds is None else seconds * signals.ready
         case "PromQL":
             custom = signals.custom_value(index)
             value = None if custom is None else custom * signals.ready
