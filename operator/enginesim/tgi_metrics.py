@@ -26,6 +26,7 @@ class TgiMetrics:
     def step(self, _batch: int, _tokens: int) -> None:
         """One step was made."""
         self._used = True
+        self._counts['tgi_batch_inference_success{method="decode"}'] += 1
 
     def token(self, request: Request, now: float) -> None:
         """TGI counts tokens at completion only."""

@@ -14,14 +14,17 @@ from support.builders import endpoint_object, pod, sample
 
 
 class Fast:
-    """A source that answers at once: each engine works on a request and makes no token."""
+    """A source that answers at once: each engine works on a request and makes no step."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         now = self._clock()
-        return [EndpointReading({pod.name: sample(now, running=1) for pod in target.pods}) for target in targets]
+        return [
+            EndpointReading({pod.name: sample(now, running=1, steps_total=7) for pod in target.pods})
+            for target in targets
+        ]
 
 
 def stored(**endpoints: dict[str, Any]) -> Store:

@@ -49,7 +49,7 @@ class Reason(StrEnum):
     VOLUME_PENDING = "VolumePending"
     """A volume is not bound or can not be mounted."""
     ENGINE_STALLED = "EngineStalled"
-    """A replica has running requests and makes no tokens."""
+    """A replica has running requests and makes no step."""
     REPLICAS_STARTING = "ReplicasStarting"
     """Replicas are on their way."""
     ROLLING_OUT = "RollingOut"

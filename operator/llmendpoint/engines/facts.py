@@ -21,6 +21,8 @@ class MetricNames:
     """Counters of finished requests."""
     prompt_tokens: tuple[str, ...]
     generation_tokens: tuple[str, ...]
+    steps: tuple[str, ...]
+    """Counters that move with every step of the batch, long before a request is finished."""
     finished_prompt_tokens: tuple[str, ...] = ()
     """Tokens of finished requests, where prompt_tokens and generation_tokens grow with each step."""
     finished_generation_tokens: tuple[str, ...] = ()
@@ -48,7 +50,7 @@ class MetricNames:
         return frozenset(
             (
                 *self.running, *self.waiting, *self.requests, *self.prompt_tokens, *self.generation_tokens,
-                *self.finished_prompt_tokens, *self.finished_generation_tokens, *self.kv_usage, *ttft,
+                *self.steps, *self.finished_prompt_tokens, *self.finished_generation_tokens, *self.kv_usage, *ttft,
             )
         )  # fmt: skip
 

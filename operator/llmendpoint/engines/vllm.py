@@ -62,6 +62,7 @@ VLLM = EngineFacts(
         requests=("vllm:request_success_total",),
         prompt_tokens=("vllm:prompt_tokens_total",),
         generation_tokens=("vllm:generation_tokens_total",),
+        steps=("vllm:generation_tokens_total",),
         finished_prompt_tokens=("vllm:request_prompt_tokens_sum",),
         finished_generation_tokens=("vllm:request_generation_tokens_sum",),
         kv_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),

@@ -29,6 +29,7 @@ def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metr
         requests_total=_sum(samples, names.requests),
         prompt_tokens_total=_sum(samples, names.prompt_tokens),
         generation_tokens_total=_sum(samples, names.generation_tokens),
+        steps_total=_sum(samples, names.steps) if any(samples.get(name) for name in names.steps) else None,
         kv_usage=kv_usage,
         ttft_buckets=_buckets(samples, names.ttft_bucket),
         finished_prompt_tokens_total=_sum_if_any(samples, names.finished_prompt_tokens),

@@ -1,4 +1,4 @@
-"""Whether a replica hangs: requests are running and no token comes, while /health still answers 200."""
+"""Whether a replica hangs: requests are running and the engine makes no step, while /health still answers 200."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,22 +11,28 @@ STALL_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class StallWatch:
-    """Since when each pod has made no token although it works on requests."""
+    """Since when each pod has made no step although it works on requests."""
 
-    tokens: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """pod -> (generated tokens, time at which that count was first seen)"""
+    steps: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    """pod -> (steps, times of the first and of the last sample with that count)"""
 
     def update(self, samples: Mapping[str, EngineSample]) -> "StallWatch":
-        """The watch after another reading. Pods without a sample or without work are forgotten."""
-        fresh: dict[str, tuple[float, float]] = {}
+        """The watch after another reading. Pods without a sample, without work or without the count are forgotten."""
+        fresh: dict[str, tuple[float, float, float]] = {}
         for pod, sample in samples.items():
-            if sample.running <= 0:
+            if sample.running <= 0 or sample.steps_total is None:
                 continue
-            known = self.tokens.get(pod)
-            unchanged = known is not None and known[0] == sample.generation_tokens_total
-            fresh[pod] = known if known and unchanged else (sample.generation_tokens_total, sample.taken_at)
+            known = self.steps.get(pod)
+            since = known[1] if known and known[0] == sample.steps_total else sample.taken_at
+            fresh[pod] = (sample.steps_total, since, sample.taken_at)
         return StallWatch(fresh)
 
     def stalled(self, now: float) -> tuple[str, ...]:
-        """Pods that have made no token for STALL_SECONDS."""
-        return tuple(sorted(pod for pod, (_, since) in self.tokens.items() if now - since >= STALL_SECONDS))
+        """Pods that made no step for STALL_SECONDS, as far as there are samples of the last STALL_SECONDS."""
+        return tuple(
+            sorted(
+                pod
+                for pod, (_, since, seen) in self.steps.items()
+                if seen - since >= STALL_SECONDS and now - seen < STALL_SECONDS
+            )
+        )

@@ -31,7 +31,7 @@ class Memory:
     """Why PromQL targets had no value at the last tick."""
     stall: StallWatch = field(default_factory=StallWatch)
     stalled: tuple[str, ...] = ()
-    """Pods that made no token for long at the last tick."""
+    """Pods that made no step for long at the last tick."""
     accepted: dict[ChildKey, Any] = field(default_factory=dict)
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
     revised: dict[str, int] = field(default_factory=dict)

@@ -40,6 +40,8 @@ class EngineSample:
     """Requests finished."""
     prompt_tokens_total: float = 0.0
     generation_tokens_total: float = 0.0
+    steps_total: float | None = None
+    """A counter that moves with every step of the batch; None where the engine shows none."""
     kv_usage: float | None = None
     """Share of the KV cache in use, 0 to 1; None where the engine does not say."""
     ttft_buckets: Buckets = ()
