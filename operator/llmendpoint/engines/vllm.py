@@ -15,6 +15,8 @@ from llmendpoint.engines.facts import (
 )
 
 PORT = 8000
+SLOTS = 256
+SLOTS_FLAG = "--max-num-seqs"
 
 
 def _arguments(spec: EndpointSpec) -> list[str]:
@@ -36,6 +38,9 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     given = spec.engine.args
     if gpus(spec) > 1 and not any(argument(given, flag) for flag in ("--tensor-parallel-size", "-tp")):
         args.append(f"--tensor-parallel-size={gpus(spec)}")
+    if not argument(given, SLOTS_FLAG):
+        # Its own default follows the GPU, 1024 on large ones, and the scaler has to know when a batch is full.
+        args.append(f"{SLOTS_FLAG}={SLOTS}")
     return args
 
 
@@ -72,7 +77,7 @@ VLLM = EngineFacts(
     arguments=_arguments,
     environment=_environment,
     api_key_variable="VLLM_API_KEY",
-    slots_flag="--max-num-seqs",
-    default_slots=256,
+    slots_flag=SLOTS_FLAG,
+    default_slots=SLOTS,
     source_schemes=frozenset({"hf", "pvc", "s3", "oci"}),
 )
