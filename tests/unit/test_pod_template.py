@@ -116,13 +116,72 @@ def test_the_pods_keep_their_selector_whatever_the_template_says(template: Any) 
     assert engine["spec"]["selector"]["matchLabels"].items() <= engine["spec"]["template"]["metadata"]["labels"].items()
 
 
-KEYS = st.sampled_from(["labels", "containers", "env", "ports", "name", "containerPort", "$patch", "other"])
+def of_engine(**fields: Any) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": "engine", **fields}]}}
+
+
+BROKEN: list[tuple[Any, str]] = [
+    ({"spec": {"terminationGracePeriodSeconds": 1}}, "must leave spec.terminationGracePeriodSeconds at 65 or more"),
+    ({"spec": {"terminationGracePeriodSeconds": None}}, "must leave spec.terminationGracePeriodSeconds at 65 or more"),
+    ({"spec": {"enableServiceLinks": True}}, "must leave spec.enableServiceLinks false"),
+    ({"spec": {"enableServiceLinks": None}}, "must leave spec.enableServiceLinks false"),
+    (of_engine(**{"$patch": "delete"}), "must keep container engine"),
+    ({"spec": {"containers": [{"name": "business", "$patch": "delete"}]}}, "must keep container business"),
+    (of_engine(args=["acme/llama"]), "must not change args of container engine: use engine.args"),
+    (of_engine(args=None), "must not change args of container engine: use engine.args"),
+    (of_engine(command=["sh", "-c"]), "must not change command of container engine: use engine.args"),
+    (of_engine(lifecycle=None), "must keep lifecycle.preStop.sleep of container engine at "),
+    (
+        of_engine(lifecycle={"preStop": {"sleep": {"seconds": 4}}}),
+        "must keep lifecycle.preStop.sleep of container engine at ",
+    ),
+    (
+        of_engine(lifecycle={"preStop": {"sleep": None, "exec": {"command": ["true"]}}}),
+        "must keep lifecycle.preStop.sleep of container engine at ",
+    ),
+    (of_engine(startupProbe=None), "must keep startupProbe of container engine"),
+    (of_engine(readinessProbe=None), "must keep readinessProbe of container engine"),
+    (of_engine(ports=[{"containerPort": 8000, "name": "api"}]), "must keep port http (8000) of container engine"),
+    (of_engine(ports=None), "must keep port http (8000) of container engine"),
+    (of_engine(env=[{"name": "VLLM_API_KEY", "value": "x"}]), "must not change VLLM_API_KEY of container engine"),
+    (
+        of_engine(env=[{"name": "VLLM_ENGINE_READY_TIMEOUT_S", "$patch": "delete"}]),
+        "must not change VLLM_ENGINE_READY_TIMEOUT_S of container engine",
+    ),
+]
+
+
+@pytest.mark.parametrize(("template", "sentence"), BROKEN)
+def test_a_template_that_breaks_the_engine_is_a_problem(template: Any, sentence: str) -> None:
+    business = {"image": "rag", "port": 8001, "placement": "Sidecar"}
+    (found,) = problems(endpoint(business=business, engine={"podTemplate": template}))
+    assert found.startswith(f"engine.podTemplate {sentence}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"spec": {"terminationGracePeriodSeconds": 600, "hostIPC": True}},
+        of_engine(lifecycle={"preStop": {"sleep": {"seconds": 20}}}, env=[{"name": "NCCL_DEBUG", "value": "INFO"}]),
+        of_engine(livenessProbe=None, startupProbe={"periodSeconds": 10}, ports=[{"containerPort": 9000}]),
+        {"spec": {"containers": [{"name": "proxy", "image": "p"}]}},
+    ],
+)
+def test_a_template_that_tunes_the_engine_is_none(template: Any) -> None:
+    assert problems(endpoint(engine={"podTemplate": template})) == []
+
+
+KEYS = st.sampled_from(
+    ["labels", "containers", "env", "ports", "name", "containerPort", "lifecycle", "$patch", "other"]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("engine"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
-CONTAINER = st.fixed_dictionaries({"name": st.just("engine") | JSON}, optional={"env": JSON, "ports": JSON})
+CONTAINER = st.fixed_dictionaries(
+    {"name": st.just("engine") | JSON}, optional={"env": JSON, "ports": JSON, "lifecycle": JSON}
+)
 SPEC = st.fixed_dictionaries({}, optional={"containers": JSON | st.lists(CONTAINER, max_size=2), "volumes": JSON})
 
 

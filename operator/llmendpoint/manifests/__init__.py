@@ -9,6 +9,7 @@ from llmendpoint.manifests.availability import disruption_budgets
 from llmendpoint.manifests.business import business_children
 from llmendpoint.manifests.cache import cache_claims
 from llmendpoint.manifests.common import ManifestDefaults, hashed
+from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.service import engine_url, service_url, services
@@ -39,7 +40,8 @@ def problems(endpoint: Endpoint) -> list[str]:
             f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
             "or another engine.type"
         )
-    return [*found, *_target_problems(endpoint.spec), *template_problems(endpoint.spec.engine.pod_template or {})]
+    template = template_problems(endpoint.spec.engine.pod_template or {}) or contract_problems(endpoint)
+    return [*found, *_target_problems(endpoint.spec), *template]
 
 
 def _target_problems(spec: EndpointSpec) -> list[str]:

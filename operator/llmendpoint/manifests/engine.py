@@ -31,27 +31,31 @@ SIDECAR_LEAD_SECONDS = 5
 def engine_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     """The engine's Deployment. spec.replicas is left out: the scaler owns it."""
     spec = endpoint.spec
-    name = f"{endpoint.name}-engine"
-    labels = metadata(endpoint, name, names.COMPONENT_ENGINE)["labels"]
-    template = {"metadata": {"labels": labels}, "spec": _pod_spec(endpoint, defaults)}
-    if spec.engine.pod_template:
-        template = strategic_merge(template, spec.engine.pod_template)
-        # Selector labels are not the user's: a pod without them is nobody's.
-        ours = {"metadata": {"labels": selector(endpoint, names.COMPONENT_ENGINE)}}
-        template = strategic_merge(template, ours)
+    template = strategic_merge(engine_template(endpoint, defaults), spec.engine.pod_template or {})
+    # Selector labels are not the user's: a pod without them is nobody's.
+    ours = {"metadata": {"labels": selector(endpoint, names.COMPONENT_ENGINE)}}
     surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(endpoint, name, names.COMPONENT_ENGINE),
+        "metadata": _metadata(endpoint),
         "spec": {
             "selector": {"matchLabels": selector(endpoint, names.COMPONENT_ENGINE)},
             "strategy": surge if spec.engine.rollout == "Surge" else {"type": "Recreate"},
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": spec.engine.startup_timeout_seconds + 120,
-            "template": template,
+            "template": strategic_merge(template, ours),
         },
     }
+
+
+def engine_template(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    """The pod template over which the user's is merged."""
+    return {"metadata": {"labels": _metadata(endpoint)["labels"]}, "spec": _pod_spec(endpoint, defaults)}
+
+
+def _metadata(endpoint: Endpoint) -> Manifest:
+    return metadata(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)
 
 
 def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
