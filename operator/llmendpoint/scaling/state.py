@@ -1,6 +1,5 @@
 """What the scaler must remember over a restart, and its form in status.scaling.state."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
@@ -12,11 +11,13 @@ Point = tuple[float, float]
 """(seconds since the epoch, value)"""
 
 # In a status, names are camelCase like everywhere in the API.
-_WIRE = ConfigDict(alias_generator=to_camel)
+_WIRE = ConfigDict(alias_generator=to_camel, allow_inf_nan=False)
 
 COLD_STARTS_KEPT = 20
 # A record older than three ticks leaves out readings.
 GAP_SECONDS = 30.0
+# The year 5138, well before a date can no longer be written.
+LATEST = 1e11
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,7 @@ class ScalerState:
         shift = min(now - self.seen_at, 0.0)
         if shift == 0.0:
             return replace(self, seen_at=now)
-        times: dict[str, Any] = {
-            name: None if (at := getattr(self, name)) is None else at + shift
-            for name in (
-                "scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since",
-                "at_max_since",
-            )
-        }  # fmt: skip
+        times: dict[str, Any] = {name: None if (at := getattr(self, name)) is None else at + shift for name in _TIMES}
         return replace(
             self,
             seen_at=now,
@@ -111,6 +106,7 @@ class ScalerState:
 
 
 _STATE = TypeAdapter(ScalerState)
+_TIMES = ("scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since", "at_max_since")
 
 
 def initial_state(current: int, now: float) -> ScalerState:
@@ -141,5 +137,6 @@ def decode(data: Mapping[str, Any], current: int, now: float) -> ScalerState:
 
 
 def _is_sane(state: ScalerState) -> bool:
-    numbers = [state.seen_at, *(part for point in (*state.hold, *state.demand) for part in point)]
-    return state.desired >= 0 and all(math.isfinite(number) for number in numbers)
+    moments = (getattr(state, name) or 0.0 for name in _TIMES)
+    times = [state.seen_at, *moments, *(at for at, _ in (*state.hold, *state.demand))]
+    return state.desired >= 0 and all(0.0 <= at < LATEST for at in times)
