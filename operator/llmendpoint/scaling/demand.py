@@ -58,6 +58,7 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
             "backlogReplicas": round(backlog, 3),
             "kvReplicas": round(kv, 3),
             "capacityTokensPerSecond": round(state.capacity, 1) if state.capacity else None,
+            "weightedTokensPerRequest": round(state.work_per_request, 1) if state.work_per_request else None,
             "coldStartSeconds": round(cold_start, 1),
         },
     )
@@ -124,6 +125,9 @@ def _inputs(signals: Signals) -> dict[str, float | int | None]:
         "running": rounded(signals.running),
         "waiting": rounded(signals.waiting),
         "kvUsage": rounded(signals.kv_usage),
+        "occupancy": rounded(signals.occupancy),
+        "slotsPerReplica": signals.slots,
+        "readingAgeSeconds": rounded(signals.age),
         "podsRead": signals.known,
         "podsUnread": signals.unknown,
     }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 # Three ticks of 10 s: an older sample says nothing about now.
@@ -104,6 +104,8 @@ class Signals:
     """Weighted tokens per second of one replica whose batch is full; None when none is."""
     ttft_p95: float | None = None
     """95th percentile of the time to first token over the last minute, in seconds."""
+    age: float | None = None
+    """Seconds since the oldest of the samples was taken; None when there is none."""
     custom: tuple[float | None, ...] = ()
     """Values of the PromQL targets, per replica, in the order of scaling.targets."""
 
@@ -168,9 +170,9 @@ def derive(
     known = {reading.pod: window.last[reading.pod] for reading in (*ready, *unready) if reading.pod in window.last}
     history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    return ReadingWindow({**known, **new, **fresh}, earlier, history), _signals(
-        list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom
-    )
+    signals = _signals(list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom)
+    age = max((now - sample.taken_at for sample in fresh.values()), default=None)
+    return ReadingWindow({**known, **new, **fresh}, earlier, history), replace(signals, age=age)
 
 
 def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:

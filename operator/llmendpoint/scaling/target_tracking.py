@@ -78,6 +78,8 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
                 {"type": vote.target.type, "total": _rounded(vote.track.last), "target": vote.target.value}
                 for vote in votes
             ],
+            "occupancy": _rounded(finite(signals.occupancy)),
+            "readingAgeSeconds": _rounded(signals.age),
             "podsRead": signals.known,
             "podsUnread": signals.unknown,
         },
