@@ -50,7 +50,7 @@ def test_less_than_all_readings_never_scale_in(unknown: int, wanted: int, kept: 
     at = situation(signals=Signals(known=4 - unknown, unknown=unknown))
     effect = clamps.partial_metrics(at, wanted)
     assert after(effect, wanted) == kept
-    assert effect is None or effect.detail == "1 of 4 ready replicas could not be read"
+    assert effect is None or effect.detail == "1 of 4 serving replicas could not be read"
 
 
 @pytest.mark.parametrize(

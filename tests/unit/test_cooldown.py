@@ -20,9 +20,19 @@ def ordered(at: float = NOW - 100, to: int = 5, desired: int = 5) -> ScalerState
     [
         ("some start still", ordered(), Replicas(ready=4, starting=1), False),
         ("all are ready", ordered(), Replicas(ready=5), True),
-        ("no node takes one, for a short time", ordered(), Replicas(4, 0, 0, 1, 119.0), False),
-        ("no node takes one, for long", ordered(), Replicas(4, 0, 0, 1, 120.0), True),
-        ("no node takes one, and another starts", ordered(), Replicas(3, 1, 0, 1, 120.0), False),
+        (
+            "no node takes one, for a short time",
+            ordered(),
+            Replicas(4, unschedulable=1, oldest_unschedulable_age=119.0),
+            False,
+        ),
+        ("no node takes one, for long", ordered(), Replicas(4, unschedulable=1, oldest_unschedulable_age=120.0), True),
+        (
+            "no node takes one, and another starts",
+            ordered(),
+            Replicas(3, 1, unschedulable=1, oldest_unschedulable_age=120.0),
+            False,
+        ),
         ("the start-up time has run out", ordered(NOW - 900), Replicas(ready=1, starting=4), True),
         ("the start-up time is longer", ordered(NOW - 900), Replicas(1, 4, startup_timeout=1800.0), False),
         ("a later scale-in took one back", ordered(desired=3), Replicas(ready=3), True),

@@ -70,8 +70,8 @@ def test_one_point_that_is_not_above_begins_the_count_again(between: float) -> N
     assert wishes(tracking(), [15, 15, between, 15, 15, 15]) == [4, 4, 4, 4, 4, 6]
 
 
-def test_a_gap_in_the_data_does_not_break_the_count_of_points_above() -> None:
-    assert wishes(tracking(), [15, 15, None, 15]) == [4, 4, 4, 6]
+def test_a_gap_in_the_data_begins_the_count_of_points_above_again() -> None:
+    assert wishes(tracking(), [15, 15, None, 15, 15, 15]) == [4, 4, 4, 4, 4, 6]
 
 
 # Low alarm.
