@@ -1,0 +1,61 @@
+"""The operator's own scaler as a policy of the simulator: derive() and decide(), called as the operator's tick does."""
+
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.scaling.scaler import decide
+from llmendpoint.scaling.signals import PodPhase, ReadingWindow, derive
+from llmendpoint.scaling.state import ScalerState, initial_state
+from llmendpoint.simulate.policy import Order, PodView, View
+
+PERIOD_SECONDS = 10.0
+STALE_PERIODS = 3
+
+
+class OperatorPolicy:
+    """spec.scaling, decided on each tick. The mode is taken as Active.
+
+    Args:
+        slots: requests that one replica works on at once at most.
+        metric_delay: age of the samples in seconds; 0 when the operator reads the pods itself.
+    """
+
+    name = "llmendpoint"
+
+    def __init__(
+        self, scaling: Scaling, *, slots: int, period: float = PERIOD_SECONDS, metric_delay: float = 0.0
+    ) -> None:
+        self._scaling = scaling.model_copy(update={"mode": "Active"})
+        self._slots = slots
+        self.period = period
+        self.metric_delay = metric_delay
+        self._window = ReadingWindow()
+        self._state: ScalerState = initial_state(0, 0.0)
+        self._timed_pods: frozenset[str] = frozenset()
+
+    def start(self, replicas: int) -> None:
+        """Begin as the operator does for a Deployment that runs already."""
+        self._state = initial_state(replicas, 0.0)
+
+    def order(self, view: View) -> Order:
+        """Read, learn how long starts take, decide."""
+        self._learn_cold_starts(view)
+        self._window, signals = derive(
+            self._window, view.pods, view.now, slots=self._slots, stale_seconds=STALE_PERIODS * self.period
+        )
+        self._state, decision = decide(self._scaling, self._state, signals, view.replicas, view.now)
+        return Order(decision.desired, decision.sentence, decision)
+
+    def _learn_cold_starts(self, view: View) -> None:
+        """Take the start time of replicas that became ready since the last tick, undisturbed first starts only."""
+        ready = [pod for pod in view.pods if pod.phase is PodPhase.READY]
+        for pod in ready:
+            seconds = _cold_start(pod)
+            if seconds is not None and pod.pod not in self._timed_pods:
+                self._state = self._state.learn_cold_start(seconds)
+        self._timed_pods = frozenset(pod.pod for pod in ready)
+
+
+def _cold_start(pod: PodView) -> float | None:
+    """Seconds from creation to ready; None for a restarted replica and for one of the warm start."""
+    if pod.ready_since is None or pod.restarts or pod.ready_since <= 0.0:
+        return None
+    return pod.ready_since - pod.created
