@@ -1,0 +1,41 @@
+"""Reading LLMEndpoint objects from YAML files, and ending a command with a sentence."""
+
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import yaml
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.cli import validation
+
+File = Annotated[
+    Path, typer.Option("--file", "-f", help="YAML file with LLMEndpoint objects.", exists=True, dir_okay=False)
+]
+
+
+def endpoints(file: Path) -> list[Endpoint]:
+    """The objects of a file, all of them good."""
+    found = bodies(file)
+    if wrong := [sentence for body in found for sentence in validation.problems(body)]:
+        fail("\n".join(f"{file}: {sentence}" for sentence in wrong))
+    return [Endpoint.from_object(body) for body in found]
+
+
+def bodies(file: Path) -> list[dict[str, Any]]:
+    """The objects of a file as written."""
+    try:
+        documents = list(yaml.safe_load_all(file.read_text()))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        fail(f"{file} is not YAML: {error}")
+    found = [body for body in documents if isinstance(body, dict) and body.get("kind") == names.KIND]
+    if not found:
+        fail(f"{file} has no object of kind {names.KIND}")
+    return found
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong on stderr and end with status 1."""
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
