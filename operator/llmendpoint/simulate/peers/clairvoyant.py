@@ -1,10 +1,9 @@
-"""The clairvoyant: a plan made with all arrivals known, and a cost that no plan goes below.
+"""The clairvoyant: a plan made with all arrivals known.
 
-The plan is a heuristic. What replicas are needed when follows from the work that arrives, spread over half a minute,
-at a chosen utilisation; that is an estimate of what keeps a service level. The cheapest way to have them is then
-exact: it is the optimum of the dynamic programme that pays for a replica while it runs and for its start.
-
-The lower bound is proven, under the engine model's own iteration time, and for any policy that keeps minReplicas.
+It is a heuristic. What replicas are needed when follows from the work that arrives, spread over half a minute, at a
+chosen utilisation: an estimate of what keeps a service level. The cheapest way to have them is then exact: the optimum
+of the dynamic programme that pays for a replica while it runs and for its start. What no plan goes below is another
+question: see lower_bound.py.
 """
 
 from itertools import pairwise
@@ -12,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from llmendpoint.simulate.peers.peer import Bounds, EngineFacts, Floats, Foresight
+from llmendpoint.simulate.peers.peer import Bounds
+from llmendpoint.simulate.peers.work import Work
 from llmendpoint.simulate.policy import Order, View
 
 STEP_SECONDS = 10.0
@@ -36,8 +36,8 @@ class Clairvoyant:
     period = STEP_SECONDS
     metric_delay = 0.0
 
-    def __init__(self, foresight: Foresight, bounds: Bounds, *, utilization: float, cold_start: float) -> None:
-        self._need = needed(foresight, utilization, bounds)
+    def __init__(self, work: Work, bounds: Bounds, *, utilization: float, cold_start: float) -> None:
+        self._need = needed(work, utilization, bounds)
         self._bounds = bounds
         self._cold_start = cold_start
         self._orders: Counts = np.zeros(0, np.int64)
@@ -55,13 +55,13 @@ class Clairvoyant:
         return Order(self._bounds.clamp(planned), "planned")
 
 
-def needed(foresight: Foresight, utilization: float, bounds: Bounds) -> Counts:
+def needed(work: Work, utilization: float, bounds: Bounds) -> Counts:
     """Replicas that the work of each step needs. Shape: (steps,)."""
-    if not len(foresight.arrivals):
+    if not len(work.arrivals):
         return np.full(1, bounds.least, np.int64)
-    steps = (foresight.arrivals / STEP_SECONDS).astype(np.int64)
-    work = np.bincount(steps, weights=foresight.work, minlength=int(steps[-1]) + SPREAD_STEPS)
-    spread = np.convolve(work, np.full(SPREAD_STEPS, 1 / SPREAD_STEPS))[: len(work)]
+    steps = (work.arrivals / STEP_SECONDS).astype(np.int64)
+    arriving = np.bincount(steps, weights=work.seconds, minlength=int(steps[-1]) + SPREAD_STEPS)
+    spread = np.convolve(arriving, np.full(SPREAD_STEPS, 1 / SPREAD_STEPS))[: len(arriving)]
     return np.clip(np.ceil(spread / STEP_SECONDS / utilization - 1e-9), bounds.least, bounds.most).astype(np.int64)
 
 
@@ -91,45 +91,3 @@ def most_ahead(counts: Counts, steps: int) -> Counts:
     padded = np.concatenate((counts, np.zeros(steps, np.int64)))
     windows: Counts = np.lib.stride_tricks.sliding_window_view(padded, steps + 1)
     return np.asarray(windows.max(axis=1), np.int64)
-
-
-def least_work(engine: EngineFacts, prompt: NDArray[np.int64], output: NDArray[np.int64]) -> Floats:
-    """Replica-seconds that a request costs at least, in whatever company it is served. Shape: (requests,).
-
-    It pays its own beta, gamma and kappa. An iteration holds at most max_num_seqs sequences, max_num_batched_tokens
-    tokens and the KV cache, so that alpha can be shared in proportion to any one of these without giving out more than
-    there is; the way of sharing that gives out most over all requests is taken. Requests that the engine refuses
-    cost nothing: leave them out.
-    """
-    decodes = output - 1
-    steps = -(-prompt // engine.max_num_batched_tokens) + decodes
-    attended = decodes * prompt + decodes * (decodes - 1) / 2
-    own = engine.beta * steps + engine.gamma * prompt + engine.kappa * attended
-    shares = (
-        steps / engine.max_num_seqs,
-        (prompt + decodes) / engine.max_num_batched_tokens,
-        attended / engine.kv_tokens,
-    )
-    return np.asarray(own + engine.alpha * max(shares, key=np.sum), np.float64)
-
-
-def lower_bound(foresight: Foresight, horizon: float, *, least: int, missed: float = 0.0) -> float:
-    """Replica-seconds that every policy pays which never goes below ``least`` and serves all but a share of requests.
-
-    ``least`` replicas work as soon as there is something to do; what they leave at the end is extra. A share of the
-    requests may never be served: the costliest ones, wherever they are. Starts cost nothing here, and nobody is in a
-    hurry, so the bound is not tight.
-
-    Args:
-        foresight: work as of ``least_work``.
-        horizon: seconds of the replay.
-        least: replicas that are always there.
-        missed: share of the requests that may never be served, 0 to 1.
-    """
-    always = least * horizon
-    if not len(foresight.work):
-        return always
-    later = np.cumsum(foresight.work[::-1])[::-1]
-    unserved = np.sort(foresight.work)[len(foresight.work) - int(missed * len(foresight.work)) :].sum()
-    extra = float(np.max(later - least * (horizon - foresight.arrivals)) - unserved)
-    return always + max(extra, 0.0)

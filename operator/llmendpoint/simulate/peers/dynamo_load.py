@@ -8,8 +8,9 @@ taken to be maxReplicas.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmendpoint.simulate.peers.peer import Bounds, EngineFacts
+from llmendpoint.simulate.peers.peer import Bounds
 from llmendpoint.simulate.policy import Order, View
+from llmendpoint.simulate.profiles import EngineProfile
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class DynamoLoad:
     name = "dynamo-load"
     metric_delay = 0.0
 
-    def __init__(self, settings: DynamoLoadSettings, engine: EngineFacts, bounds: Bounds) -> None:
+    def __init__(self, settings: DynamoLoadSettings, profile: EngineProfile, bounds: Bounds) -> None:
         self._settings = settings
-        self._engine = engine
+        self._profile = profile
         self._bounds = bounds.without_zero
         self.period = settings.load_adjustment_interval
 
@@ -49,7 +50,7 @@ class DynamoLoad:
         ]
         if not tokens or len(tokens) != len(ready):
             return Order(self._bounds.clamp(current), "worker count mismatch")
-        usages = [used / self._engine.kv_tokens for used in tokens]
+        usages = [used / self._profile.kv_tokens for used in tokens]
         return Order(self._bounds.clamp(decide(usages, self._settings)), f"largest usage {max(usages):.3g}")
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmendpoint.simulate.peers.peer import Bounds, EngineFacts, Floats
+from llmendpoint.simulate.peers.peer import Bounds
 from llmendpoint.simulate.policy import Order, ProxySample, View
+from llmendpoint.simulate.profiles import EngineProfile, Floats
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class DynamoThroughput:
 
     name = "dynamo-throughput"
 
-    def __init__(self, settings: DynamoThroughputSettings, engine: EngineFacts, bounds: Bounds) -> None:
+    def __init__(self, settings: DynamoThroughputSettings, profile: EngineProfile, bounds: Bounds) -> None:
         self._settings = settings
-        self._engine = engine
+        self._profile = profile
         self._bounds = bounds.without_zero
         self.period = settings.throughput_adjustment_interval
         self.metric_delay = settings.metric_delay
@@ -58,7 +59,7 @@ class DynamoThroughput:
             return Order(self._bounds.clamp(current), "no traffic")
         isl = (new.prompt_tokens_total - old.prompt_tokens_total) / requests
         osl = (new.generation_tokens_total - old.generation_tokens_total) / finished
-        per_worker = engine_rate(self._engine, isl, osl, ttft=self._settings.ttft, itl=self._settings.itl)
+        per_worker = engine_rate(self._profile, isl, osl, ttft=self._settings.ttft, itl=self._settings.itl)
         rate = requests / (new.taken_at - old.taken_at)
         if per_worker <= 0:
             return Order(self._bounds.clamp(current), "the performance model is not ready")
@@ -67,7 +68,7 @@ class DynamoThroughput:
         )
 
 
-def engine_rate(engine: EngineFacts, isl: float, osl: float, *, ttft: float, itl: float) -> float:
+def engine_rate(profile: EngineProfile, isl: float, osl: float, *, ttft: float, itl: float) -> float:
     """Requests per second of one worker at the largest batch that keeps both targets, by Little's law.
 
     The batch is bounded by the KV cache, max_num_seqs, and what prefill can keep up with. Where even one sequence
@@ -81,31 +82,31 @@ def engine_rate(engine: EngineFacts, isl: float, osl: float, *, ttft: float, itl
     """
     if isl <= 0 or osl <= 0:
         return 0.0
-    budget = engine.max_num_batched_tokens
+    budget = profile.max_num_batched_tokens
     context = isl + osl / 2
     most = min(
-        max(int(engine.kv_tokens / max(context, 1.0)), 1),
-        engine.max_num_seqs,
+        max(int(profile.kv_tokens / max(context, 1.0)), 1),
+        profile.max_num_seqs,
         budget - 1,
         math.floor(budget - isl / osl),
     )
     batch = np.arange(1, max(most, 1) + 1, dtype=np.float64)
     prefill = np.minimum(batch * isl / max(osl, 1.0), budget)
-    iteration = _iteration(engine, batch, prefill, batch * context)
-    first = _first_token(engine, batch, prefill + isl, batch * context)
+    iteration = _iteration(profile, batch, prefill, batch * context)
+    first = _first_token(profile, batch, prefill + isl, batch * context)
     broken = np.flatnonzero((iteration > itl) | (first > ttft))
     best = max(int(broken[0]) - 1, 0) if broken.size else len(batch) - 1
     return float(batch[best] / (osl * iteration[best]))
 
 
-def _iteration(engine: EngineFacts, batch: Floats, prefill: Floats | float, cached: Floats) -> Floats:
-    return engine.alpha + engine.beta * batch + engine.gamma * prefill + engine.kappa * cached
+def _iteration(profile: EngineProfile, batch: Floats, prefill: Floats | float, cached: Floats) -> Floats:
+    return profile.alpha + profile.beta * batch + profile.gamma * prefill + profile.kappa * cached
 
 
-def _first_token(engine: EngineFacts, batch: Floats, tokens: Floats, cached: Floats) -> Floats:
+def _first_token(profile: EngineProfile, batch: Floats, tokens: Floats, cached: Floats) -> Floats:
     """Seconds to read so many prompt tokens in chunks, decoding meanwhile."""
-    budget = engine.max_num_batched_tokens
+    budget = profile.max_num_batched_tokens
     whole = np.ceil(tokens / budget) - 1
-    return whole * _iteration(engine, batch, budget, cached) + _iteration(
-        engine, batch, tokens - whole * budget, cached
+    return whole * _iteration(profile, batch, budget, cached) + _iteration(
+        profile, batch, tokens - whole * budget, cached
     )

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmendpoint.simulate.policy import ScalingPolicy
-
-Floats = NDArray[np.float64]
+from llmendpoint.simulate.profiles import EngineProfile
+from llmendpoint.simulate.traces import Trace
 
 
 class NotTold(ValueError):
@@ -33,79 +31,37 @@ class Bounds:
         return replace(self, least=max(self.least, 1), most=max(self.most, 1))
 
 
-class EngineFacts(Protocol):
-    """What an autoscaler can know of the engine beforehand: its arguments, and an offline profile. Times in seconds.
-
-    ``EngineProfile`` of the simulator is one.
-    """
-
-    @property
-    def alpha(self) -> float:
-        """Of an iteration, whatever is in it."""
-        ...
-
-    @property
-    def beta(self) -> float:
-        """Of an iteration, per sequence in it."""
-        ...
-
-    @property
-    def gamma(self) -> float:
-        """Of an iteration, per prompt token that it reads."""
-        ...
-
-    @property
-    def kappa(self) -> float:
-        """Of an iteration, per token of KV cache that it attends to."""
-        ...
-
-    @property
-    def max_num_seqs(self) -> int:
-        """Sequences of an iteration at most."""
-        ...
-
-    @property
-    def max_num_batched_tokens(self) -> int:
-        """Tokens of an iteration at most."""
-        ...
-
-    @property
-    def kv_tokens(self) -> int:
-        """Tokens that the KV cache holds."""
-        ...
-
-
-@dataclass(frozen=True)
-class Foresight:
-    """All that will arrive. Arrays of one length, in the order of arrival."""
-
-    arrivals: Floats
-    """Seconds from the start of the trace."""
-    work: Floats
-    """Replica-seconds of each request on a replica that is full of its like."""
-
-
 @dataclass(frozen=True)
 class Situation:
     """What a peer is told before a replay begins."""
 
     bounds: Bounds = Bounds()
-    engine: EngineFacts | None = None
+    profile: EngineProfile | None = None
     """For peers that read the engine's arguments or profile it: WVA, Dynamo."""
-    foresight: Foresight | None = None
+    trace: Trace | None = None
     """For the clairvoyant only."""
     cold_start: float = 180.0
     """Median seconds of a start. For the clairvoyant only."""
 
-    def known_engine(self, peer: str) -> EngineFacts:
-        """The engine's facts.
+    def known_profile(self, peer: str) -> EngineProfile:
+        """The engine's profile.
 
         Raises:
             NotTold: the situation has none.
         """
-        if self.engine is None:
-            raise NotTold(f"peer {peer} sizes by the engine's limits: give the situation an engine profile")
-        return self.engine
+        if self.profile is None:
+            raise NotTold(f"peer {peer} sizes by what the engine can do: give the situation an engine profile")
+        return self.profile
+
+    def known_trace(self, peer: str) -> Trace:
+        """All that will arrive.
+
+        Raises:
+            NotTold: the situation has none.
+        """
+        if self.trace is None:
+            raise NotTold(f"peer {peer} knows all that will arrive: give the situation the trace")
+        return self.trace
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from llmendpoint.simulate.peers.hpa import Hpa, HpaSettings
 from llmendpoint.simulate.peers.keda import Keda, KedaSettings
 from llmendpoint.simulate.peers.knative import Knative, KnativeSettings
 from llmendpoint.simulate.peers.kubeai import KubeAi, KubeAiSettings
-from llmendpoint.simulate.peers.peer import NotTold, Peer, Situation
+from llmendpoint.simulate.peers.peer import Peer, Situation
 from llmendpoint.simulate.peers.ray_serve import RayServe, RayServeSettings
 from llmendpoint.simulate.peers.sagemaker import sagemaker, sagemaker_high_resolution
 from llmendpoint.simulate.peers.static import Static
+from llmendpoint.simulate.peers.work import usual_work
 from llmendpoint.simulate.peers.wva import Wva, WvaSettings
 from llmendpoint.simulate.peers.wva_v1 import WvaV1, WvaV1Settings
 from llmendpoint.simulate.peers.wva_v2 import WvaV2, WvaV2Settings
@@ -26,13 +27,13 @@ AWS = "Application Auto Scaling API reference and user guide; SageMaker develope
 def _dynamo_load(situation: Situation, target: float) -> DynamoLoad:
     """Both thresholds in the documented ratio."""
     settings = DynamoLoadSettings(scale_up=target, scale_down=0.6 * target)
-    return DynamoLoad(settings, situation.known_engine("dynamo-load"), situation.bounds)
+    return DynamoLoad(settings, situation.known_profile("dynamo-load"), situation.bounds)
 
 
 def _dynamo_throughput(situation: Situation, target: float) -> DynamoThroughput:
     """Both times in the documented ratio."""
     settings = DynamoThroughputSettings(ttft=target, itl=target / 10)
-    return DynamoThroughput(settings, situation.known_engine("dynamo-throughput"), situation.bounds)
+    return DynamoThroughput(settings, situation.known_profile("dynamo-throughput"), situation.bounds)
 
 
 def _wva_v1(situation: Situation, target: float) -> Wva:
@@ -42,13 +43,12 @@ def _wva_v1(situation: Situation, target: float) -> Wva:
 def _wva_v2(situation: Situation, target: float) -> Wva:
     """Both thresholds in the documented ratio."""
     settings = WvaV2Settings(scale_up_threshold=target, scale_down_boundary=target * 0.7 / 0.85)
-    return Wva("wva-v2", WvaV2(settings, situation.known_engine("wva-v2")), WvaSettings(), situation.bounds)
+    return Wva("wva-v2", WvaV2(settings, situation.known_profile("wva-v2")), WvaSettings(), situation.bounds)
 
 
 def _clairvoyant(situation: Situation, target: float) -> Clairvoyant:
-    if situation.foresight is None:
-        raise NotTold("peer clairvoyant plans with all arrivals known: give the situation the trace as foresight")
-    return Clairvoyant(situation.foresight, situation.bounds, utilization=target, cold_start=situation.cold_start)
+    work = usual_work(situation.known_trace("clairvoyant"), situation.known_profile("clairvoyant"))
+    return Clairvoyant(work, situation.bounds, utilization=target, cold_start=situation.cold_start)
 
 
 PEERS: dict[str, Peer] = {

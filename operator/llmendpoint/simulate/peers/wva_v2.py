@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from llmendpoint.simulate.peers.peer import EngineFacts
 from llmendpoint.simulate.peers.windows import Growth
 from llmendpoint.simulate.peers.wva import ReplicaLoad
 from llmendpoint.simulate.policy import ProxySample, View
+from llmendpoint.simulate.profiles import EngineProfile
 
 OBSERVATIONS = 10
 """RollingAverageWindowSize."""
@@ -34,9 +34,9 @@ class WvaV2Settings:
 class WvaV2:
     """The analyser, its memory of observed capacities, and the optimizer for a single variant."""
 
-    def __init__(self, settings: WvaV2Settings, engine: EngineFacts) -> None:
+    def __init__(self, settings: WvaV2Settings, profile: EngineProfile) -> None:
         self._settings = settings
-        self._engine = engine
+        self._profile = profile
         self._observed: dict[str, deque[float]] = {}
         self._requests, self._prompts = Growth(LENGTH_WINDOW_SECONDS), Growth(LENGTH_WINDOW_SECONDS)
         self._finished, self._outputs = Growth(LENGTH_WINDOW_SECONDS), Growth(LENGTH_WINDOW_SECONDS)
@@ -46,7 +46,7 @@ class WvaV2:
         if view.proxy is None:
             return None
         prompt, output = self._mean_lengths(view.proxy)
-        in_use = [load.kv_usage * self._engine.kv_tokens for load in loads]
+        in_use = [load.kv_usage * self._profile.kv_tokens for load in loads]
         capacity = median(
             self._capacity(tokens, load.waiting, prompt, output) for tokens, load in zip(in_use, loads, strict=True)
         )
@@ -70,14 +70,14 @@ class WvaV2:
 
     def _capacity(self, in_use: float, waiting: float, prompt: float, output: float) -> float:
         """The smaller of what memory holds and what was seen, or is derived, to be in use at saturation."""
-        by_memory = self._engine.kv_tokens * self._settings.kv_cache_threshold
+        by_memory = self._profile.kv_tokens * self._settings.kv_cache_threshold
         observed = self._observed.setdefault(_bucket(output), deque(maxlen=OBSERVATIONS))
         if waiting >= self._settings.queue_length_threshold and in_use > 0:
             observed.append(in_use)
             return min(by_memory, in_use)
         if observed:
             return min(by_memory, sum(observed) / len(observed))
-        derived = derived_capacity(self._engine.max_num_batched_tokens, self._engine.max_num_seqs, prompt, output)
+        derived = derived_capacity(self._profile.max_num_batched_tokens, self._profile.max_num_seqs, prompt, output)
         return min(by_memory, derived) if derived > 0 else by_memory
 
     def _mean_lengths(self, proxy: ProxySample) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The clairvoyant: its plan is the cheapest cover by enumeration, its bound is below what policies pay."""
+"""The clairvoyant: its plan is the cheapest cover by enumeration, and replicas are there in time."""
 
 from itertools import product
 
@@ -11,13 +11,11 @@ from llmendpoint.simulate.peers.clairvoyant import (
     STEP_SECONDS,
     Clairvoyant,
     cheapest_cover,
-    least_work,
-    lower_bound,
     most_ahead,
     needed,
 )
-from llmendpoint.simulate.peers.peer import Bounds, Foresight
-from support.engines import Facts
+from llmendpoint.simulate.peers.peer import Bounds
+from llmendpoint.simulate.peers.work import Work
 from support.trivial_fleet import TrivialFleet
 
 
@@ -52,15 +50,15 @@ def test_orders_go_ahead_of_need() -> None:
 
 
 def test_work_is_spread_over_half_a_minute_and_bounded() -> None:
-    foresight = Foresight(np.array([0.0, 20.0]), np.array([60.0, 600.0]))
-    assert needed(foresight, 1.0, Bounds(1, 10)).tolist() == [2, 2, 10, 10, 10]
-    assert needed(foresight, 0.5, Bounds(1, 99)).tolist() == [4, 4, 44, 40, 40]
+    work = Work(np.array([0.0, 20.0]), np.array([60.0, 600.0]))
+    assert needed(work, 1.0, Bounds(1, 10)).tolist() == [2, 2, 10, 10, 10]
+    assert needed(work, 0.5, Bounds(1, 99)).tolist() == [4, 4, 44, 40, 40]
 
 
 def test_replicas_are_ready_when_the_load_steps_up() -> None:
     arrivals = np.concatenate([np.arange(0.0, 1800.0), np.arange(1800.0, 3600.0, 0.25)])
-    foresight = Foresight(arrivals, np.full(len(arrivals), 1.0))
-    plan = Clairvoyant(foresight, Bounds(1, 20), utilization=0.8, cold_start=120.0)
+    work = Work(arrivals, np.full(len(arrivals), 1.0))
+    plan = Clairvoyant(work, Bounds(1, 20), utilization=0.8, cold_start=120.0)
     fleet = TrivialFleet(plan, lambda time: 1.0 if time < 1800 else 4.0).run(3600)
     assert fleet.ordered_at(1600) == 2
     assert fleet.ordered_at(1650) == 5  # 180 s ahead
@@ -68,38 +66,5 @@ def test_replicas_are_ready_when_the_load_steps_up() -> None:
 
 
 def test_an_empty_trace_needs_the_least() -> None:
-    plan = Clairvoyant(Foresight(np.zeros(0), np.zeros(0)), Bounds(2, 20), utilization=1.0, cold_start=60.0)
+    plan = Clairvoyant(Work(np.zeros(0), np.zeros(0)), Bounds(2, 20), utilization=1.0, cold_start=60.0)
     assert set(TrivialFleet(plan, lambda _: 0.0).run(300).sizes) == {2}
-
-
-def test_least_work_of_requests_that_share_what_is_scarcest() -> None:
-    prompt, output = np.array([100, 100]), np.array([101, 1])
-    by_slots = least_work(Facts(max_num_seqs=10, kv_tokens=10**9), prompt, output)
-    assert by_slots == pytest.approx([101 * 0.02 / 10, 0.02 / 10])
-    by_memory = least_work(Facts(max_num_seqs=1000, kv_tokens=1000), prompt, output)
-    assert by_memory == pytest.approx([(100 * 100 + 100 * 99 / 2) * 0.02 / 1000, 0.0])
-    own = least_work(Facts(alpha=0.0, beta=1e-3, gamma=1e-4, kappa=1e-6), prompt, output)
-    assert own == pytest.approx([101e-3 + 100e-4 + 14_950e-6, 1e-3 + 100e-4])
-
-
-@pytest.mark.parametrize(
-    ("arrivals", "work", "least", "missed", "bound"),
-    [
-        pytest.param([0.0, 10.0], [30.0, 40.0], 0, 0.0, 70.0, id="without a minimum: all work"),
-        pytest.param([0.0, 10.0], [30.0, 40.0], 1, 0.0, 100.0, id="the minimum has time for it"),
-        pytest.param([0.0, 80.0], [30.0, 40.0], 1, 0.0, 120.0, id="it comes too late for the minimum"),
-        pytest.param([0.0, 80.0], [30.0, 40.0], 1, 0.5, 100.0, id="half may be missed"),
-        pytest.param([], [], 2, 0.0, 200.0, id="no request"),
-    ],
-)
-def test_lower_bound(arrivals: list[float], work: list[float], least: int, missed: float, bound: float) -> None:
-    foresight = Foresight(np.array(arrivals), np.array(work))
-    assert lower_bound(foresight, 100.0, least=least, missed=missed) == pytest.approx(bound)
-
-
-def test_no_plan_of_its_own_goes_below_the_bound() -> None:
-    rng = np.random.default_rng(7)
-    arrivals = np.sort(rng.uniform(0.0, 3600.0, 4000))
-    foresight = Foresight(arrivals, rng.exponential(3.0, 4000))
-    plan = cheapest_cover(needed(foresight, 1.0, Bounds(1, 99)), 120.0, at_hand=4)
-    assert plan.sum() * STEP_SECONDS >= lower_bound(foresight, 3600.0, least=1)

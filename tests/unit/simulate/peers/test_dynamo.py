@@ -5,7 +5,8 @@ import pytest
 from llmendpoint.simulate.peers.dynamo_load import DynamoLoad, DynamoLoadSettings, decide
 from llmendpoint.simulate.peers.dynamo_throughput import DynamoThroughput, DynamoThroughputSettings, engine_rate
 from llmendpoint.simulate.peers.peer import Bounds
-from support.engines import Facts
+from llmendpoint.simulate.profiles import EngineProfile
+from support.engines import engine
 from support.trivial_fleet import KV_TOKENS, TrivialFleet
 
 
@@ -24,7 +25,7 @@ def test_load_thresholds(usages: list[float], workers: int) -> None:
 
 
 def load_policy() -> DynamoLoad:
-    return DynamoLoad(DynamoLoadSettings(), Facts(kv_tokens=KV_TOKENS), Bounds(1, 64))
+    return DynamoLoad(DynamoLoadSettings(), engine(kv_tokens=KV_TOKENS), Bounds(1, 64))
 
 
 def test_load_adds_one_worker_per_start() -> None:
@@ -38,25 +39,27 @@ def test_load_takes_workers_away_each_five_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "isl", "osl", "rate"),
+    ("profile", "isl", "osl", "rate"),
     [
-        pytest.param(Facts(), 100, 100, 32 / (100 * 0.02), id="32 sequences"),
-        pytest.param(Facts(kv_tokens=1500), 100, 100, 10 / (100 * 0.02), id="the cache holds 10 of 150 tokens"),
-        pytest.param(Facts(beta=0.01), 100, 100, 3 / (100 * 0.05), id="3 sequences take the 50 ms"),
-        pytest.param(Facts(alpha=0.1), 100, 100, 1 / (100 * 0.1), id="one is too slow: one"),
-        pytest.param(Facts(max_num_batched_tokens=4), 100, 100, 1 / (100 * 0.02), id="25 chunks of 20 ms are too late"),
-        pytest.param(Facts(max_num_batched_tokens=10), 700, 100, 3 / (100 * 0.02), id="prefill keeps up with 3"),
-        pytest.param(Facts(), 0, 100, 0.0, id="no prompt"),
+        pytest.param(engine(), 100, 100, 32 / (100 * 0.02), id="32 sequences"),
+        pytest.param(engine(kv_tokens=1500), 100, 100, 10 / (100 * 0.02), id="the cache holds 10 of 150 tokens"),
+        pytest.param(engine(beta=0.01), 100, 100, 3 / (100 * 0.05), id="3 sequences take the 50 ms"),
+        pytest.param(engine(alpha=0.1), 100, 100, 1 / (100 * 0.1), id="one is too slow: one"),
+        pytest.param(
+            engine(max_num_batched_tokens=4), 100, 100, 1 / (100 * 0.02), id="25 chunks of 20 ms are too late"
+        ),
+        pytest.param(engine(max_num_batched_tokens=10), 700, 100, 3 / (100 * 0.02), id="prefill keeps up with 3"),
+        pytest.param(engine(), 0, 100, 0.0, id="no prompt"),
     ],
 )
-def test_rate_of_one_worker(facts: Facts, isl: float, osl: float, rate: float) -> None:
+def test_rate_of_one_worker(profile: EngineProfile, isl: float, osl: float, rate: float) -> None:
     ttft = 0.5 if isl < 700 else 10.0
-    assert engine_rate(facts, isl, osl, ttft=ttft, itl=0.05) == pytest.approx(rate)
+    assert engine_rate(profile, isl, osl, ttft=ttft, itl=0.05) == pytest.approx(rate)
 
 
 def throughput_policy() -> DynamoThroughput:
     # 5 sequences of 100 tokens at 20 ms: 2.5 requests per second and worker.
-    return DynamoThroughput(DynamoThroughputSettings(), Facts(max_num_seqs=5), Bounds(1, 64))
+    return DynamoThroughput(DynamoThroughputSettings(), engine(max_num_seqs=5), Bounds(1, 64))
 
 
 def test_throughput_is_that_of_the_last_three_minutes() -> None:

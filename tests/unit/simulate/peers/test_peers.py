@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from llmendpoint.simulate.peers import PEERS
-from llmendpoint.simulate.peers.peer import Bounds, Foresight, NotTold, Situation
+from llmendpoint.simulate.peers.peer import Bounds, NotTold, Situation
 from llmendpoint.simulate.policy import ScalingPolicy
-from support.engines import Facts
+from llmendpoint.simulate.traces import Trace
+from support.engines import engine
 from support.trivial_fleet import KV_TOKENS, TrivialFleet
 
 NAMES = [
@@ -16,9 +17,8 @@ NAMES = [
     "wva-v2", "dynamo-load", "dynamo-throughput", "ray-serve", "clairvoyant",
 ]  # fmt: skip
 ARRIVALS = np.sort(np.random.default_rng(5).uniform(0.0, 7200.0, 20_000))
-SITUATION = Situation(
-    Bounds(2, 9), Facts(kv_tokens=KV_TOKENS), Foresight(ARRIVALS, np.full(len(ARRIVALS), 1.0)), cold_start=120.0
-)
+TRACE = Trace(ARRIVALS, np.full(len(ARRIVALS), 100), np.full(len(ARRIVALS), 500), 7200.0)
+SITUATION = Situation(Bounds(2, 9), engine(kv_tokens=KV_TOKENS), TRACE, cold_start=120.0)
 EVERY_PEER = pytest.mark.parametrize("name", NAMES)
 
 
@@ -96,7 +96,7 @@ def test_what_a_peer_was_not_told_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["hpa", "keda", "knative", "sagemaker", "sagemaker-hires", "kubeai", "ray-serve"])
 def test_a_smaller_target_pays_for_more(name: str) -> None:
-    wide = Situation(Bounds(1, 60), SITUATION.engine, SITUATION.foresight)
+    wide = Situation(Bounds(1, 60), SITUATION.profile, TRACE)
     paid = [
         sum(fleet.ordered_at(at) for at in range(0, 3600, 60))
         for target in (4.0, 400.0)

@@ -8,7 +8,7 @@ from llmendpoint.simulate.peers.peer import Bounds
 from llmendpoint.simulate.peers.wva import ReplicaLoad, Wva, WvaSettings
 from llmendpoint.simulate.peers.wva_v1 import WvaV1, WvaV1Settings, analyze
 from llmendpoint.simulate.peers.wva_v2 import WvaV2, WvaV2Settings, derived_capacity
-from support.engines import Facts
+from support.engines import engine
 from support.trivial_fleet import KV_TOKENS, TrivialFleet
 
 
@@ -83,12 +83,12 @@ def test_v2_capacity_from_the_engines_arguments(
     ],
 )
 def test_v2_replicas_by_demand(ready: int, current: int, demand: float, replicas: int) -> None:
-    analyzer = WvaV2(WvaV2Settings(), Facts(kv_tokens=16_000))
+    analyzer = WvaV2(WvaV2Settings(), engine(kv_tokens=16_000))
     assert analyzer.sized(ready, current, demand, 0.8 * 16_000) == replicas
 
 
 def v2() -> Wva:
-    return Wva("wva-v2", WvaV2(WvaV2Settings(), Facts(kv_tokens=KV_TOKENS)), WvaSettings(), Bounds(1, 64))
+    return Wva("wva-v2", WvaV2(WvaV2Settings(), engine(kv_tokens=KV_TOKENS)), WvaSettings(), Bounds(1, 64))
 
 
 def test_v2_settles_between_its_thresholds() -> None:
