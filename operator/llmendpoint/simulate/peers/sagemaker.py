@@ -2,9 +2,8 @@
 
 Source: Application Auto Scaling API reference, TargetTrackingScalingPolicyConfiguration and
 StepScalingPolicyConfiguration; user guide, "How target tracking scaling works"; SageMaker developer guide, "Define a
-scaling policy". The alarms are managed and not documented: 3 points above the target, 15 points below 0.9 of it, as
-seen on accounts (aws/containers-roadmap#1208). High-resolution metrics come each 10 s and scale in at the same speed
-as the others.
+scaling policy". The alarms are managed and not documented: 3 points above the target and 15 points below 0.9 of it is
+what their users see in CloudWatch. High-resolution metrics come each 10 s and scale in at the same speed as the others.
 """
 
 import math

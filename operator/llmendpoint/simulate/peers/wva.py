@@ -2,7 +2,7 @@
 
 Source: llm-d/llm-d-workload-variant-autoscaler (commit b08b1c7), internal/engines/saturation/engine.go and the sample
 HPA: External metric wva_desired_replicas, averageValue 1. Such an HPA ignores what lies within its tolerance: above
-ten replicas one step more or less is not carried out (kubernetes/kubernetes#116984).
+ten replicas one step more or less is not carried out.
 """
 
 from collections.abc import Sequence
