@@ -73,11 +73,10 @@ class Prometheus:
         aside.write_text(json.dumps(groups))
         aside.rename(file)
 
-    def query(self, text: str) -> list[Any]:
-        """The result of an instant query."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": text}).raise_for_status().json()
-        found: list[Any] = answer["data"]["result"]
-        return found
+    def values(self, query: str) -> list[float]:
+        """The values of the series that an instant query gives."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}).raise_for_status().json()
+        return [float(series["value"][1]) for series in answer["data"]["result"]]
 
     @property
     def queries_answered(self) -> int:
