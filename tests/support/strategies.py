@@ -94,6 +94,7 @@ def states(draw: st.DrawFn) -> ScalerState:
         work_per_request=draw(st.none() | st.floats(1.0, 1e4)),
         tracks=tuple(draw(st.lists(tracks(), max_size=3))),
         cold_starts=tuple(draw(st.lists(st.floats(1.0, 900.0), max_size=5))),
+        reported=tuple(draw(st.lists(st.tuples(st.sampled_from(["Bounds", "HoldWindow"]), counts), max_size=3))),
     )
 
 

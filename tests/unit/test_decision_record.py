@@ -1,13 +1,17 @@
 """What status.scaling says of a decision, and when it is written."""
 
 import math
+import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from llmendpoint.scaling.decision import Decision, Replicas
+from llmendpoint.api.status import ScalingStatus
+from llmendpoint.scaling.decision import Decision, Outcome, Replicas
+from llmendpoint.scaling.record import scaling_status, tells_of_hold
 from llmendpoint.scaling.scaler import decide
-from llmendpoint.scaling.signals import PodPhase, PodReading, ReadingWindow, derive
+from llmendpoint.scaling.signals import PodPhase, PodReading, ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, sample, scaling
 
@@ -47,3 +51,51 @@ def test_the_rule_that_keeps_what_is_full_can_be_redone_from_the_record(policy: 
     assert found.raw < found.desired
     assert (found.held_by, found.desired) == ("Consolidation", math.ceil(found.inputs["occupancy"] / 0.85))
     assert found.inputs["readingAgeSeconds"] == 2.0
+
+
+def statuses(load: float, ticks: int) -> Iterator[tuple[Decision, ScalingStatus | None, ScalingStatus]]:
+    """Decisions with the status before and after each, under random arrivals that keep so many replicas busy."""
+    chance, status = random.Random(1), None
+    state = replace(initial_state(5, NOW), capacity=1000.0, work_per_request=250.0)
+    for tick in range(ticks):
+        now = NOW + 10.0 * tick
+        arrivals = sum(chance.random() < 1 / 3 for _ in range(int(load * 120)))
+        signals = Signals(
+            state.desired, 0, running=load * 8, kv_usage=load * 0.3, occupancy=load * 0.3, arrival_rate=arrivals / 10
+        )
+        state, decision = decide(scaling(maxReplicas=20), state, signals, Replicas(state.desired), now)
+        before, status = status, scaling_status(state, decision, status, now)
+        yield decision, before, status
+
+
+@pytest.mark.parametrize("load", [3.0, 3.4, 3.8, 4.2, 4.5])
+def test_noise_of_a_steady_load_is_neither_written_nor_told_again_and_again(load: float) -> None:
+    hour = list(statuses(load, 720))[360:]
+    changes = sum(decision.desired != decision.current for decision, _, _ in hour)
+    written = [(before, after) for _, before, after in hour if after is not before]
+    told = sum(tells_of_hold(after, before) for before, after in written)
+    assert len(written) <= 3 * changes + 6
+    assert told <= changes + 2
+
+
+def test_a_hold_is_told_when_its_rule_or_its_count_is_new_since_the_last_change() -> None:
+    state, status, told = initial_state(4, NOW), None, []
+    holds = [None, ("HoldWindow", 3), None, ("HoldWindow", 3), ("HoldWindow", 2), ("Bounds", 3), ("HoldWindow", 2)]
+    for index, held in enumerate(holds):
+        now = NOW + 700.0 * index
+        state = state.report(held) if held else state
+        decision = Decision(
+            time=now, current=4, raw=held[1] if held else 4, desired=4, sentence="",
+            held_by=held[0] if held else None, reason=Outcome.HELD if held else Outcome.STEADY,
+        )  # fmt: skip
+        before, status = status, scaling_status(state, decision, status, now)
+        told.append(tells_of_hold(status, before))
+    assert told == [False, True, False, False, True, True, False]
+
+
+def test_a_change_of_the_size_makes_every_hold_new() -> None:
+    state = replace(initial_state(2, NOW), reported=(("HoldWindow", 1),))
+    full = Signals(2, 0, running=500.0, occupancy=20.0)
+    after, decision = decide(scaling(), state, full, Replicas(2), NOW + 10)
+    assert decision.desired > 2
+    assert after.reported == ()

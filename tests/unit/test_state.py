@@ -30,6 +30,7 @@ FULL = ScalerState(
     work_per_request=210.0,
     tracks=(Track("WaitingPerReplica:4:", NOW - 30, total=8.0, replicas=2.0, readings=2, above=1, last=4.0),),
     cold_starts=(48.0, 61.0),
+    reported=(("HoldWindow", 3),),
 )
 TIMES = ("scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since", "at_max_since")
 
@@ -135,6 +136,7 @@ def test_times_that_never_were_stay_unknown() -> None:
         {"scale_in_at": None},
         {"unknown_since": None},
         {"cold_starts": (48.0, 61.0, 50.0)},
+        {"reported": (("HoldWindow", 3), ("HoldWindow", 2))},
     ],
 )
 def test_a_milestone_is_news(change: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.runtime.executor import Executor
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.store import Key, Store
-from llmendpoint.scaling.record import rfc3339
+from llmendpoint.scaling.record import rfc3339, tells_of_hold
 from llmendpoint.scaling.scaler import adopted, warnings
 
 
@@ -153,10 +153,9 @@ class Reconciler:
                 Reason.BUSINESS_NOT_READY,
             }
             await self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
-        decision = status.scaling.decision if status.scaling else None
-        known = endpoint.status.scaling.decision if endpoint.status.scaling else None
-        if decision and decision.held_by and (known is None or known.held_by != decision.held_by):
-            await self._recorder.record(body, "ScalingHeld", decision.sentence, action="Scale")
+        scaling = status.scaling
+        if scaling and scaling.decision and tells_of_hold(scaling, endpoint.status.scaling):
+            await self._recorder.record(body, "ScalingHeld", scaling.decision.sentence, action="Scale")
 
     async def _refuse(self, body: Mapping[str, Any], error: ValidationError) -> None:
         """An object stored under an older CRD that this operator can not read: say so, touch nothing."""

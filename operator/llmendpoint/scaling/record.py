@@ -10,8 +10,11 @@ from llmendpoint.scaling.decision import Decision, Outcome
 from llmendpoint.scaling.state import ScalerState, decode, encode
 
 CHANGES_KEPT = 10
-# A reason that flickers (held, steady, held) is worth a write now and then, not at each tick.
+# A reason that flickers is worth a write now and then, not at each tick.
 REASON_SECONDS = 30.0
+# Noise takes the wish over a bound and back for hours.
+NOISE_SECONDS = 600.0
+NOISE = frozenset({Outcome.STEADY, Outcome.HELD})
 
 
 def scaling_status(state: ScalerState, decision: Decision, previous: ScalingStatus | None, now: float) -> ScalingStatus:
@@ -40,6 +43,13 @@ def scaling_status(state: ScalerState, decision: Decision, previous: ScalingStat
     )
 
 
+def tells_of_hold(status: ScalingStatus, previous: ScalingStatus | None) -> bool:
+    """Whether a status tells of a hold that is new, by its rule or the replicas wanted, since the last change."""
+    known = previous.state.get("reported", []) if previous else []
+    is_held = status.decision is not None and status.decision.held_by is not None
+    return is_held and any(hold not in known for hold in status.state.get("reported", []))
+
+
 def _is_news(state: ScalerState, decision: Decision, previous: ScalingStatus, now: float) -> bool:
     known = previous.decision
     if known is None or decision.desired != decision.current or previous.desired_replicas != decision.desired:
@@ -50,7 +60,8 @@ def _is_news(state: ScalerState, decision: Decision, previous: ScalingStatus, no
         return False
     if known.reason in {Outcome.SCALE_OUT, Outcome.SCALE_IN}:
         return True  # the change itself is in the history; what follows it, a cooldown say, is worth knowing at once
-    return now - datetime.fromisoformat(known.time).timestamp() >= REASON_SECONDS
+    seconds = NOISE_SECONDS if NOISE.issuperset({known.reason, decision.reason}) else REASON_SECONDS
+    return now - datetime.fromisoformat(known.time).timestamp() >= seconds
 
 
 def _record(decision: Decision) -> DecisionRecord:

@@ -70,7 +70,7 @@ def decide(
         held_until=held.until if held else None,
         expected_ready=now + wait if wait is not None else None,
     )
-    return _remembered(state, scaling, desire, desired, now), decision
+    return _remembered(state, scaling, decision), decision
 
 
 def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> list[str]:
@@ -169,11 +169,15 @@ def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...]
     return value, tuple(clamps), last
 
 
-def _remembered(state: ScalerState, scaling: Scaling, desire: Desire, desired: int, now: float) -> ScalerState:
-    bounded = bounds(Situation(scaling, state, Signals(0, 0), Replicas(0), now), desire.raw)
-    need = bounded.after if bounded else desire.raw
-    beyond = desire.raw > scaling.max_replicas
-    state = cooldown.scaled(state, desired, now)
+def _remembered(state: ScalerState, scaling: Scaling, decision: Decision) -> ScalerState:
+    now, raw = decision.time, decision.raw
+    bounded = bounds(Situation(scaling, state, Signals(0, 0), Replicas(0), now), raw)
+    need = bounded.after if bounded else raw
+    beyond = raw > scaling.max_replicas
+    if decision.desired != decision.current:
+        state = replace(cooldown.scaled(state, decision.desired, now), reported=())
+    elif decision.held_by:
+        state = state.report((decision.held_by, need))
     return replace(
         state,
         hold=_window(state.hold, (now, float(need)), hold_seconds(scaling, state)),

@@ -9,11 +9,14 @@ from pydantic.alias_generators import to_camel
 
 Point = tuple[float, float]
 """(seconds since the epoch, value)"""
+Hold = tuple[str, int]
+"""(rule, replicas that would run without it)"""
 
 # In a status, names are camelCase like everywhere in the API.
 _WIRE = ConfigDict(alias_generator=to_camel, allow_inf_nan=False)
 
 COLD_STARTS_KEPT = 20
+HOLDS_KEPT = 10
 # A record older than three ticks leaves out readings.
 GAP_SECONDS = 30.0
 # The year 5138, well before a date can no longer be written.
@@ -72,12 +75,15 @@ class ScalerState:
     cold_starts: tuple[float, ...] = field(default=())
     """The last times from pod creation to ready, in seconds, oldest first."""
 
+    reported: tuple[Hold, ...] = ()
+    """The holds since the last change, each once: one that comes again is not news."""
+
     @property
     def milestones(self) -> tuple[Any, ...]:
-        """What must reach the status at once: a restart that forgot it would decide differently."""
+        """What must reach the status at once: a restart that forgot it would decide differently, or say it again."""
         return (
             self.desired, self.mode, self.scale_out_at, self.scale_out_done_at, self.scale_in_at,
-            self.unknown_since is None, self.cold_starts,
+            self.unknown_since is None, self.cold_starts, self.reported,
         )  # fmt: skip
 
     @property
@@ -88,6 +94,12 @@ class ScalerState:
     def learn_cold_start(self, seconds: float) -> "ScalerState":
         """Remember how long a replica took from creation to ready."""
         return replace(self, cold_starts=(*self.cold_starts, round(seconds, 1))[-COLD_STARTS_KEPT:])
+
+    def report(self, hold: Hold) -> "ScalerState":
+        """Remember a hold as far as there is room: where the wish varies much, the first ones say enough."""
+        if hold in self.reported or len(self.reported) >= HOLDS_KEPT:
+            return self
+        return replace(self, reported=(*self.reported, hold))
 
     def at(self, now: float) -> "ScalerState":
         """The state on a clock that may have been set back: every time moves along, so that nothing lasts longer."""
