@@ -80,9 +80,47 @@ def test_the_business_service_finds_the_engine() -> None:
     env = {entry["name"]: entry.get("value") for entry in separate["containers"][0]["env"]}
     assert env["LLM_BASE_URL"] == "http://llama-engine.team.svc:80"
     assert env["OPENAI_BASE_URL"] == "http://llama-engine.team.svc:80/v1"
-    sidecar = engine_pod(business={"image": "rag", "port": 9000, "placement": "Sidecar"})["containers"][1]
+    (sidecar,) = engine_pod(business={"image": "rag", "port": 9000, "placement": "Sidecar"})["containers"]
     env = {entry["name"]: entry.get("value") for entry in sidecar["env"]}
     assert env["LLM_BASE_URL"] == "http://127.0.0.1:8000"
+
+
+def test_beside_the_business_service_the_engine_is_there_first_and_last() -> None:
+    business = {"image": "rag", "port": 8001, "placement": "Sidecar"}
+    template = {
+        "spec": {
+            "initContainers": [{"name": "fetch", "image": "f"}],
+            "containers": [{"name": "engine", "tty": True}, {"name": "proxy", "image": "p"}],
+        }
+    }
+    pod = engine_pod(business=business, engine={"podTemplate": template, "preStopSeconds": 7, "drainSeconds": 90})
+    assert [container["name"] for container in pod["containers"]] == ["business", "proxy"]
+    fetch, engine = pod["initContainers"]
+    assert fetch == {"name": "fetch", "image": "f"}
+    assert (engine["name"], engine["restartPolicy"], engine["tty"]) == ("engine", "Always", True)
+    assert {"startupProbe", "readinessProbe", "lifecycle"} <= engine.keys()
+    assert pod["terminationGracePeriodSeconds"] == 7 + 90 + 15
+
+
+def test_services_find_the_engine_in_every_placement() -> None:
+    def target(name: str, **spec: Any) -> Any:
+        return child("Service", name, **spec)["spec"]["ports"][0]["targetPort"]
+
+    sidecar = {"image": "rag", "port": 8001, "placement": "Sidecar"}
+    assert (target("llama"), target("llama-engine")) == ("http", "http")
+    assert target("llama", business=sidecar) == "business"
+    assert target("llama-engine", business=sidecar) == 8000
+    assert target("llama-engine", business=sidecar, engine={"type": "TGI"}) == 8080
+
+
+@pytest.mark.parametrize(("placement", "seconds"), [("Separate", 900 + 300), ("Sidecar", 300)])
+def test_a_business_service_may_wait_for_the_engine(placement: str, seconds: int) -> None:
+    spec = {"business": {"image": "rag", "port": 8001, "placement": placement}}
+    pod = child("Deployment", "llama-business" if placement == "Separate" else "llama-engine", **spec)["spec"][
+        "template"
+    ]
+    probe = pod["spec"]["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == seconds
 
 
 @pytest.mark.parametrize(

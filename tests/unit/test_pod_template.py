@@ -125,19 +125,20 @@ BROKEN: list[tuple[Any, str]] = [
     ({"spec": {"terminationGracePeriodSeconds": None}}, "must leave spec.terminationGracePeriodSeconds at 65 or more"),
     ({"spec": {"enableServiceLinks": True}}, "must leave spec.enableServiceLinks false"),
     ({"spec": {"enableServiceLinks": None}}, "must leave spec.enableServiceLinks false"),
+    ({"spec": {"initContainers": 1}}, "must have a list at spec.initContainers"),
     (of_engine(**{"$patch": "delete"}), "must keep container engine"),
     ({"spec": {"containers": [{"name": "business", "$patch": "delete"}]}}, "must keep container business"),
     (of_engine(args=["acme/llama"]), "must not change args of container engine: use engine.args"),
     (of_engine(args=None), "must not change args of container engine: use engine.args"),
     (of_engine(command=["sh", "-c"]), "must not change command of container engine: use engine.args"),
-    (of_engine(lifecycle=None), "must keep lifecycle.preStop.sleep of container engine at "),
+    (of_engine(lifecycle=None), "must keep lifecycle.preStop.sleep of container engine at 5 s or more"),
     (
         of_engine(lifecycle={"preStop": {"sleep": {"seconds": 4}}}),
-        "must keep lifecycle.preStop.sleep of container engine at ",
+        "must keep lifecycle.preStop.sleep of container engine at 5 s or more",
     ),
     (
         of_engine(lifecycle={"preStop": {"sleep": None, "exec": {"command": ["true"]}}}),
-        "must keep lifecycle.preStop.sleep of container engine at ",
+        "must keep lifecycle.preStop.sleep of container engine at 5 s or more",
     ),
     (of_engine(startupProbe=None), "must keep startupProbe of container engine"),
     (of_engine(readinessProbe=None), "must keep readinessProbe of container engine"),
@@ -182,10 +183,16 @@ JSON = st.recursive(
 CONTAINER = st.fixed_dictionaries(
     {"name": st.just("engine") | JSON}, optional={"env": JSON, "ports": JSON, "lifecycle": JSON}
 )
-SPEC = st.fixed_dictionaries({}, optional={"containers": JSON | st.lists(CONTAINER, max_size=2), "volumes": JSON})
+SPEC = st.fixed_dictionaries(
+    {}, optional={"containers": JSON | st.lists(CONTAINER, max_size=2), "initContainers": JSON}
+)
 
 
-@given(st.fixed_dictionaries({}, optional={"metadata": JSON, "spec": JSON | SPEC, "other": JSON}))
-def test_any_template_is_merged_or_reported(template: dict[str, Any]) -> None:
-    made = endpoint(engine={"podTemplate": template})
+@given(
+    st.fixed_dictionaries({}, optional={"metadata": JSON, "spec": JSON | SPEC, "other": JSON}),
+    st.sampled_from(["Separate", "Sidecar"]),
+)
+def test_any_template_is_merged_or_reported(template: dict[str, Any], placement: str) -> None:
+    business = {"image": "rag", "port": 8001, "placement": placement}
+    made = endpoint(engine={"podTemplate": template}, business=business)
     assert problems(made) or children(made, ManifestDefaults())

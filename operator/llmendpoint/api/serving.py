@@ -254,7 +254,7 @@ class Business(ApiModel):
     placement: Literal["Separate", "Sidecar"] = Field(
         "Separate",
         description="Separate: a Deployment of its own (microservices). "
-        "Sidecar: a container in every engine pod (monolith).",
+        "Sidecar: a container in every engine pod (monolith); it starts when the engine is ready and ends before it.",
     )
     command: list[str] = Field(
         default_factory=list,

@@ -1,5 +1,7 @@
 """The business service: its container, and its Deployment and autoscaler where it is a service of its own."""
 
+import math
+
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.serving import Business
@@ -9,6 +11,7 @@ from llmendpoint.manifests.common import (
     RESTRICTED,
     Manifest,
     http_probe,
+    is_sidecar,
     merged_env,
     metadata,
     secret_variable,
@@ -19,7 +22,8 @@ from llmendpoint.manifests.service import engine_url
 
 BUSINESS_CONTAINER = "business"
 EXIT_SECONDS = 15
-# A service that opens its port late is not to be restarted for it.
+# A service that opens its port late is not to be restarted for it. Beside the engine it starts when that is ready;
+# elsewhere it may wait for the engine to load.
 STARTUP_SECONDS = 300
 # An autoscaler on CPU knows no utilization where nothing is requested, and would never scale.
 CPU_REQUEST = "500m"
@@ -28,7 +32,7 @@ CPU_REQUEST = "500m"
 def business_children(endpoint: Endpoint) -> list[Manifest]:
     """Deployment and, for more than one replica, HorizontalPodAutoscaler."""
     business = endpoint.spec.business
-    if business is None or business.placement == "Sidecar":
+    if business is None or is_sidecar(endpoint):
         return []
     made = [_deployment(endpoint, business)]
     if _is_autoscaled(business):
@@ -50,13 +54,14 @@ def business_container(endpoint: Endpoint) -> Manifest:
     business = endpoint.spec.business
     if business is None:
         raise ValueError(f"{endpoint.name} has no business service")
+    startup = STARTUP_SECONDS + (0 if is_sidecar(endpoint) else endpoint.spec.engine.startup_timeout_seconds)
     container: Manifest = {
         "name": BUSINESS_CONTAINER,
         "image": business.image,
-        "env": merged_env(_injected(endpoint, business), business.env),
+        "env": merged_env(_injected(endpoint), business.env),
         "ports": [{"name": "business", "containerPort": business.port}],
         "startupProbe": http_probe(
-            business.readiness_path, "business", period=2, timeout=5, failures=STARTUP_SECONDS // 2
+            business.readiness_path, "business", period=2, timeout=5, failures=math.ceil(startup / 2)
         ),
         "readinessProbe": http_probe(business.readiness_path, "business", period=5, timeout=5, failures=3),
         "lifecycle": {"preStop": {"sleep": {"seconds": endpoint.spec.engine.pre_stop_seconds}}},
@@ -73,9 +78,9 @@ def business_container(endpoint: Endpoint) -> Manifest:
     return container | {name: value for name, value in optional.items() if value}
 
 
-def _injected(endpoint: Endpoint, business: Business) -> list[Manifest]:
+def _injected(endpoint: Endpoint) -> list[Manifest]:
     port = engine_for(endpoint.spec.engine.type).port
-    base = f"http://127.0.0.1:{port}" if business.placement == "Sidecar" else engine_url(endpoint)
+    base = f"http://127.0.0.1:{port}" if is_sidecar(endpoint) else engine_url(endpoint)
     env = [
         variable("LLM_BASE_URL", base),
         variable("OPENAI_BASE_URL", f"{base}/v1"),

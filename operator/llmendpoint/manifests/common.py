@@ -37,6 +37,11 @@ def selector(endpoint: Endpoint, component: str) -> dict[str, str]:
     return {names.LABEL_ENDPOINT: endpoint.name, names.LABEL_COMPONENT: component}
 
 
+def is_sidecar(endpoint: Endpoint) -> bool:
+    """Whether the business service runs in the engine's pods."""
+    return endpoint.spec.business is not None and endpoint.spec.business.placement == "Sidecar"
+
+
 def metadata(endpoint: Endpoint, name: str, component: str) -> Manifest:
     """Metadata of a child: deleted with its endpoint, found by its labels."""
     return {

@@ -37,6 +37,8 @@ def _broken_pod(endpoint: Endpoint, pod: Mapping[str, Any]) -> Iterator[str]:
         )
     if pod.get("enableServiceLinks") is not False:
         yield "must leave spec.enableServiceLinks false: a Service named vllm would set the engine's VLLM_PORT"
+    if not isinstance(pod.get("initContainers", []), list):
+        yield "must have a list at spec.initContainers"
 
 
 def _broken_container(ours: Manifest, theirs: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from llmendpoint.manifests.common import (
     Manifest,
     ManifestDefaults,
     http_probe,
+    is_sidecar,
     merged_env,
     metadata,
     secret_variable,
@@ -24,14 +25,14 @@ ENGINE_CONTAINER = "engine"
 STARTUP_PERIOD_SECONDS = 2
 # From the last token to the exit a real vLLM took about 10 s.
 EXIT_SECONDS = 15
-# A sidecar that stops taking requests may still be preparing one for the engine beside it.
-SIDECAR_LEAD_SECONDS = 5
 
 
 def engine_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     """The engine's Deployment. spec.replicas is left out: the scaler owns it."""
     spec = endpoint.spec
     template = strategic_merge(engine_template(endpoint, defaults), spec.engine.pod_template or {})
+    if is_sidecar(endpoint):
+        template = _engine_around_business(template)
     # Selector labels are not the user's: a pod without them is nobody's.
     ours = {"metadata": {"labels": selector(endpoint, names.COMPONENT_ENGINE)}}
     surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
@@ -54,17 +55,30 @@ def engine_template(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     return {"metadata": {"labels": _metadata(endpoint)["labels"]}, "spec": _pod_spec(endpoint, defaults)}
 
 
+def _engine_around_business(template: Manifest) -> Manifest:
+    """The engine as a native sidecar: the business service starts when it is ready, and it ends last.
+
+    So the business service can call it to the end of its last request. The user's template sees it among the
+    containers all the same, in every placement.
+    """
+    pod = dict(template["spec"])
+    (engine,) = (entry for entry in pod["containers"] if entry["name"] == ENGINE_CONTAINER)
+    others = [entry for entry in pod["containers"] if entry is not engine]
+    inits = [*pod.pop("initContainers", []), {**engine, "restartPolicy": "Always"}]
+    return {**template, "spec": {"initContainers": inits, **pod, "containers": others}}
+
+
 def _metadata(endpoint: Endpoint) -> Manifest:
     return metadata(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)
 
 
 def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     engine = endpoint.spec.engine
-    sidecar = [business_container(endpoint)] if _has_sidecar(endpoint) else []
+    sidecar = [business_container(endpoint)] if is_sidecar(endpoint) else []
     pod: Manifest = {
         "containers": [_container(endpoint, defaults), *sidecar],
         "volumes": _volumes(endpoint),
-        "terminationGracePeriodSeconds": _pre_stop(endpoint) + engine.drain_seconds + EXIT_SECONDS,
+        "terminationGracePeriodSeconds": engine.pre_stop_seconds + engine.drain_seconds + EXIT_SECONDS,
         # A Service called vllm would inject VLLM_PORT and kill the engine.
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
@@ -102,7 +116,7 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
         # Lenient: an engine whose workers die exits by itself, and a busy one answers late.
         "livenessProbe": http_probe(facts.health_path, "http", period=10, timeout=10, failures=6),
         # After SIGTERM an engine answers 500 to new requests while it still counts as ready.
-        "lifecycle": {"preStop": {"sleep": {"seconds": _pre_stop(endpoint)}}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": engine.pre_stop_seconds}}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": _mounts(endpoint),
         # No runAsNonRoot and no read-only root: the vendors' images run as root and write beside their code.
@@ -156,11 +170,3 @@ def _model_volume(endpoint: Endpoint) -> list[Manifest]:
             }
         ]
     return [{"name": "model", "image": {"reference": rest}}] if scheme == "oci" else []
-
-
-def _has_sidecar(endpoint: Endpoint) -> bool:
-    return endpoint.spec.business is not None and endpoint.spec.business.placement == "Sidecar"
-
-
-def _pre_stop(endpoint: Endpoint) -> int:
-    return endpoint.spec.engine.pre_stop_seconds + (SIDECAR_LEAD_SECONDS if _has_sidecar(endpoint) else 0)
