@@ -96,11 +96,10 @@ def business_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
     if business is None or business.placement == "Sidecar":
         return None
     deployment = seen.deployment_of(names.COMPONENT_BUSINESS)
-    rolling = _rolled_out(deployment, "business", outcome)
     ready = ((deployment or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < business.replicas.min:
         return Trouble(Reason.BUSINESS_NOT_READY, f"{ready} of {business.replicas.min} business replicas are ready")
-    return rolling
+    return _rolled_out(deployment, "business", outcome)
 
 
 READY_RULES: tuple[ReadyRule, ...] = (
