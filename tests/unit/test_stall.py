@@ -1,4 +1,4 @@
-"""When an engine that answers /health is said to hang."""
+"""A replica hangs when it works on requests and makes no step, for a while."""
 
 import pytest
 
@@ -7,43 +7,54 @@ from enginesim.tgi_metrics import TgiMetrics
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import parse
-from llmendpoint.reconcile.stall import StallWatch
+from llmendpoint.reconcile.stall import STALL_SECONDS, StallWatch
 from llmendpoint.scaling.signals import EngineSample
-from support.builders import NOW, sample
+from support.builders import NOW
+
+Reading = tuple[float, float | None] | None
+"""(requests running, steps made so far); None is a replica that could not be read."""
 
 
-def watched(*samples: EngineSample | None) -> StallWatch:
-    watch = StallWatch()
-    for taken in samples:
-        watch = watch.update({"a": taken} if taken else {})
-    return watch
+def watched(*readings: Reading, every: float = 20.0) -> tuple[str, ...]:
+    """Stalled pods after these readings of pod a, at the time of the last one."""
+    watch, now = StallWatch(), NOW
+    for index, found in enumerate(readings):
+        now = NOW + every * index
+        sample = EngineSample(now, running=found[0], steps_total=found[1]) if found else None
+        watch = watch.update({"a": sample} if sample else {})
+    return watch.stalled(now)
 
 
 @pytest.mark.parametrize(
-    ("what", "running", "steps", "stalled"),
+    ("what", "readings", "hangs"),
     [
-        ("makes no step", 3, [50, 50, 50], True),
-        ("makes steps", 3, [50, 51, 52], False),
-        ("was restarted", 3, [50, 0, 0], False),
-        ("has nothing to do", 0, [50, 50, 50], False),
-        ("shows no steps", 3, [None, None, None], False),
+        ("tokens come", [(3, 100), (3, 200), (3, 300), (3, 400)], False),
+        ("no token for a minute", [(3, 100), (3, 100), (3, 100), (3, 100)], True),
+        ("no token for less than a minute", [(3, 100), (3, 100), (3, 100)], False),
+        ("a token came in between", [(3, 100), (3, 100), (3, 101), (3, 101), (3, 101)], False),
+        ("it is idle", [(0, 100), (0, 100), (0, 100), (0, 100)], False),
+        ("it was idle at first", [(0, 100), (3, 100), (3, 100), (3, 100)], False),
+        ("it was idle in between", [(3, 100), (3, 100), (0, 100), (3, 100), (3, 100)], False),
+        ("it was restarted", [(3, 100), (3, 100), (3, 0), (3, 0)], False),
+        ("it could not be read in between", [(3, 100), (3, 100), None, (3, 100), (3, 100)], False),
+        ("it could not be read at last", [(3, 100), (3, 100), (3, 100), (3, 100), None], False),
+        ("it shows no steps", [(3, None), (3, None), (3, None), (3, None)], False),
+        ("it has not made its first token", [(3, 0), (3, 0), (3, 0), (3, 0)], True),
     ],
 )
-def test_an_engine_hangs_when_it_makes_no_step_for_a_minute(
-    what: str, running: int, steps: list[float | None], stalled: bool
-) -> None:
-    times = (0, 30, 61)
-    watch = watched(
-        *(sample(NOW + at, running=running, steps_total=count) for at, count in zip(times, steps, strict=True))
-    )
-    assert watch.stalled(NOW + 61) == (("a",) if stalled else ())
+def test_a_stall_is_work_without_tokens(what: str, readings: list[Reading], hangs: bool) -> None:
+    assert watched(*readings) == (("a",) if hangs else ())
 
 
-def test_an_engine_that_is_not_read_any_more_is_not_said_to_hang() -> None:
-    hung = [sample(NOW + at, running=3, steps_total=50) for at in (0, 60)]
-    assert watched(*hung).stalled(NOW + 60) == ("a",)
-    assert watched(*hung).stalled(NOW + 120) == ()
-    assert watched(*hung, None).stalled(NOW + 70) == ()
+def test_replicas_are_watched_one_by_one_and_named_in_order() -> None:
+    watch = StallWatch()
+    for at in (NOW, NOW + STALL_SECONDS):
+        samples = {
+            pod: EngineSample(at, running=1, steps_total=at if makes_tokens else 7.0)
+            for pod, makes_tokens in (("c", False), ("b", True), ("a", False))
+        }
+        watch = watch.update(samples)
+    assert watch.stalled(NOW + STALL_SECONDS) == ("a", "c")
 
 
 def tgi(metrics: TgiMetrics) -> EngineSample:
