@@ -17,7 +17,7 @@ from llmendpoint.scaling.signals import PodPhase, PodReading
 class PodView(PodReading):
     """One replica as the API server and its own /metrics show it.
 
-    ``sample`` is None for a replica that is not ready and for one that could not be read; ``error`` says why.
+    ``sample`` is None for a replica that is not ready and for one that could not be read.
     """
 
     created: float = 0.0

@@ -10,7 +10,6 @@ from llmendpoint.simulate.fleet import Fleet, Replica
 from llmendpoint.simulate.policy import PodView, ProxySample, View
 
 BOUNDS = (*(float(bound) for bound in TTFT_BOUNDS), float("inf"))
-UNREAD = "no answer from /metrics"
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
             columns["requests_total"][slot],
             columns["prompt_tokens_total"][slot],
             columns["generation_tokens_total"][slot],
-            columns["blocks"][slot] / blocks,
-            tuple(zip(BOUNDS, ttft[slot], strict=True)),
+            kv_usage=columns["blocks"][slot] / blocks,
+            ttft_buckets=tuple(zip(BOUNDS, ttft[slot], strict=True)),
         )
         found[replica.name] = EngineReading(sample, columns["cached"][slot], columns["waiting_prompt"][slot])
     return Reading(found, engines.proxy_sample(now))
@@ -70,13 +69,8 @@ def view(fleet: Fleet, reading: Reading, now: float) -> View:
 
 
 def _pod(replica: Replica, read_: EngineReading | None) -> PodView:
-    ready = replica.phase is PodPhase.READY
-    if not ready or read_ is None:
-        return PodView(
-            replica.name, replica.phase, None, UNREAD if ready else None, replica.created, replica.ready_since,
-            replica.restarts,
-        )  # fmt: skip
+    known = read_ if replica.phase is PodPhase.READY else None
     return PodView(
-        replica.name, replica.phase, read_.sample, None, replica.created, replica.ready_since, replica.restarts,
-        read_.kv_tokens, read_.queued_prompt_tokens,
+        replica.name, replica.phase, known.sample if known else None, replica.created, replica.ready_since,
+        replica.restarts, known.kv_tokens if known else None, known.queued_prompt_tokens if known else None,
     )  # fmt: skip
