@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmendpoint.manifests import ManifestDefaults, children, problems, served_model
+from llmendpoint.manifests import ManifestDefaults, children, problems, served_model, service_url
 from support.builders import endpoint
 
 
@@ -207,3 +207,7 @@ def test_a_target_that_the_engine_does_not_report_is_a_problem(kind: str, refuse
     settings = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [{"type": target, "value": 0.5}]}
     wrong = problems(endpoint(engine={"type": kind}, scaling=settings))
     assert [f"{kind} does not report" in sentence and target in sentence for sentence in wrong] == [True] * refused
+
+
+def test_the_url_is_that_of_the_front_service() -> None:
+    assert service_url(endpoint()) == "http://llama.team.svc:80"

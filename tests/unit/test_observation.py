@@ -35,24 +35,22 @@ def test_a_pod_that_the_kubelet_has_not_seen_yet_is_starting() -> None:
     del body["status"], body["metadata"]["annotations"]
     view = view_of(body)
     assert (view.phase, view.ip, view.ready_since, view.cold_start) == (PodPhase.STARTING, None, None, None)
-    assert (view.started, view.never_started, view.deletion_cost) == (False, False, 0)
+    assert (view.never_started, view.deletion_cost) == (False, 0)
 
 
 @pytest.mark.parametrize(
-    ("container", "started", "never_started"),
+    ("container", "never_started"),
     [
-        ({"started": True, "state": {"running": {}}}, True, False),
-        ({"started": False, "state": {"running": {}}}, False, True),
-        ({"started": False, "state": {"waiting": {"reason": "ContainerCreating"}}}, False, False),
-        ({"started": False, "state": {"terminated": {"exitCode": 1}}}, False, False),
+        ({"started": True, "state": {"running": {}}}, False),
+        ({"started": False, "state": {"running": {}}}, True),
+        ({"started": False, "state": {"waiting": {"reason": "ContainerCreating"}}}, False),
+        ({"started": False, "state": {"terminated": {"exitCode": 1}}}, False),
     ],
 )
-def test_an_engine_has_come_up_when_it_passed_its_startup_probe(
-    container: dict[str, Any], started: bool, never_started: bool
-) -> None:
+def test_an_engine_has_come_up_when_it_passed_its_startup_probe(container: dict[str, Any], never_started: bool) -> None:
     business = {"name": "business", "ready": True, "started": True, "state": {"running": {}}}
     view = view_of(pod(ready=False, containers=[business, {"name": "engine", "ready": False, **container}]))
-    assert (view.started, view.never_started) == (started, never_started)
+    assert view.never_started == never_started
 
 
 def test_a_cold_start_lasts_from_creation_to_ready() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from llmendpoint.api.status import Clamp, ColdStart, ScalingStatus
 from llmendpoint.scaling.decision import Decision, Outcome
-from llmendpoint.scaling.record import CHANGES_KEPT, REASON_SECONDS, rfc3339, scaling_status
+from llmendpoint.scaling.record import CHANGES_KEPT, NOISE_SECONDS, rfc3339, scaling_status
 from llmendpoint.scaling.state import decode, initial_state
 from support.builders import NOW
 
@@ -95,13 +95,13 @@ def test_the_last_ten_changes_are_kept_newest_first() -> None:
 
 def test_a_new_reason_is_written_when_the_last_one_has_been_there_for_a_while() -> None:
     status = first()
-    soon, later = NOW + REASON_SECONDS - 1, NOW + REASON_SECONDS
+    soon, later = NOW + NOISE_SECONDS - 1, NOW + NOISE_SECONDS
     assert scaling_status(STATE, decision(soon, **HELD), status, soon) is status
     held = scaling_status(STATE, decision(later, **HELD), status, later)
     assert held.decision is not None
     assert (held.decision.held_by, held.history) == ("HoldWindow", [])
-    other = decision(later + 99, **{**HELD, "held_by": "ScaleInCooldown"})
-    assert scaling_status(STATE, other, held, later + 99) is not held
+    other = decision(later + NOISE_SECONDS, **{**HELD, "held_by": "ScaleInCooldown"})
+    assert scaling_status(STATE, other, held, later + NOISE_SECONDS) is not held
 
 
 @pytest.mark.parametrize("change", [Outcome.SCALE_OUT, Outcome.SCALE_IN])

@@ -312,7 +312,7 @@ def test_a_quantile_is_prometheus_histogram_quantile(q: float, bounds: list[floa
         ("no observations", 0.5, [(1.0, 0.0), (math.inf, 0.0)], None),
         ("beyond the last bound", 0.99, [(1.0, 1.0), (2.0, 2.0), (math.inf, 100.0)], 2.0),
         ("the middle of the first bucket", 0.5, [(1.0, 10.0), (math.inf, 10.0)], 0.5),
-        ("the smallest", 0.0, [(1.0, 0.0), (2.0, 10.0), (math.inf, 10.0)], 1.0),
+        ("the largest", 1.0, [(1.0, 10.0), (2.0, 10.0), (math.inf, 10.0)], 1.0),
     ],
 )
 def test_quantiles_at_the_edges(what: str, q: float, buckets: list[tuple[float, float]], value: float | None) -> None:

@@ -60,13 +60,7 @@ def _structural_node(node: Mapping[str, Any], definitions: Mapping[str, Any]) ->
     for keyword, value in node.items():
         if keyword in _DROPPED:
             continue
-        if keyword == "const":
-            made["enum"] = [value]
-        elif keyword in ("exclusiveMinimum", "exclusiveMaximum"):
-            # OpenAPI 3.0, which CRDs speak, knows only the boolean form.
-            made[keyword.removeprefix("exclusive").lower()] = value
-            made[keyword] = True
-        elif keyword in _SCHEMAS_BY_NAME:
+        if keyword in _SCHEMAS_BY_NAME:
             made[keyword] = {name: _structural_node(child, definitions) for name, child in value.items()}
         elif keyword in _SCHEMA_LISTS:
             made[keyword] = [_structural_node(child, definitions) for child in value]
@@ -90,8 +84,6 @@ def _preserving(node: Schema) -> Schema:
     if node.get("additionalProperties") is True:
         del node["additionalProperties"]
         node["x-kubernetes-preserve-unknown-fields"] = True
-    elif node.get("additionalProperties") is False:
-        del node["additionalProperties"]
     return node
 
 

@@ -49,11 +49,8 @@ def _is_autoscaled(business: Business) -> bool:
     return business.replicas.max > 1
 
 
-def business_container(endpoint: Endpoint) -> Manifest:
+def business_container(endpoint: Endpoint, business: Business) -> Manifest:
     """The business service's container, the same in both placements."""
-    business = endpoint.spec.business
-    if business is None:
-        raise ValueError(f"{endpoint.name} has no business service")
     startup = STARTUP_SECONDS + (0 if is_sidecar(endpoint) else endpoint.spec.engine.startup_timeout_seconds)
     container: Manifest = {
         "name": BUSINESS_CONTAINER,
@@ -95,7 +92,7 @@ def _deployment(endpoint: Endpoint, business: Business) -> Manifest:
     name = f"{endpoint.name}-business"
     meta = metadata(endpoint, name, names.COMPONENT_BUSINESS)
     engine = endpoint.spec.engine
-    container = business_container(endpoint)
+    container = business_container(endpoint, business)
     pod: Manifest = {
         "containers": [_with_cpu_request(container) if _is_autoscaled(business) else container],
         "volumes": [{"name": "tmp", "emptyDir": {}}],

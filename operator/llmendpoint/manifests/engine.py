@@ -74,9 +74,12 @@ def _metadata(endpoint: Endpoint) -> Manifest:
 
 def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     engine = endpoint.spec.engine
-    sidecar = [business_container(endpoint)] if is_sidecar(endpoint) else []
+    sidecar = endpoint.spec.business if is_sidecar(endpoint) else None
     pod: Manifest = {
-        "containers": [_container(endpoint, defaults), *sidecar],
+        "containers": [
+            _container(endpoint, defaults),
+            *([business_container(endpoint, sidecar)] if sidecar else []),
+        ],
         "volumes": _volumes(endpoint),
         "terminationGracePeriodSeconds": engine.pre_stop_seconds + engine.drain_seconds + EXIT_SECONDS,
         # A Service called vllm would inject VLLM_PORT and kill the engine.

@@ -281,7 +281,7 @@ def quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float | None:
     """A quantile of a histogram, linear within a bucket, as Prometheus' histogram_quantile.
 
     Args:
-        q: 0 to 1.
+        q: above 0, up to 1.
         buckets: (upper bound, cumulative count), ascending. The last finite bound stands for what lies beyond it.
 
     Returns:
@@ -290,12 +290,10 @@ def quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float | None:
     count = buckets[-1][1] if len(buckets) > 1 else 0.0
     if count <= 0:
         return None
-    rank, lower, below = q * count, 0.0, 0.0
-    for bound, cumulative in buckets:
-        if cumulative >= rank:
-            if math.isinf(bound):
-                return lower
-            inside = cumulative - below
-            return bound if inside <= 0 else lower + (bound - lower) * (rank - below) / inside
-        lower, below = bound, cumulative
-    return lower
+    rank = q * count
+    index = next(index for index, (_, cumulative) in enumerate(buckets) if cumulative >= rank)
+    lower, below = buckets[index - 1] if index else (0.0, 0.0)
+    bound, cumulative = buckets[index]
+    if math.isinf(bound):
+        return lower
+    return lower + (bound - lower) * (rank - below) / (cumulative - below)
