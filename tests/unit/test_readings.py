@@ -7,6 +7,7 @@ from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget
 from llmendpoint.reconcile.observation import observe
 from llmendpoint.reconcile.status import Outcome, make_status
+from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.clamps import Situation, partial_metrics
@@ -99,3 +100,30 @@ async def test_a_stall_is_reported_when_its_time_has_come_although_nothing_else_
             queue.done(await queue.get())
             news.append(seconds)
     assert news == [0, 60]
+
+
+class Broken(Fast):
+    """A source that does not keep its promise."""
+
+    async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
+        raise RuntimeError("broken")
+
+
+async def test_a_source_that_fails_leaves_its_replicas_unread_and_the_others_alone() -> None:
+    queue, memories = WorkQueue[Key](), Memories()
+    store = stored(broken={"maxReplicas": 3, "metrics": FROM_PROMETHEUS}, fine={"maxReplicas": 3})
+    await ticker_of(store, queue, lambda: NOW, memories, Prometheus=Broken(lambda: NOW)).tick()
+    unread = {
+        name: memories.of(Key("team", name), observe(endpoint(name), [], []), NOW).unread for name in ("broken", "fine")
+    }
+    assert unread["fine"] == ()
+    assert "metrics source Prometheus failed" in unread["broken"][0][1]
+
+
+async def test_an_endpoint_that_can_not_be_decided_on_does_not_stop_the_others() -> None:
+    queue, store = WorkQueue[Key](), stored(broken={"maxReplicas": 3}, fine={"maxReplicas": 3})
+    (made,) = store.pods(Key("team", "broken"))
+    store.put({**made, "metadata": {**made["metadata"], "creationTimestamp": "soon", "resourceVersion": "2"}})
+    await ticker_of(store, queue, lambda: NOW).tick()
+    assert len(queue) == 1
+    assert await queue.get() == Key("team", "fine")

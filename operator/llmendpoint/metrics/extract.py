@@ -7,6 +7,9 @@ from llmendpoint.engines.facts import MetricNames
 from llmendpoint.metrics.parser import Samples
 from llmendpoint.scaling.signals import Buckets, EngineSample
 
+# More than any engine counts in its life.
+LARGEST = 1e18
+
 
 def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metrics: bool) -> EngineSample | str:
     """The engine's numbers, or why they are not known.
@@ -21,6 +24,9 @@ def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metr
             f"/metrics answers without any {names.prefix} metric: another program listens on this port, "
             "or the engine runs with its statistics disabled"
         )
+    broken = next((name for name, found in samples.items() if any(abs(one.value) > LARGEST for one in found)), None)
+    if broken:
+        return f"/metrics answers with an impossible value of {broken}: look at what the engine writes there"
     kv_usage = next((_mean(samples, name) for name in names.kv_usage if samples.get(name)), None)
     return EngineSample(
         taken_at=taken_at,

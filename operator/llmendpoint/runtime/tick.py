@@ -1,6 +1,7 @@
 """The scaler's heartbeat: read all engines, decide for each endpoint, ask for a reconcile where something is new."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 # An older sample says nothing about now.
 STALE_TICKS = 3
+# Sources give up sooner by themselves.
+LONGEST_READ_SECONDS = 10.0
 
 
 class Ticker:
@@ -64,20 +67,37 @@ class Ticker:
 
     async def tick(self) -> None:
         """Read and decide once."""
-        seen = {key: found for key in self._store.keys if (found := self._observe(key)) is not None}
+        seen: dict[Key, Observation] = {}
         targets: dict[str, list[tuple[Key, EndpointTarget]]] = {}
-        for key, observation in seen.items():
-            target = _target(observation)
-            if target:
-                targets.setdefault(target.scaling.metrics.source, []).append((key, target))
+        for key in self._store.keys:
+            with _alone(key):
+                found = self._observe(key)
+                target = _target(found) if found else None
+                if found and target:
+                    seen[key] = found
+                    targets.setdefault(target.scaling.metrics.source, []).append((key, target))
 
         async def read_and_decide(source: str, some: list[tuple[Key, EndpointTarget]]) -> None:
-            readings = await self._sources[source].read([target for _, target in some])
+            readings = await self._read(source, [target for _, target in some])
             for (key, target), reading in zip(some, readings, strict=True):
-                self._decide(key, seen[key], target.scaling, reading)
+                with _alone(key):
+                    self._decide(key, seen[key], target.scaling, reading)
 
         # Side by side: a Prometheus server that hangs must not hold up those who do not use it.
         await asyncio.gather(*(read_and_decide(source, some) for source, some in targets.items()))
+
+    async def _read(self, source: str, targets: list[EndpointTarget]) -> list[EndpointReading]:
+        """One reading per target. Sources keep time and never raise; where one does not, nothing is known."""
+        limit = max(STALE_TICKS * self._period, LONGEST_READ_SECONDS)
+        try:
+            async with asyncio.timeout(limit):
+                return await self._sources[source].read(targets)
+        except TimeoutError:
+            why = f"metrics source {source} did not answer within {limit:g} s"
+        except Exception:
+            log.exception("metrics source failed", source=source)
+            why = f"metrics source {source} failed: the operator's log says why"
+        return [EndpointReading(errors={pod.name: why for pod in target.pods}) for target in targets]
 
     def _observe(self, key: Key) -> Observation | None:
         body = self._store.endpoint(key)
@@ -122,6 +142,15 @@ class Ticker:
         self._exporter.waiting.labels(*key).set(memory.signals.waiting)
         if news:
             self._queue.add(key)
+
+
+@contextlib.contextmanager
+def _alone(key: Key) -> Iterator[None]:
+    """What goes wrong with one endpoint is logged and touches no other."""
+    try:
+        yield
+    except Exception:
+        log.exception("no decision", namespace=key.namespace, endpoint=key.name)
 
 
 def replicas_of(seen: Observation, now: float) -> Replicas:
