@@ -179,8 +179,9 @@ class Server:
             # What vLLM answers between SIGTERM and the end of its drain.
             return _error(500, "cannot schedule new futures after shutdown")
         model = body.get("model")
-        if not tgi and model is not None and model not in self._options.served_names:
-            return _error(404, f"The model `{model}` does not exist.", "NotFoundError")
+        if not tgi and model and model not in self._options.served_names:  # TGI serves any name
+            known = ", ".join(self._options.served_names)
+            return _error(404, f"The model `{model}` does not exist, but {known} does.", "NotFoundError", "model")
         if limit > self._options.max_model_len:
             return _error(400, f"max_tokens {limit} is above the context of {self._options.max_model_len}")
         if self._options.max_queued is not None and self.batcher.in_flight >= self._options.max_queued:
@@ -243,5 +244,6 @@ def _event(data: Mapping[str, Any]) -> bytes:
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
 
 
-def _error(status: int, message: str, kind: str = "InternalServerError") -> web.Response:
-    return web.json_response({"error": {"message": message, "type": kind, "code": status}}, status=status)
+def _error(status: int, message: str, kind: str = "InternalServerError", param: str | None = None) -> web.Response:
+    error = {"message": message, "type": kind, "param": param, "code": status}
+    return web.json_response({"error": error}, status=status)

@@ -1,0 +1,39 @@
+"""What a simulated engine answers to which model name: a wrong one must be found in tests, as with the real engines."""
+
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from enginesim.options import parse
+from enginesim.server import Server
+
+VLLM = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", "twin"]
+TGI = ["tgi", "--model-id=acme/llama"]
+
+
+async def answer(arguments: list[str], path: str, **body: Any) -> tuple[int, dict[str, Any]]:
+    """Status and body of one answer to a request for more tokens than the context has."""
+    server = Server(parse(arguments, {}))
+    async with TestClient(TestServer(server.app())) as client:
+        response = await client.post(path, json={"messages": [], "prompt": "", "max_tokens": 100_000, **body})
+        return response.status, await response.json()
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+@pytest.mark.parametrize("model", ["acme/llama", "Tiny"])
+async def test_vllm_does_not_know_a_model_of_another_name(path: str, model: str) -> None:
+    status, body = await answer(VLLM, path, model=model)
+    assert status == 404
+    error = body["error"]
+    assert (error["type"], error["param"], error["code"]) == ("NotFoundError", "model", 404)
+    assert error["message"].startswith(f"The model `{model}` does not exist")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model"), [(VLLM, "tiny"), (VLLM, "twin"), (VLLM, None), (VLLM, ""), (TGI, "anything")]
+)
+async def test_a_known_name_or_none_is_served(arguments: list[str], model: str | None) -> None:
+    status, body = await answer(arguments, "/v1/chat/completions", model=model)
+    assert (status, body["error"]["param"]) == (400, None)
+    assert "above the context" in body["error"]["message"]
