@@ -5,7 +5,7 @@ uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
 RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help demo demo-down sync check generate test unit test-apiserver test-e2e images cluster-up cluster-down
+.PHONY: help demo demo-down sync check generate test unit test-apiserver test-e2e bench images cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-e2e: sync ## Tests on a real node with real containers
 
 test: check ## Everything: check, unit tests, laws, tests on a real API server and on a real node
 	$(RUN) pytest tests
+
+bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
+	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)
 
 images: sync ## Build the container images as OCI archives
 	@cd hack && $(RUN) python -m localcluster images

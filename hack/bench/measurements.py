@@ -1,0 +1,18 @@
+"""The table of all measurements, in the order in which they run."""
+
+from collections.abc import Awaitable, Callable
+
+from bench import creation, edits, idle, manifests, parser, scaler, tick
+from bench.figures import Figure
+from bench.run import Run
+
+MEASUREMENTS: dict[str, Callable[[Run], Awaitable[list[Figure]]]] = {
+    "scaler": scaler.measure,
+    "parser": parser.measure,
+    "manifests": manifests.measure,
+    "tick": tick.measure,
+    # These share a cluster, and the endpoints that creation leaves.
+    "creation": creation.measure,
+    "edits": edits.measure,
+    "idle": idle.measure,
+}

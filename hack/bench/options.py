@@ -1,0 +1,64 @@
+"""What the command line says."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.paths import ROOT
+
+
+class Skipped(Exception):
+    """A measurement can not be made here; the message says what it needs."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and on how much."""
+
+    only: tuple[str, ...]
+    endpoints: int
+    """Endpoints on the API server."""
+    replicas: tuple[int, int]
+    """Replicas per endpoint: as many endpoints have each number of this range."""
+    rounds: int
+    """How often creation is repeated, each time beside the bare client."""
+    tick_endpoints: int
+    """Endpoints of the tick, which needs no API server."""
+    idle_seconds: float
+    output: Path
+
+    def replicas_of(self, index: int) -> int:
+        """Replicas of the endpoint of that number."""
+        low, high = self.replicas
+        return low + index % (high - low + 1)
+
+
+def parse(arguments: Sequence[str], measurements: Sequence[str]) -> Options:
+    """Read the command line. Exits with a usage message where it is not understood."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure the product against its bars.")
+    parser.add_argument("--only", nargs="+", choices=measurements, default=list(measurements), metavar="NAME",
+                        help=f"of {', '.join(measurements)}")  # fmt: skip
+    parser.add_argument("--endpoints", type=_positive, default=100, help="endpoints on the API server")
+    parser.add_argument("--replicas", type=_range, default=(1, 4), metavar="LOW-HIGH", help="replicas per endpoint")
+    parser.add_argument("--rounds", type=_positive, default=3, help="repetitions of the creation")
+    parser.add_argument("--tick-endpoints", type=_positive, default=1000, help="endpoints of the tick, 4 replicas each")
+    parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long idleness is watched")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench.json", help="where the JSON goes")
+    given = vars(parser.parse_args(arguments))
+    return Options(**given | {"only": tuple(given["only"])})
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    first, last = _positive(low), _positive(high or low)
+    if last < first:
+        raise argparse.ArgumentTypeError("the first number must not be above the second")
+    return first, last

@@ -1,0 +1,128 @@
+"""The scaler's heartbeat: every replica scraped over HTTP, every endpoint decided on.
+
+The operator's own loop runs in this process, on a store that is filled by hand, so that its processor time can be
+told from that of the engines. What a decision changes is applied by reconciles, which creation and edits measure.
+"""
+
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+
+from bench import isolation, processes
+from bench.figures import Figure, spread
+from bench.objects import child_objects, endpoint_object, pod_object, stored
+from bench.options import Skipped
+from bench.run import Run
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.metrics.scrape import PodScraper
+from llmendpoint.runtime.memory import Memories
+from llmendpoint.runtime.queue import WorkQueue
+from llmendpoint.runtime.store import Key, Store
+from llmendpoint.runtime.tick import Ticker
+from llmendpoint.settings import Settings
+
+REPLICAS = 4
+WARM_UPS, TICKS = 2, 5
+PERIOD_BAR = 10.0
+CPU_BAR = 50.0
+REQUESTS_PER_SECOND = 2.0
+# One endpoint in fifty has a replica on a node that went away without a word.
+LOST_EVERY = 50
+
+
+async def measure(run: Run) -> list[Figure]:
+    """Wall time, processor time and the longest standstill of the event loop."""
+    isolation.check()
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["-m", "bench.fleet", f"--rate={REQUESTS_PER_SECOND}"]
+        async with processes.running(arguments, Path(folder) / "fleet.log") as fleet:
+            await _answering()
+            fleet.check()
+            return [
+                *await _ticks(run.options.tick_endpoints, lost=False),
+                *await _ticks(run.options.tick_endpoints, lost=True),
+            ]
+
+
+async def _ticks(count: int, *, lost: bool) -> list[Figure]:
+    settings = Settings()
+    exporter, store = Exporter(), _filled(count, lost=lost)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)) as session:
+        ticker = Ticker(
+            store=store,
+            memories=Memories(),
+            queue=WorkQueue[Key](),
+            sources={"Pods": PodScraper(session, exporter, timeout=settings.scrape_timeout_seconds)},
+            exporter=exporter,
+            period=settings.tick_seconds,
+        )
+        for _ in range(WARM_UPS):
+            await ticker.tick()
+        walls, cpus = [], []
+        with _standstills() as pauses:
+            for _ in range(TICKS):
+                wall, cpu = time.monotonic(), time.process_time()
+                await ticker.tick()
+                walls.append(time.monotonic() - wall)
+                cpus.append((time.process_time() - cpu) / settings.tick_seconds * 100.0)
+    size = {"endpoints": count, "replicas": REPLICAS, "ticks": TICKS}
+    if lost:
+        note = f"a replica of every {LOST_EVERY}th endpoint never answers"
+        return [Figure("tick, lost replicas", statistics.median(walls), "s", PERIOD_BAR, size | spread(walls), note)]
+    return [
+        Figure("tick", statistics.median(walls), "s", PERIOD_BAR, size | spread(walls)),
+        Figure("processor time", statistics.median(cpus), "% of a core", CPU_BAR, size | spread(cpus)),
+        Figure("longest standstill", max(pauses) * 1e3, "ms", None, size, "nothing else gets a turn meanwhile"),
+    ]
+
+
+def _filled(count: int, *, lost: bool) -> Store:
+    store = Store()
+    for index in range(count):
+        body = stored(endpoint_object(f"llama-{index}", "team", REPLICAS))
+        endpoint = Endpoint.from_object(body)
+        store.put(body)
+        for child in child_objects(endpoint, REPLICAS):
+            store.put(child)
+        for replica in range(REPLICAS):
+            number = index * REPLICAS + replica + 2
+            address = f"{isolation.POD_PREFIX}.{number // 256}.{number % 256}"
+            gone = lost and replica == 0 and index % LOST_EVERY == 0
+            store.put(pod_object(endpoint, replica, isolation.NOBODY if gone else address))
+    return store
+
+
+@contextlib.contextmanager
+def _standstills() -> Iterator[list[float]]:
+    """How much too late a task woke up, each time that it did, in seconds."""
+    late: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            due = time.monotonic() + 0.001
+            await asyncio.sleep(0.001)
+            late.append(time.monotonic() - due)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield late
+    finally:
+        task.cancel()
+
+
+async def _answering() -> None:
+    """Wait until the fleet listens."""
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(f"{isolation.POD_PREFIX}.0.2", 8000)
+            writer.close()
+            return
+        await asyncio.sleep(0.1)
+    raise Skipped("the fleet of engines does not answer")
