@@ -1,5 +1,6 @@
 """What the watches said last, by endpoint."""
 
+import json
 from typing import Any
 
 import pytest
@@ -115,3 +116,27 @@ def test_managed_fields_are_not_kept_and_the_rest_is_left_as_it_was() -> None:
     assert "managedFields" not in store.children(KEY)[0]["metadata"]
     assert store.children(KEY)[0]["metadata"]["labels"] == OURS
     assert "managedFields" in body["metadata"]
+
+
+def test_only_the_ports_of_a_pod_are_kept_of_its_spec() -> None:
+    port = {"name": "http", "containerPort": 8000}
+    containers = [{"name": "engine", "image": "i", "ports": [port]}, {"name": "proxy", "image": "i"}]
+    store = Store()
+    store.put(pod() | {"spec": {"containers": containers, "nodeName": "one"}})
+    store.put(endpoint_object())
+    assert store.pods(KEY)[0]["spec"] == {
+        "containers": [{"name": "engine", "ports": [port]}, {"name": "proxy", "ports": []}]
+    }
+    found = store.endpoint(KEY)
+    assert found is not None
+    assert found["spec"] == endpoint_object()["spec"]
+
+
+def test_equal_strings_of_two_objects_are_kept_once() -> None:
+    store = Store()
+    for name in ("one", "two"):
+        store.put(json.loads(json.dumps(pod(name))))
+    one, two = store.pods(KEY)
+    assert one["status"]["conditions"] == two["status"]["conditions"]
+    assert one["status"]["conditions"][0]["type"] is two["status"]["conditions"][0]["type"]
+    assert [key for key in one["status"] if not any(key is other for other in two["status"])] == []

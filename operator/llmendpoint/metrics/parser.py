@@ -6,7 +6,8 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 import functools
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
@@ -24,7 +25,7 @@ class Sample:
 Samples = dict[str, list[Sample]]
 
 
-def parse(text: str, wanted: Set[str]) -> Samples:
+def parse(text: str, wanted: AbstractSet[str]) -> Samples:
     """The samples of the wanted sample names (``x_bucket`` and ``x_sum`` are names of their own).
 
     A line that can not be read is left out: one broken family must not hide the others.

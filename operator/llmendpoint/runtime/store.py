@@ -4,6 +4,7 @@ A watch can miss a deletion, so a live listing replaces the content of the store
 while the listing is on its way may be newer than the listing, so it is said again afterwards.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -143,6 +144,29 @@ def _is_newer(body: Manifest, known: Manifest) -> bool:
 
 
 def _slim(body: Manifest) -> Manifest:
-    """Without managedFields, which are half of an object's size and of no use here."""
+    """What is of use here, with equal strings kept once: a quarter of the size.
+
+    managedFields are half of an object. The spec of a pod is most of what is left, and only the ports are looked at.
+    """
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
-    return {**body, "metadata": metadata}
+    slim: Manifest = _interned(
+        {**body, "metadata": metadata} | ({"spec": _ports(body)} if body["kind"] == "Pod" else {})
+    )
+    return slim
+
+
+def _ports(pod: Manifest) -> Manifest:
+    """The spec of a pod, reduced to the ports of its containers."""
+    return {
+        part: [{"name": container["name"], "ports": container.get("ports") or []} for container in containers]
+        for part in ("initContainers", "containers")
+        if (containers := pod.get("spec", {}).get(part))
+    }
+
+
+def _interned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {sys.intern(key): _interned(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_interned(part) for part in value]
+    return sys.intern(value) if isinstance(value, str) else value
