@@ -32,17 +32,17 @@ check: sync ## Lint, types, layers, and drift of what is generated
 generate: sync ## Write the CRD and its copy in the chart
 	$(RUN) python hack/generate.py
 
-unit: sync ## Unit tests and the laws of the scaler
-	$(RUN) pytest tests/unit tests/laws
+unit: sync ## Unit tests and the laws of the scaler; the pure rooms are covered to 95 %
+	$(RUN) pytest tests/unit tests/laws --cov --cov-report=term:skip-covered
 
-test-apiserver: sync ## Tests against a real API server
-	$(RUN) pytest tests/apiserver
+test-apiserver: sync ## Tests against a real API server and a real Prometheus
+	$(RUN) pytest tests/prometheus tests/apiserver
 
 test-e2e: sync ## Tests on a real node with real containers
 	$(RUN) pytest tests/e2e
 
-test: check ## Everything: check, unit tests, laws, tests on a real API server and on a real node
-	$(RUN) pytest tests
+test: check unit ## Everything: check, unit tests, laws, tests on a real API server and on a real node
+	$(RUN) pytest tests/prometheus tests/apiserver tests/e2e
 
 bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
 	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)
