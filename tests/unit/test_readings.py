@@ -127,3 +127,17 @@ async def test_an_endpoint_that_can_not_be_decided_on_does_not_stop_the_others()
     await ticker_of(store, queue, lambda: NOW).tick()
     assert len(queue) == 1
     assert await queue.get() == Key("team", "fine")
+
+
+async def test_engines_are_read_where_nothing_decides_so_that_a_scale_in_spares_the_busy_and_a_stall_is_told() -> None:
+    queue, memories, now = WorkQueue[Key](), Memories(), [NOW]
+    store = stored(llama={"maxReplicas": 3, "mode": "Off"})
+    ticker = ticker_of(store, queue, lambda: now[0], memories)
+    for seconds in (0, 60):
+        now[0] = NOW + seconds
+        await ticker.tick()
+    memory = memories.of(Key("team", "llama"), observe(endpoint(), [], []), NOW)
+    assert memory.load == {"llama-engine-1": 1.0}
+    assert memory.stalled == ("llama-engine-1",)
+    assert memory.scaling is None
+    assert await queue.get() == Key("team", "llama")

@@ -39,12 +39,6 @@ class Memory:
     served: frozenset[str] | None = None
     """UIDs of the pods that were seen to serve; None before the first tick."""
 
-    def rest(self) -> None:
-        """Nothing is read and decided in mode Off: what was read before says nothing about now."""
-        self.window, self.signals, self.load = ReadingWindow(), None, {}
-        self.unread, self.unanswered, self.stalled, self.stall = (), (), (), StallWatch()
-        self.served = None
-
 
 class Memories:
     """The memory of every endpoint; a new one is rebuilt from the endpoint's status."""

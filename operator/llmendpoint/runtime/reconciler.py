@@ -94,8 +94,6 @@ class Reconciler:
         running = deployment["spec"].get("replicas") if deployment else None
         running = running if running is not None else memory.state.desired
         memory.state = adopted(memory.state, mode, running, self._clock())
-        if mode == "Off":
-            memory.rest()
 
     def _plan(self, seen: Observation, memory: Memory) -> Plan:
         replicas, spec_replicas = wanted_replicas(seen, memory.state.desired)

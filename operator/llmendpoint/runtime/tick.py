@@ -21,7 +21,7 @@ from llmendpoint.runtime.store import Key, Store
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.record import scaling_status
 from llmendpoint.scaling.scaler import decide
-from llmendpoint.scaling.signals import PodPhase, PodReading, derive
+from llmendpoint.scaling.signals import PodPhase, PodReading, Signals, derive
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +29,12 @@ log = structlog.get_logger(__name__)
 STALE_TICKS = 3
 # Sources give up sooner by themselves.
 LONGEST_READ_SECONDS = 10.0
+# Engines are read where nothing decides as well: a hung one is to be told, and a scale-in is to spare the busy ones.
+OFF = Scaling(max_replicas=1, mode="Off")
 
 
 class Ticker:
-    """Decides for every endpoint once per period."""
+    """Reads the engines of every endpoint once per period, and decides where the scaler is on."""
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class Ticker:
             readings = await self._read(source, [target for _, target in some])
             for (key, target), reading in zip(some, readings, strict=True):
                 with _alone(key):
-                    self._decide(key, seen[key], target.scaling, reading)
+                    self._take_in(key, seen[key], target.scaling, reading)
 
         # Side by side: a Prometheus server that hangs must not hold up those who do not use it.
         await asyncio.gather(*(read_and_decide(source, some) for source, some in targets.items()))
@@ -108,7 +110,7 @@ class Ticker:
         except ValidationError:
             return None  # the reconciler reports it
 
-    def _decide(self, key: Key, seen: Observation, scaling: Scaling, reading: EndpointReading) -> None:
+    def _take_in(self, key: Key, seen: Observation, scaling: Scaling, reading: EndpointReading) -> None:
         now = self._clock()
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
@@ -127,21 +129,29 @@ class Ticker:
         stalled = memory.stall.stalled(now)
         news = (unread, reading.unanswered, stalled) != (memory.unread, memory.unanswered, memory.stalled)
         memory.unread, memory.unanswered, memory.stalled = unread, reading.unanswered, stalled
-        _learn_cold_starts(memory, seen)
-        memory.state, decision = decide(scaling, memory.state, memory.signals, replicas_of(seen, now), now)
-        status = scaling_status(memory.state, decision, memory.scaling, now)
-        if status is not memory.scaling:
-            memory.scaling, memory.decision = status, decision
-            news = True
-            log.info(
-                "decided", namespace=key.namespace, endpoint=key.name, outcome=decision.reason,
-                current=decision.current, desired=decision.desired, sentence=decision.sentence,
-            )  # fmt: skip
-        self._exporter.desired.labels(*key).set(decision.desired)
         self._exporter.running.labels(*key).set(memory.signals.running)
         self._exporter.waiting.labels(*key).set(memory.signals.waiting)
+        _learn_cold_starts(memory, seen)
+        if scaling.mode != "Off":
+            news = self._decide(key, seen, scaling, memory, memory.signals, now) or news
         if news:
             self._queue.add(key)
+
+    def _decide(
+        self, key: Key, seen: Observation, scaling: Scaling, memory: Memory, signals: Signals, now: float
+    ) -> bool:
+        """Whether the decision is worth a reconcile."""
+        memory.state, decision = decide(scaling, memory.state, signals, replicas_of(seen, now), now)
+        self._exporter.desired.labels(*key).set(decision.desired)
+        status = scaling_status(memory.state, decision, memory.scaling, now)
+        if status is memory.scaling:
+            return False
+        memory.scaling, memory.decision = status, decision
+        log.info(
+            "decided", namespace=key.namespace, endpoint=key.name, outcome=decision.reason,
+            current=decision.current, desired=decision.desired, sentence=decision.sentence,
+        )  # fmt: skip
+        return True
 
 
 @contextlib.contextmanager
@@ -170,16 +180,16 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
 
 
 def _target(seen: Observation) -> EndpointTarget | None:
-    """What has to be read for an endpoint; None where nothing decides on metrics."""
+    """What has to be read for an endpoint; None while it has no engine."""
     spec = seen.endpoint.spec
-    if spec.scaling is None or spec.scaling.mode == "Off" or seen.engine_deployment is None:
+    if seen.engine_deployment is None:
         return None
     port = engine_for(spec.engine.type).port
     return EndpointTarget(
         namespace=seen.endpoint.namespace,
         name=seen.endpoint.name,
         engine=spec.engine.type,
-        scaling=spec.scaling,
+        scaling=spec.scaling or OFF,
         pods=[
             PodTarget(pod.name, f"[{pod.ip}]:{port}" if ":" in pod.ip else f"{pod.ip}:{port}")
             for pod in seen.engine_pods
