@@ -9,7 +9,7 @@ import platform
 import shutil
 import tarfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from localcluster import packages, tools
@@ -21,8 +21,10 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "operator": ("operator/llmendpoint",),
     "enginesim": ("operator/enginesim", "images/bin"),
     "rag": ("rag",),
+    "vllm": (),
 }
 """Image -> what it is made of beside SHARED."""
+PRODUCT = ("operator", "enginesim", "rag")
 SHARED = ("images/Dockerfile", "pyproject.toml", "uv.lock")
 BASE = "docker.io/llmendpoint/base:dev"
 BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")
@@ -41,13 +43,13 @@ def image_name(image: str) -> str:
     return f"docker.io/llmendpoint/{image}:{tag(image)}"
 
 
-def build() -> list[Path]:
-    """OCI archives of all our images, from the working tree. What did not change is not built again.
+def build(wanted: Sequence[str] = PRODUCT) -> list[Path]:
+    """OCI archives of our images, from the working tree. What did not change is not built again.
 
     Raises:
         LocalClusterError: neither Docker nor buildah can build.
     """
-    archives = {image: cache_dir() / "images" / f"{image}-{tag(image)}.tar" for image in IMAGES}
+    archives = {image: cache_dir() / "images" / f"{image}-{tag(image)}.tar" for image in wanted}
     missing = [image for image, archive in archives.items() if not archive.exists()]
     if missing:
         (cache_dir() / "images").mkdir(parents=True, exist_ok=True)
@@ -69,6 +71,25 @@ def pause_archive() -> Path:
     return archive
 
 
+def run_inside(image: str, command: Sequence[str], mounts: Mapping[Path, str]) -> str:
+    """Run a command in a container of an image that was built here, with the machine's network; what it printed.
+
+    Args:
+        mounts: folders of this machine and where they lie in the container.
+
+    Raises:
+        LocalClusterError: it failed.
+    """
+    volumes = [f"--volume={path}:{place}" for path, place in mounts.items()]
+    if docker_answers():
+        return run(["docker", "run", "--rm", *volumes, image_name(image), *command]).stdout
+    container = _buildah("from", "--pull-never", image_name(image)).strip()
+    try:
+        return _buildah("run", "--isolation=chroot", *_user_files(), *volumes, container, "--", *command)
+    finally:
+        _buildah("rm", container)
+
+
 def _build_one(image: str, archive: Path) -> None:
     aside = archive.with_suffix(f".{os.getpid()}")
     arguments = ["--target", image, "-t", image_name(image), "-f", str(ROOT / "images" / "Dockerfile")]
@@ -78,13 +99,17 @@ def _build_one(image: str, archive: Path) -> None:
     else:
         packages.ensure(images=True)
         base = _base_image()
-        mounts = [f"--volume={path}:{path}:ro" for path in BUILD_IMAGE_USER_FILES if Path(path).exists()]
         _buildah(
             "bud", "--quiet", "--layers", "--isolation=chroot", "--network=host", "--pull-never",
-            f"--build-arg=BASE={base}", *mounts, *arguments, str(ROOT),
+            f"--build-arg=BASE={base}", *_user_files(), *arguments, str(ROOT),
         )  # fmt: skip
         _buildah("push", "--quiet", image_name(image), f"oci-archive:{aside}:{image_name(image)}")
     aside.rename(archive)
+
+
+def _user_files() -> list[str]:
+    """How this machine reaches the package index: its certificates and settings."""
+    return [f"--volume={path}:{path}:ro" for path in BUILD_IMAGE_USER_FILES if Path(path).exists()]
 
 
 def _remove_unused() -> None:

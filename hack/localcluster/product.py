@@ -1,4 +1,4 @@
-"""Our product on a cluster: images loaded, chart installed, engines simulated."""
+"""Our product on a cluster: images loaded, chart installed, engines simulated unless they are real."""
 
 import json
 import time
@@ -16,23 +16,26 @@ NAMESPACE = "llmendpoint-system"
 CHART = ROOT / "charts" / "llmendpoint-operator"
 
 
-def install(cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence[str] = ()) -> None:
-    """Build and load the images, and install the chart with the engine simulator in the engines' place.
+def install(
+    cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence[str] = (), simulated: bool = True
+) -> None:
+    """Build and load the images, and install the chart.
 
     Args:
         tick_seconds: time between two readings of the engines.
         watch_namespaces: where endpoints are looked after; everywhere when empty.
+        simulated: put the engine simulator in the engines' place, whatever image an endpoint names.
     """
     tools.ensure(tools.HELM)
     for archive in images.build():
         cluster.load_image(archive)
     simulator = images.image_name("enginesim")
+    simulation = {"engineImages": {"vLLM": simulator, "TGI": simulator}, "engineImageOverride": True}
     values = {
         "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.tag("operator")},
-        "engineImages": {"vLLM": simulator, "TGI": simulator},
-        "engineImageOverride": True,
         "tickSeconds": tick_seconds,
         "watchNamespaces": list(watch_namespaces),
+        **(simulation if simulated else {}),
     }
     helm(
         cluster, "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", "--wait",
