@@ -5,7 +5,8 @@ uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
 RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help demo demo-down sync check generate test unit test-apiserver test-e2e bench images cluster-up cluster-down
+.PHONY: help demo demo-down sync check generate test unit test-apiserver test-e2e e2e-vllm bench images cluster-up \
+	cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -40,6 +41,9 @@ test-apiserver: sync ## Tests against a real API server and a real Prometheus
 
 test-e2e: sync ## Tests on a real node with real containers
 	$(RUN) pytest tests/e2e
+
+e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.5 GB of packages, about ten minutes
+	$(RUN) pytest tests/vllm -m vllm -s
 
 test: check unit ## Everything: check, unit tests, laws, tests on a real API server and on a real node
 	$(RUN) pytest tests/prometheus tests/apiserver tests/e2e
