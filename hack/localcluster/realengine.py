@@ -20,7 +20,7 @@ IMAGE = "vllm"
 PLACE = "/opt/vllm"
 """Where the image expects the environment: a virtual environment only works where it was made."""
 SOURCE = ROOT / "hack" / "vllm"
-MINUTES = 5.0
+MINUTES = 3.0
 
 
 @dataclass(frozen=True)

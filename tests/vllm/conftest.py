@@ -20,22 +20,27 @@ START_SECONDS = 600.0
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    engine = realengine.ensure()
     made = local.up(f"vllm-{os.getpid()}")
     try:
         if made.kind != "local":
             pytest.fail("vLLM is mounted from a folder of this machine: that needs a node made here, as root, no kind")
         product.install(made, tick_seconds=1.0, simulated=False)
-        made.load_image(engine.archive)
         yield made
     finally:
         made.down()
 
 
 @pytest.fixture(scope="session")
-def namespace(cluster: Cluster) -> str:
+def engine(cluster: Cluster) -> RealEngine:
+    made = realengine.ensure()
+    cluster.load_image(made.archive)
+    return made
+
+
+@pytest.fixture(scope="session")
+def namespace(cluster: Cluster, engine: RealEngine) -> str:
     """Where the endpoint runs, with one replica ready."""
-    engine, name = realengine.ensure(), "real"
+    name = "real"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_claim(engine, name)))
     apply(
