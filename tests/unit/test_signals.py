@@ -26,6 +26,7 @@ from llmendpoint.scaling.signals import (
     quantile,
 )
 from llmendpoint.scaling.state import initial_state
+from llmendpoint.scaling.target_tracking import reads_ttft
 from support.builders import NOW, reading, sample, scaling
 
 READY, STARTING = PodPhase.READY, PodPhase.STARTING
@@ -274,6 +275,20 @@ def test_observations_of_a_restarted_engine_count_from_zero() -> None:
 
 def test_an_engine_without_the_histogram_has_no_percentile() -> None:
     assert signals_of(reading("a", taken=at(0))).ttft_p95 is None
+
+
+def test_histograms_that_no_target_reads_are_not_kept() -> None:
+    window = ReadingWindow()
+    for tick, counts in enumerate([(0, 0, 0, 0), (4, 0, 0, 0)]):
+        taken = at(tick, ttft_buckets=ttft(*counts))
+        window, signals = derive(window, [reading("a", taken=taken)], NOW + TICK * tick, with_ttft=False)
+    assert signals.ttft_p95 is None
+    assert [by_pod for _, by_pod in window.ttft] == [{}, {}]
+
+
+@pytest.mark.parametrize(("kind", "reads"), [("TTFTP95Seconds", True), ("ConcurrentRequestsPerReplica", False)])
+def test_a_target_tells_whether_it_reads_histograms(kind: str, reads: bool) -> None:
+    assert reads_ttft(scaling(policy="TargetTracking", targets=[{"type": kind, "value": 2}])) is reads
 
 
 def histogram_quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float:

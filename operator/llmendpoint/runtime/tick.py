@@ -22,6 +22,7 @@ from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.record import scaling_status
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, Signals, derive
+from llmendpoint.scaling.target_tracking import reads_ttft
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +123,7 @@ class Ticker:
             slots=slots(engine_for(spec.engine.type), spec),
             custom=reading.custom,
             stale_seconds=STALE_TICKS * self._period,
+            with_ttft=reads_ttft(scaling),
         )
         memory.load = {pod: sample.in_flight for pod, sample in reading.samples.items()}
         unread = tuple(sorted(reading.errors.items()))

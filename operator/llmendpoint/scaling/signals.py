@@ -145,6 +145,7 @@ def derive(
     slots: int = 256,
     custom: Sequence[float | None] = (),
     stale_seconds: float = STALE_SECONDS,
+    with_ttft: bool = True,
 ) -> tuple[ReadingWindow, Signals]:
     """Signals of this tick and the window for the next one.
 
@@ -154,6 +155,7 @@ def derive(
         slots: requests that one replica works on at once at most.
         custom: values of PromQL targets.
         stale_seconds: a sample older than this counts as none.
+        with_ttft: False where no target reads it. A minute of histograms is most of what there is to remember.
     """
     readings = list(readings)
     ready = [reading for reading in readings if reading.phase is PodPhase.READY]
@@ -168,7 +170,8 @@ def derive(
     # An engine that comes up has served nothing: its counters begin now.
     new = {reading.pod: EngineSample(now) for reading in readings if reading.phase is PodPhase.STARTING}
     known = {reading.pod: window.last[reading.pod] for reading in (*ready, *unready) if reading.pod in window.last}
-    history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
+    buckets = {pod: sample.ttft_buckets for pod, sample in fresh.items()} if with_ttft else {}
+    history = (*window.ttft, (now, buckets))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
     signals = _signals(list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom)
     age = max((now - sample.taken_at for sample in fresh.values()), default=None)

@@ -97,6 +97,11 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
     )
 
 
+def reads_ttft(scaling: Scaling) -> bool:
+    """Whether a target needs the time to first token."""
+    return any(target.type == "TTFTP95Seconds" for target in scaling.targets)
+
+
 def total_of(target: Target, index: int, signals: Signals) -> float | None:
     """The target's metric now as a total over replicas; None when it is not known (yet)."""
     value: float | None
