@@ -64,7 +64,7 @@ class Engines:
     @property
     def waiting(self) -> int:
         """Requests in flight that are in no engine's batch."""
-        return int(self._state.proxy["waiting"][0] + self._state.engines["waiting"].sum())
+        return int(self._state.proxy["waiting"][0] + sum(self._state.engines["waiting"].tolist()))
 
     @property
     def arrivals_left(self) -> int:
@@ -107,17 +107,17 @@ class Engines:
 
     def proxy_sample(self, now: float) -> ProxySample:
         """The proxy's counters; the engines were run until ``now``."""
-        proxy = self._state.proxy[0]
-        in_flight = int(proxy["in_flight"])
+        record = self._state.proxy
+        proxy = dict(zip(record.dtype.names, record.item(), strict=True))
         return ProxySample(
             taken_at=now,
-            requests_total=int(proxy["arrived"]),
-            prompt_tokens_total=int(proxy["prompt_tokens"]),
-            finished_total=int(proxy["finished"]),
-            generation_tokens_total=int(proxy["generation_tokens"]),
-            in_flight=in_flight,
-            held=int(proxy["waiting"]),
-            in_flight_seconds_total=float(proxy["seconds"] + in_flight * now - proxy["arrival_times"]),
+            requests_total=proxy["arrived"],
+            prompt_tokens_total=proxy["prompt_tokens"],
+            finished_total=proxy["finished"],
+            generation_tokens_total=proxy["generation_tokens"],
+            in_flight=proxy["in_flight"],
+            held=proxy["waiting"],
+            in_flight_seconds_total=proxy["seconds"] + proxy["in_flight"] * now - proxy["arrival_times"],
         )
 
     @property

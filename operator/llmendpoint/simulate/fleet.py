@@ -69,13 +69,12 @@ class Fleet:
     """Of replicas that are gone."""
 
     def warm_start(self, count: int) -> None:
-        """Begin with so many ready replicas."""
+        """Begin with so many ready replicas, or as many as the cluster has room for."""
         self.ordered = count
         for _ in range(count):
             self._create(0.0)
-        self._place(0.0)
-        for replica in self.replicas:
-            replica.ready_at = 0.0
+        for replica in self.replicas[: self.schedulable]:
+            replica.phase, replica.placed_at, replica.ready_at = PodPhase.STARTING, 0.0, 0.0
         self.become_ready(0.0)
 
     @property
@@ -135,14 +134,15 @@ class Fleet:
 
     def counts(self, now: float) -> Replicas:
         """The replicas by phase, as the operator counts them."""
-        waiting = self.of(PodPhase.UNSCHEDULABLE)
         phases = [replica.phase for replica in self.replicas]
+        unschedulable = phases.count(PodPhase.UNSCHEDULABLE)
+        oldest = self.replicas[phases.index(PodPhase.UNSCHEDULABLE)].created if unschedulable else now
         return Replicas(
             ready=phases.count(PodPhase.READY),
             starting=phases.count(PodPhase.STARTING),
             draining=phases.count(PodPhase.DRAINING),
-            unschedulable=len(waiting),
-            oldest_unschedulable_age=now - waiting[0].created if waiting else 0.0,
+            unschedulable=unschedulable,
+            oldest_unschedulable_age=now - oldest,
             ordered=self.ordered,
             startup_timeout=self.startup_timeout,
         )

@@ -2,9 +2,10 @@
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.scaler import decide
-from llmendpoint.scaling.signals import PodPhase, ReadingWindow, derive
+from llmendpoint.scaling.signals import ReadingWindow, derive
 from llmendpoint.scaling.state import ScalerState, initial_state
-from llmendpoint.simulate.policy import Order, PodView, View
+from llmendpoint.scaling.target_tracking import reads_ttft
+from llmendpoint.simulate.policy import Order, View
 
 PERIOD_SECONDS = 10.0
 STALE_PERIODS = 3
@@ -25,11 +26,12 @@ class OperatorPolicy:
     ) -> None:
         self._scaling = scaling.model_copy(update={"mode": "Active"})
         self._slots = slots
+        self._reads_ttft = reads_ttft(scaling)
         self.period = period
         self.metric_delay = metric_delay
         self._window = ReadingWindow()
         self._state: ScalerState = initial_state(0, 0.0)
-        self._timed_pods: frozenset[str] = frozenset()
+        self._ticked_at = 0.0
 
     def start(self, replicas: int) -> None:
         """Begin as the operator does for a Deployment that runs already."""
@@ -39,23 +41,19 @@ class OperatorPolicy:
         """Read, learn how long starts take, decide."""
         self._learn_cold_starts(view)
         self._window, signals = derive(
-            self._window, view.pods, view.now, slots=self._slots, stale_seconds=STALE_PERIODS * self.period
+            self._window,
+            view.pods,
+            view.now,
+            slots=self._slots,
+            stale_seconds=STALE_PERIODS * self.period,
+            with_ttft=self._reads_ttft,
         )
         self._state, decision = decide(self._scaling, self._state, signals, view.replicas, view.now)
         return Order(decision.desired, decision.sentence, decision)
 
     def _learn_cold_starts(self, view: View) -> None:
         """Take the start time of replicas that became ready since the last tick, undisturbed first starts only."""
-        ready = [pod for pod in view.pods if pod.phase is PodPhase.READY]
-        for pod in ready:
-            seconds = _cold_start(pod)
-            if seconds is not None and pod.pod not in self._timed_pods:
-                self._state = self._state.learn_cold_start(seconds)
-        self._timed_pods = frozenset(pod.pod for pod in ready)
-
-
-def _cold_start(pod: PodView) -> float | None:
-    """Seconds from creation to ready; None for a restarted replica and for one of the warm start."""
-    if pod.ready_since is None or pod.restarts or pod.ready_since <= 0.0:
-        return None
-    return pod.ready_since - pod.created
+        for pod in view.pods:
+            if pod.ready_since is not None and pod.ready_since > self._ticked_at and not pod.restarts:
+                self._state = self._state.learn_cold_start(pod.ready_since - pod.created)
+        self._ticked_at = view.now

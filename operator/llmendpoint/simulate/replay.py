@@ -20,6 +20,8 @@ SETTLE_SECONDS = 600.0
 WARM_SECONDS = 600.0
 WARM_UTILIZATION = 0.9
 
+SERVING = (PodPhase.READY, PodPhase.DRAINING)
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -111,13 +113,14 @@ class _Run:
         self._calls = self._reads = 1
 
     def until_the_end(self) -> float:
-        """Go through all events; the time of the last one."""
+        """Go through all events in their order; the time of the last one."""
         scenario, policy = self._scenario, self._policy
         count = scenario.warm_replicas if scenario.warm_replicas is not None else warm_replicas(scenario)
         self.fleet.warm_start(count)
-        for replica in self.fleet.replicas:
+        warm = self.fleet.of(PodPhase.READY)
+        for replica in warm:
             self.engines.open(replica.slot, 0.0)
-        self.most_replicas = count
+        self.most_replicas = len(warm)
         policy.start(count)
         # Samples of before the start are not there.
         while self._reads * policy.period < policy.metric_delay:
@@ -127,8 +130,12 @@ class _Run:
             call = self._calls * policy.period
             reading = self._reads * policy.period - policy.metric_delay
             crash = self._crashes[0] if self._crashes else math.inf
-            now = min(call, reading, self.fleet.next_ready, crash)
-            self._serve(now)
+            ready = self.fleet.next_ready
+            now = min(call, reading, ready, crash)
+            self.engines.run(now)
+            self._retire(now)
+            if now == ready:
+                self._open(now)
             if now == crash:
                 self._crash(now)
             if now == reading:
@@ -138,9 +145,7 @@ class _Run:
                 if self._is_over(now):
                     return now
 
-    def _serve(self, now: float) -> None:
-        self.engines.run(now)
-        self._retire(now)
+    def _open(self, now: float) -> None:
         for replica in self.fleet.become_ready(now):
             self.engines.open(replica.slot, now)
 
@@ -182,7 +187,7 @@ class _Run:
         return not self.engines.in_flight or now >= duration + SETTLE_SECONDS
 
     def _load(self, replica: Replica) -> int:
-        return self.engines.load(replica.slot) if replica.phase is not PodPhase.STARTING else 0
+        return self.engines.load(replica.slot) if replica.phase in SERVING else 0
 
     def _record(self, now: float, before: int, order: Order) -> None:
         counts = self.fleet.counts(now)

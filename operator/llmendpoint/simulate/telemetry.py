@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llmendpoint.scaling.signals import EngineSample, PodPhase
 from llmendpoint.simulate.batching import TTFT_BOUNDS
@@ -12,8 +13,7 @@ from llmendpoint.simulate.policy import PodView, ProxySample, View
 BOUNDS = (*(float(bound) for bound in TTFT_BOUNDS), float("inf"))
 
 
-@dataclass(frozen=True)
-class EngineReading:
+class EngineReading(NamedTuple):
     """One engine's sample, and what a policy may want beside it."""
 
     sample: EngineSample

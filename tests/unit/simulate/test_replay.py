@@ -208,6 +208,14 @@ def test_replicas_beyond_the_cluster_are_shown_as_unschedulable() -> None:
     assert result.gpu_hours < 3 * result.simulated_seconds / 3600.0
 
 
+def test_many_replicas_may_wait_for_a_node_from_the_start() -> None:
+    plan = Plan(lambda now: 30 if now < 600 else 2)
+    result = replay(scenario(warm_replicas=20, schedulable=3), plan)
+    assert (plan.views[0].replicas.ready, plan.views[0].replicas.unschedulable) == (3, 17)
+    assert (plan.views[-1].replicas.ready, plan.views[-1].replicas.unschedulable) == (2, 0)
+    assert result.unfinished == 0
+
+
 def test_what_does_not_finish_in_time_counts_as_a_miss() -> None:
     result = replay(scenario("poisson:rate=20,hours=0.2", warm_replicas=1), Plan(lambda _: 1))
     assert result.unfinished > 0
