@@ -1,6 +1,5 @@
 """The scaler's pure functions: one decision per policy, the signals of four pods, the record of a decision."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +15,14 @@ from llmendpoint.scaling.state import ScalerState, initial_state
 DECIDE_BAR = 50.0
 PODS = 4
 TICK_SECONDS = 10.0
-# Ten minutes of ticks fill every window that a policy keeps.
+# A quarter of an hour fills every window that a policy keeps.
 TICKS = 90
+BUSY_TICKS = 20
 START = 1_750_000_000.0
 TTFT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160)
 POLICIES: dict[str, dict[str, Any]] = {
     "Demand": {},
-    "TargetTracking": {"targets": [{"type": "RequestsPerReplicaPerMinute", "value": 120}]},
+    "TargetTracking": {"targets": [{"type": "RequestsPerReplicaPerMinute", "value": 170}]},
     "Step": {
         "targets": [{"type": "ConcurrentRequestsPerReplica", "value": 20}],
         "steps": [{"upperBound": 0, "adjustment": -1}, {"lowerBound": 0, "adjustment": 2}],
@@ -34,7 +34,7 @@ async def measure(_: Run) -> list[Figure]:
     """Each on an endpoint of four replicas whose load was followed for a quarter of an hour."""
     figures = []
     for policy, settings in POLICIES.items():
-        scaling = Scaling.model_validate({"maxReplicas": 8, "policy": policy, **settings})
+        scaling = Scaling.model_validate({"minReplicas": PODS, "maxReplicas": PODS, "policy": policy, **settings})
         window, state, decision = _followed(scaling)
         now = START + TICKS * TICK_SECONDS
         signals = derive(window, _readings(TICKS), now)[1]
@@ -63,14 +63,10 @@ def _followed(scaling: Scaling) -> tuple[ReadingWindow, ScalerState, Decision]:
     for tick in range(TICKS):
         now = START + tick * TICK_SECONDS
         window, signals = derive(window, _readings(tick), now)
-        state, decision = decide(scaling, _held(state), signals, replicas, now)
+        state, decision = decide(scaling, state, signals, replicas, now)
     assert decision is not None
-    return window, _held(state), decision
-
-
-def _held(state: ScalerState) -> ScalerState:
-    """The size stays, so that each policy is timed on the same endpoint."""
-    return replace(state, desired=PODS)
+    assert decision.desired == PODS
+    return window, state, decision
 
 
 def _readings(tick: int) -> list[PodReading]:
@@ -78,12 +74,13 @@ def _readings(tick: int) -> list[PodReading]:
 
 
 def _sample(tick: int, pod: int) -> EngineSample:
-    """Two requests per second and pod, a little unsteady, with a queue now and then."""
-    done = 20.0 * tick + pod
+    """Two requests per second and pod; in the beginning a third more, with a queue, which teaches what one can do."""
+    busy = tick < BUSY_TICKS
+    done = 20.0 * tick + 20.0 / 3.0 * min(tick, BUSY_TICKS) + pod
     return EngineSample(
         taken_at=START + tick * TICK_SECONDS,
         running=16.0 + (tick * 7 + pod) % 5,
-        waiting=float((tick + pod) % 3),
+        waiting=1.0 + pod if busy else 0.0,
         requests_total=done,
         prompt_tokens_total=900.0 * done,
         generation_tokens_total=200.0 * done,

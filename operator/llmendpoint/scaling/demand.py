@@ -7,7 +7,7 @@ replica's capacity is learned when its queue is not empty, since it then works a
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from statistics import fmean, median
 
 from llmendpoint.api.scaling import Scaling
@@ -32,11 +32,12 @@ PLAUSIBLE = (1e-3, 1e9)
 
 def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Replicas for the offered work with head-room, for the backlog that would outlast a cold start, and for KV."""
-    state = _learn(state, signals)
-    demand = _demand(state, signals)
-    earlier = tuple(point for point in state.demand if now - point[0] <= SPREAD_SECONDS)
+    capacity = _learned(state.capacity, signals.saturated_work_rate)
+    work = _learned(state.work_per_request, signals.work_per_request)
+    demand = _demand(capacity, work, signals)
+    earlier = tuple(dropwhile(lambda point: now - point[0] > SPREAD_SECONDS, state.demand))
     points = (*earlier, (now, round(demand, 4)))
-    state = replace(state, demand=points)
+    state = replace(state, capacity=capacity, work_per_request=work, demand=points)
 
     # The mean over two minutes rides out noise; when load jumps, the last half minute says more.
     mean = max(_mean(points, now, MEAN_SECONDS), _mean(points, now, RECENT_SECONDS))
@@ -64,25 +65,18 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
     )
 
 
-def _learn(state: ScalerState, signals: Signals) -> ScalerState:
-    def blend(known: float | None, seen: float | None) -> float | None:
-        if seen is None or not PLAUSIBLE[0] <= seen <= PLAUSIBLE[1]:
-            return known  # NaN included
-        return seen if known is None else known + LEARNING_WEIGHT * (seen - known)
-
-    return replace(
-        state,
-        capacity=blend(state.capacity, signals.saturated_work_rate),
-        work_per_request=blend(state.work_per_request, signals.work_per_request),
-    )
+def _learned(known: float | None, seen: float | None) -> float | None:
+    if seen is None or not PLAUSIBLE[0] <= seen <= PLAUSIBLE[1]:
+        return known  # NaN included
+    return seen if known is None else known + LEARNING_WEIGHT * (seen - known)
 
 
-def _demand(state: ScalerState, signals: Signals) -> float:
+def _demand(capacity: float | None, work: float | None, signals: Signals) -> float:
     """Offered work in replicas: by flow once capacity is learned, by used batch slots and KV cache before."""
     occupancy = finite(signals.occupancy, most=1e6)
-    if state.capacity is None or state.work_per_request is None or signals.arrival_rate is None:
+    if capacity is None or work is None or signals.arrival_rate is None:
         return occupancy
-    return min(finite(signals.arrival_rate) * state.work_per_request / state.capacity, 1e6)
+    return min(finite(signals.arrival_rate) * work / capacity, 1e6)
 
 
 def _backlog(state: ScalerState, signals: Signals, demand: float, cold_start: float) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from llmendpoint.api.scaling import Mode, Scaling
 from llmendpoint.api.status import Clamp
 from llmendpoint.scaling import cooldown, demand, step, target_tracking
-from llmendpoint.scaling.clamps import RULES, Effect, Situation, bounds, hold_seconds
+from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
 from llmendpoint.scaling.sentence import sentence
@@ -144,7 +144,8 @@ def _ask(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> 
     if signals.known == 0:
         state = state if state.unknown_since is not None else replace(state, unknown_since=now)
         return state, _fallback(scaling, state, now), Outcome.METRICS_UNKNOWN
-    state, desire = POLICIES[scaling.policy](scaling, replace(state, unknown_since=None), signals, now)
+    state = state if state.unknown_since is None else replace(state, unknown_since=None)
+    state, desire = POLICIES[scaling.policy](scaling, state, signals, now)
     return state, desire, Outcome.STEADY
 
 
@@ -171,8 +172,7 @@ def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...]
 
 def _remembered(state: ScalerState, scaling: Scaling, decision: Decision) -> ScalerState:
     now, raw = decision.time, decision.raw
-    bounded = bounds(Situation(scaling, state, Signals(0, 0), Replicas(0), now), raw)
-    need = bounded.after if bounded else raw
+    need = min(max(raw, scaling.min_replicas), scaling.max_replicas)
     beyond = raw > scaling.max_replicas
     if decision.desired != decision.current:
         state = replace(cooldown.scaled(state, decision.desired, now), reported=())
