@@ -66,7 +66,7 @@ async def _ticks(count: int, *, lost: bool) -> list[Figure]:
         for _ in range(WARM_UPS):
             await ticker.tick()
         walls, cpus = [], []
-        with _standstills() as pauses:
+        with _standstills() as standstills:
             for _ in range(TICKS):
                 wall, cpu = time.monotonic(), time.process_time()
                 await ticker.tick()
@@ -79,7 +79,7 @@ async def _ticks(count: int, *, lost: bool) -> list[Figure]:
     return [
         Figure("tick", statistics.median(walls), "s", PERIOD_BAR, size | spread(walls)),
         Figure("processor time", statistics.median(cpus), "% of a core", CPU_BAR, size | spread(cpus)),
-        Figure("longest standstill", max(pauses) * 1e3, "ms", None, size, "nothing else gets a turn meanwhile"),
+        Figure("longest standstill", max(standstills) * 1e3, "ms", None, size, "processor time between two turns"),
     ]
 
 
@@ -101,18 +101,18 @@ def _filled(count: int, *, lost: bool) -> Store:
 
 @contextlib.contextmanager
 def _standstills() -> Iterator[list[float]]:
-    """How much too late a task woke up, each time that it did, in seconds."""
-    late: list[float] = []
+    """Seconds of processor time that others took between two turns of a task that always wants one."""
+    taken: list[float] = []
 
     async def watch() -> None:
         while True:
-            due = time.monotonic() + 0.001
+            before = time.thread_time()
             await asyncio.sleep(0.001)
-            late.append(time.monotonic() - due)
+            taken.append(time.thread_time() - before)
 
     task = asyncio.create_task(watch())
     try:
-        yield late
+        yield taken
     finally:
         task.cancel()
 

@@ -141,3 +141,15 @@ async def test_engines_are_read_where_nothing_decides_so_that_a_scale_in_spares_
     assert memory.stalled == ("llama-engine-1",)
     assert memory.scaling is None
     assert await queue.get() == Key("team", "llama")
+
+
+async def test_an_endpoint_that_is_deleted_while_its_engines_are_read_is_not_decided_on() -> None:
+    memories, slow = Memories(), Slow(lambda: NOW)
+    store = stored(slow={"maxReplicas": 3, "metrics": FROM_PROMETHEUS})
+    ticker = ticker_of(store, WorkQueue(), lambda: NOW, memories, Prometheus=slow)
+    ticking = asyncio.create_task(ticker.tick())
+    await asyncio.sleep(0)
+    store.drop(store.endpoint(Key("team", "slow")) or {})
+    slow.may_answer.set()
+    await ticking
+    assert memories.of(Key("team", "slow"), observe(endpoint("slow"), [], []), NOW).signals is None

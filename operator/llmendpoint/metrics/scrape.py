@@ -30,15 +30,26 @@ class PodScraper:
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         """One reading per target, in the same order. Never raises."""
-        return list(await asyncio.gather(*(self._read_endpoint(target) for target in targets)))
-
-    async def _read_endpoint(self, target: EndpointTarget) -> EndpointReading:
-        results = await asyncio.gather(*(self._read_pod(target, pod) for pod in target.pods))
-        read = dict(zip((pod.name for pod in target.pods), results, strict=True))
-        return EndpointReading(
-            samples={pod: sample for pod, sample in read.items() if isinstance(sample, EngineSample)},
-            errors={pod: why for pod, why in read.items() if isinstance(why, str)},
+        read: list[dict[str, EngineSample | str]] = [{} for _ in targets]
+        waiting = iter(
+            [(found, target, pod) for found, target in zip(read, targets, strict=True) for pod in target.pods]
         )
+
+        async def work() -> None:
+            for found, target, pod in waiting:
+                found[pod.name] = await self._read_pod(target, pod)
+
+        # A few workers and not a task per pod: thousands of tasks that start at once would hold up everything else.
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SCRAPES_IN_FLIGHT):
+                group.create_task(work())
+        return [
+            EndpointReading(
+                samples={pod: sample for pod, sample in found.items() if isinstance(sample, EngineSample)},
+                errors={pod: why for pod, why in found.items() if isinstance(why, str)},
+            )
+            for found in read
+        ]
 
     async def _read_pod(self, target: EndpointTarget, pod: PodTarget) -> EngineSample | str:
         names = engine_for(target.engine).metrics

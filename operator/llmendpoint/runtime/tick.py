@@ -69,7 +69,7 @@ class Ticker:
             await asyncio.sleep(max(self._period - took, 0.0))
 
     async def tick(self) -> None:
-        """Read and decide once."""
+        """Read and decide once. Reconciles get their turn after each endpoint: a thousand take a second."""
         seen: dict[Key, Observation] = {}
         targets: dict[str, list[tuple[Key, EndpointTarget]]] = {}
         for key in self._store.keys:
@@ -79,12 +79,15 @@ class Ticker:
                 if found and target:
                     seen[key] = found
                     targets.setdefault(target.scaling.metrics.source, []).append((key, target))
+            await asyncio.sleep(0)
 
         async def read_and_decide(source: str, some: list[tuple[Key, EndpointTarget]]) -> None:
             readings = await self._read(source, [target for _, target in some])
             for (key, target), reading in zip(some, readings, strict=True):
                 with _alone(key):
-                    self._take_in(key, seen[key], target.scaling, reading)
+                    if self._store.endpoint(key) is not None:  # or it was deleted meanwhile
+                        self._take_in(key, seen[key], target.scaling, reading)
+                await asyncio.sleep(0)
 
         # Side by side: a Prometheus server that hangs must not hold up those who do not use it.
         await asyncio.gather(*(read_and_decide(source, some) for source, some in targets.items()))
