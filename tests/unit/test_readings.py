@@ -17,6 +17,7 @@ from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, endpoint, pod, reading, sample, scaling
 from support.ticks import Fast, stored, ticker_of
 
+KEY = Key("team", "llama")
 PROMQL = [{"type": "PromQL", "value": 1, "query": "up"}]
 FROM_PROMETHEUS = {"source": "Prometheus", "prometheus": {"url": "http://prometheus:9090"}}
 
@@ -64,6 +65,39 @@ def test_a_promql_target_without_a_value_is_reported() -> None:
     found = next(entry for entry in status.conditions if entry.type == ConditionType.METRICS_AVAILABLE)
     assert (found.status, found.reason) == ("False", Reason.TARGET_UNKNOWN)
     assert "PromQL target 1: no result" in found.message
+
+
+def metrics_condition(signals: Signals | None, said: dict[str, str] | None = None) -> tuple[str, str]:
+    """What is said of the metrics of one ready replica after these signals, where status said so much before."""
+    times = {"observedGeneration": 1, "lastTransitionTime": "2025-06-15T15:00:00Z", "message": "as before"}
+    before = {"conditions": [{"type": ConditionType.METRICS_AVAILABLE, **times, **said}]} if said else None
+    body = endpoint(scaling={"maxReplicas": 3}, status=before)
+    status = make_status(observe(body, [], [pod()]), Outcome(desired=1, signals=signals), now="2025-06-15T16:00:00Z")
+    found = next(entry for entry in status.conditions if entry.type == ConditionType.METRICS_AVAILABLE)
+    return found.status, found.reason
+
+
+def test_a_replica_that_no_tick_has_read_yet_is_not_called_read() -> None:
+    assert metrics_condition(None) == ("Unknown", Reason.NOT_READ_YET)
+    assert metrics_condition(Signals(known=0, unknown=0)) == ("Unknown", Reason.NOT_READ_YET)
+    assert metrics_condition(Signals(known=1, unknown=0)) == ("True", Reason.METRICS_READ)
+
+
+def test_an_operator_that_starts_repeats_what_was_said_of_metrics_until_its_first_tick() -> None:
+    for said in ({"status": "True", "reason": Reason.METRICS_READ}, {"status": "False", "reason": "MetricsUnknown"}):
+        assert metrics_condition(None, said) == tuple(said.values())
+    assert metrics_condition(None, {"status": "Unknown", "reason": "NotNeeded"}) == ("Unknown", Reason.NOT_READ_YET)
+
+
+async def test_the_first_reading_of_an_endpoint_is_reported_although_nothing_is_decided() -> None:
+    queue, memories, store = WorkQueue[Key](), Memories(), stored(llama={"maxReplicas": 3})
+    await ticker_of(store, WorkQueue(), lambda: NOW, memories).tick()
+    memories.of(KEY, observe(endpoint(), [], []), NOW).rest()  # as after a restart: decided, and nothing read
+    for expected in (1, 0):
+        await ticker_of(store, queue, lambda: NOW + 1, memories).tick()
+        assert len(queue) == expected
+        if expected:
+            queue.done(await queue.get())
 
 
 class Slow(Fast):

@@ -182,8 +182,12 @@ def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
     if scaling is None or scaling.mode == "Off":
         return "Unknown", Reason.NOT_NEEDED, "the replica count does not follow metrics"
     ready = seen.count(PodPhase.READY)
-    if ready == 0 or outcome.signals is None:
+    if ready == 0:
         return "Unknown", Reason.NO_READY_REPLICAS, "no replica is ready, so there is nothing to read yet"
+    if outcome.signals is None and (said := _said_of_metrics(seen)):
+        return said  # the operator has just started: what the last one read holds until the first tick
+    if outcome.signals is None or outcome.signals.ready == 0:
+        return "Unknown", Reason.NOT_READ_YET, "the ready replicas are read at the next tick"
     if not outcome.unread_pods and outcome.unanswered_targets:
         whys = "; ".join(outcome.unanswered_targets)
         return "False", Reason.TARGET_UNKNOWN, f"no scale-in until every target has a value: {whys}"
@@ -195,6 +199,14 @@ def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
     if len(outcome.unread_pods) < ready:
         return "False", Reason.METRICS_PARTIAL, f"no scale-in until every replica can be read: {whys}"
     return "False", Reason.METRICS_UNKNOWN, f"the size is held because no replica can be read: {whys}"
+
+
+def _said_of_metrics(seen: Observation) -> ConditionParts | None:
+    """What status says of the replicas that were read; None where none were."""
+    for entry in seen.endpoint.status.conditions:
+        if entry.type == ConditionType.METRICS_AVAILABLE and entry.status != "Unknown":
+            return entry.status, entry.reason, entry.message
+    return None
 
 
 def _scaling(seen: Observation, outcome: Outcome) -> ConditionParts:

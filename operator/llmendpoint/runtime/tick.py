@@ -119,6 +119,7 @@ class Ticker:
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
         readings = [PodReading(pod.name, pod.phase, reading.samples.get(pod.name)) for pod in _live_pods(seen, now)]
+        was_read = _is_read(memory)
         memory.window, memory.signals = derive(
             memory.window,
             readings,
@@ -133,6 +134,7 @@ class Ticker:
         memory.stall = memory.stall.update(reading.samples)
         stalled = memory.stall.stalled(now)
         news = (unread, reading.unanswered, stalled) != (memory.unread, memory.unanswered, memory.stalled)
+        news = news or _is_read(memory) != was_read
         memory.unread, memory.unanswered, memory.stalled = unread, reading.unanswered, stalled
         self._exporter.running.labels(*key).set(memory.signals.running)
         self._exporter.waiting.labels(*key).set(memory.signals.waiting)
@@ -166,6 +168,11 @@ def _alone(key: Key) -> Iterator[None]:
         yield
     except Exception:
         log.exception("no decision", namespace=key.namespace, endpoint=key.name)
+
+
+def _is_read(memory: Memory) -> bool:
+    """Whether the last tick had ready replicas to read."""
+    return memory.signals is not None and memory.signals.ready > 0
 
 
 def replicas_of(seen: Observation, now: float) -> Replicas:
