@@ -19,6 +19,7 @@ from bench.figures import Figure, spread
 from bench.objects import child_objects, endpoint_object, pod_object, stored
 from bench.options import Skipped
 from bench.run import Run
+from llmendpoint.__main__ import spare_the_collector
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.scrape import PodScraper
@@ -40,6 +41,7 @@ LOST_EVERY = 50
 async def measure(run: Run) -> list[Figure]:
     """Wall time, processor time and the longest standstill of the event loop."""
     isolation.check()
+    spare_the_collector()
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["-m", "bench.fleet", f"--rate={REQUESTS_PER_SECOND}"]
         async with processes.running(arguments, Path(folder) / "fleet.log") as fleet:
