@@ -92,7 +92,7 @@ def test_an_operator_that_starts_repeats_what_was_said_of_metrics_until_its_firs
 async def test_the_first_reading_of_an_endpoint_is_reported_although_nothing_is_decided() -> None:
     queue, memories, store = WorkQueue[Key](), Memories(), stored(llama={"maxReplicas": 3})
     await ticker_of(store, WorkQueue(), lambda: NOW, memories).tick()
-    memories.of(KEY, observe(endpoint(), [], []), NOW).rest()  # as after a restart: decided, and nothing read
+    memories.of(KEY, observe(endpoint(), [], []), NOW).signals = None  # as after a restart: decided, and nothing read
     for expected in (1, 0):
         await ticker_of(store, queue, lambda: NOW + 1, memories).tick()
         assert len(queue) == expected

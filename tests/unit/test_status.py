@@ -217,7 +217,7 @@ REFUSED = ("llama-engine-0", "refused")
         ({"mode": "Off"}, None, {}, "Unknown", Reason.NOT_NEEDED, "does not follow metrics"),
         ({"mode": "DryRun"}, None, {}, "True", Reason.METRICS_READ, "every ready replica was read"),
         ({}, None, {}, "True", Reason.METRICS_READ, "every ready replica was read"),
-        ({}, None, {"signals": None}, "Unknown", Reason.NO_READY_REPLICAS, "nothing to read yet"),
+        ({}, None, {"signals": None}, "Unknown", Reason.NOT_READ_YET, "read at the next tick"),
         ({}, engines(LOADING), {}, "Unknown", Reason.NO_READY_REPLICAS, "nothing to read yet"),
         (
             {}, None, {"unread_pods": (REFUSED,)}, "False", Reason.METRICS_PARTIAL,

@@ -13,11 +13,14 @@ from llmendpoint.metrics.parser import parse
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
 
+# So many that some hundred pods that hang hold up nobody, and not all: thousands of tasks that start at once would
+# hold up everything else.
+SCRAPES_IN_FLIGHT = 512
 LARGEST_TEXT = 4 * 1024 * 1024
 
 
 class PodScraper:
-    """Reads pods over HTTP, all at once, so that slow ones hold up nobody. Keeps connections alive between ticks.
+    """Reads pods over HTTP, many at a time. Keeps connections alive between ticks.
 
     Args:
         timeout: seconds that one pod may take.
@@ -39,9 +42,9 @@ class PodScraper:
             for found, target, pod in waiting:
                 found[pod.name] = await self._read_pod(target, pod)
 
-        # A few workers and not a task per pod: thousands of tasks that start at once would hold up everything else.
+        pods = sum(len(target.pods) for target in targets)
         async with asyncio.TaskGroup() as group:
-            for _ in range(SCRAPES_IN_FLIGHT):
+            for _ in range(min(SCRAPES_IN_FLIGHT, pods)):
                 group.create_task(work())
         return [
             EndpointReading(
