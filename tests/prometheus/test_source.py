@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from llmendpoint.api.serving import EngineType
+from llmendpoint.engines import engine_for
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper
@@ -291,4 +292,5 @@ async def test_more_endpoints_ask_no_more_queries(prometheus: Prometheus, engine
         before = prometheus.queries_answered
         assert all(reading.samples for reading in await reader.read(some))
         counts.append(prometheus.queries_answered - before)
-    assert counts == [7, 7]  # the times of the scrapes, and one for each of TGI's six names
+    names = len(engine_for("TGI").metrics.wanted)
+    assert counts == [names + 1, names + 1]  # one for each name, and the times of the scrapes
