@@ -104,7 +104,7 @@ def test_demand_scales_it_out_and_in_and_no_stream_is_cut(cluster: Cluster, name
 
     spike.stop()
     note("spike over")
-    eventually(lambda: replicas(cluster, namespace) == 1, 300)
+    eventually(lambda: replicas(cluster, namespace) == 1, 600)
     note("scaled in")
     eventually(lambda: alone_again(cluster, namespace), 300)
     note("replica drained and gone")
