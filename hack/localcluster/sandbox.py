@@ -92,13 +92,16 @@ class Sandbox:
 
     def destroy(self) -> None:
         """End every process inside and in the pods. The namespaces, with all that is in them, go with the last."""
+        anchor = self.anchor
         for number, seconds in ((signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
             end = time.monotonic() + seconds
-            while (pids := self._processes()) and time.monotonic() < end:
+            # The anchor goes last: without it nobody knows which processes are inside.
+            while (pids := self._processes() - {anchor}) and time.monotonic() < end:
                 for pid in pids:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
+                    _kill(pid, number)
                 time.sleep(0.1)
+        if anchor is not None:
+            _kill(anchor, signal.SIGKILL)
         for group in self._cgroups():
             # Bottom up; a group that vanishes meanwhile is what is wanted.
             for folder, _, _ in os.walk(group, topdown=False):
@@ -150,6 +153,11 @@ def start(command: Sequence[str], *, log: Path | None = None, environment: Mappi
         )
     _started.append(process)
     return process.pid
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _namespace(pid: int) -> str | None:

@@ -68,6 +68,17 @@ def interrupted_start(name: str, when: Callable[[], bool], how: signal.Signals) 
     process.wait(30)
 
 
+def test_a_process_that_ignores_the_request_to_end_is_ended(name: str) -> None:
+    sandbox = Sandbox(name, state_dir(name))
+    sandbox.create()
+    script = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+    with subprocess.Popen(sandbox.command(["sh", "-c", script]), stdout=subprocess.PIPE) as stubborn:
+        assert stubborn.stdout is not None
+        assert stubborn.stdout.readline() == b"ready\n"
+        sandbox.destroy()
+        assert stubborn.wait(5) == -signal.SIGKILL
+
+
 MOMENTS = {
     "the namespaces are made": "anchor",
     "the container runtime starts": "containerd.sock",
