@@ -56,9 +56,9 @@ def _text(path: Path) -> str:
 
 
 def interrupted_start(name: str, when: Callable[[], bool], how: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localcluster", "up", "--name", name], cwd=ROOT / "hack", stdout=subprocess.DEVNULL
-    )
+    # Where tests run in the background SIGINT is ignored, and so it would be here.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "localcluster", "up", "--name", name]
+    process = subprocess.Popen(command, cwd=ROOT / "hack", stdout=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while not when():
         assert process.poll() is None, "it was up, or had failed, before the moment came"
