@@ -17,7 +17,7 @@ from llmendpoint.cluster.kinds import Kind, kind_of
 
 Manifest = dict[str, Any]
 
-# 16 at once is where the API server, not the client, is the limit (docs/benchmarks.md).
+# More at once do not help: the API server is the limit by then.
 WRITES_IN_FLIGHT = 16
 REQUEST_TIMEOUT = 20.0
 LIST_PAGE = 500

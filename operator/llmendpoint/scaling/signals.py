@@ -8,8 +8,9 @@ from enum import StrEnum
 # Three ticks of 10 s: an older sample says nothing about now.
 STALE_SECONDS = 30.0
 TTFT_WINDOW_SECONDS = 60.0
-# Prefill is compute-bound and batched, decoding is bound by memory: on the GPUs of docs/benchmarks a prompt token
-# costs a fraction of a generated one.
+# Prefill is compute-bound and batched, decoding is bound by memory: a prompt token costs a fraction of a generated
+# one, which depends on GPU and batch. Demand and capacity are counted in the same weighted tokens, so this only
+# matters where the mix of the two changes.
 PROMPT_TOKEN_WEIGHT = 0.05
 
 Buckets = tuple[tuple[float, float], ...]
