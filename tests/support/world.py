@@ -66,7 +66,7 @@ class World:
     def tick(self) -> Decision:
         """One decision, carried out."""
         readings = [self._reading(index, replica) for index, replica in enumerate(self.replicas)]
-        self.window, signals = derive(self.window, readings, self.now, slots=self.slots)
+        self.window, signals = derive(self.window, readings, self.now, slots=self.slots, with_ttft=False)
         ready = sum(reading.phase is PodPhase.READY for reading in readings)
         lost = sum(reading.phase is PodPhase.UNSCHEDULABLE for reading in readings)
         counts = Replicas(
@@ -103,9 +103,10 @@ class World:
     def _serve(self, seconds: float) -> None:
         self.now += seconds
         serving = [replica for replica in self.replicas[: self.unschedulable_above] if replica.ready_at <= self.now]
+        share, pace, slots = self.load(self.now) * seconds / max(len(serving), 1), seconds / self.latency, self.slots
         for replica in serving:
-            done = min(replica.in_flight, float(self.slots)) * seconds / self.latency
-            replica.in_flight += self.load(self.now) * seconds / len(serving) - done
+            done = min(replica.in_flight, slots) * pace
+            replica.in_flight += share - done
             replica.finished += done
 
     def _order(self, cold_start: float) -> None:

@@ -133,9 +133,9 @@ class ReadingWindow:
 
 def finite(value: float | None, *, most: float = 1e9) -> float:
     """A number that can be calculated with: NaN (a rate over nothing) and negatives are 0, infinity is ``most``."""
-    if value is None or math.isnan(value):
+    if value is None or not value > 0.0:
         return 0.0
-    return min(max(value, 0.0), most)
+    return min(value, most)
 
 
 def derive(
