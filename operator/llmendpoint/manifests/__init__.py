@@ -40,8 +40,13 @@ def problems(endpoint: Endpoint) -> list[str]:
             f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
             "or another engine.type"
         )
-    template = template_problems(endpoint.spec.engine.pod_template or {}) or contract_problems(endpoint)
-    return [*found, *_target_problems(endpoint.spec), *template]
+    return [*found, *_target_problems(endpoint.spec), *_template_problems(endpoint)]
+
+
+def _template_problems(endpoint: Endpoint) -> list[str]:
+    """Each reconcile asks: without a template of the user's there is nothing to merge and compare."""
+    template = endpoint.spec.engine.pod_template
+    return (template_problems(template) or contract_problems(endpoint)) if template else []
 
 
 def _target_problems(spec: EndpointSpec) -> list[str]:
