@@ -25,7 +25,7 @@ def held_back(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -
     front: ChildKey = ("Service", seen.endpoint.name)
     if front not in seen.children or front not in wanted:
         return frozenset()
-    old, new = backend_of(seen.children[front]), backend_of(wanted[front])
+    old, new = _backend_of(seen.children[front]), _backend_of(wanted[front])
     if old == new or not _serves(seen, old) or _has_taken_over(seen, new):
         return frozenset()
     return frozenset(
@@ -33,8 +33,7 @@ def held_back(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -
     )
 
 
-def backend_of(service: Mapping[str, Any]) -> Backend:
-    """Where a Service leads."""
+def _backend_of(service: Mapping[str, Any]) -> Backend:
     spec = service["spec"]
     return Backend(spec["selector"].get(names.LABEL_COMPONENT, ""), str(spec["ports"][0].get("targetPort", "")))
 

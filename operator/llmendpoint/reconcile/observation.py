@@ -61,6 +61,12 @@ class Observation:
         """The engine's Deployment, where it exists."""
         return self.deployment_of(names.COMPONENT_ENGINE)
 
+    @property
+    def ordered(self) -> int | None:
+        """Engine replicas that are ordered; None where there is no Deployment, or none with a count yet."""
+        deployment = self.engine_deployment
+        return deployment["spec"].get("replicas") if deployment else None
+
     def deployment_key(self, component: str) -> ChildKey:
         """Where the Deployment of a component is among the children."""
         return "Deployment", f"{self.endpoint.name}-{component}"

@@ -128,11 +128,9 @@ def _lives(body: Manifest) -> bool:
 
 
 def _scale(seen: Observation, replicas: int | None) -> Scale | None:
-    if replicas is None:
+    if replicas is None or replicas == seen.ordered:
         return None
-    current = seen.engine_deployment["spec"].get("replicas") if seen.engine_deployment else None
-    name = seen.deployment_key(names.COMPONENT_ENGINE)[1]
-    return Scale(name, current, replicas) if current != replicas else None
+    return Scale(seen.deployment_key(names.COMPONENT_ENGINE)[1], seen.ordered, replicas)
 
 
 def _costs(pods: Iterable[PodView], load: Mapping[str, float]) -> dict[str, int]:

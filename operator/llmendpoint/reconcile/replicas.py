@@ -22,7 +22,5 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
         return bounded, "keep" if spec.replicas is None else None
     if spec.replicas is not None:
         return spec.replicas, "keep"
-    deployment = seen.engine_deployment
-    current = deployment["spec"].get("replicas") if deployment else None
-    kept = current if current is not None else (scaling.min_replicas if scaling else 1)
+    kept = seen.ordered if seen.ordered is not None else (scaling.min_replicas if scaling else 1)
     return kept, kept

@@ -60,11 +60,8 @@ class Memories:
 
 def _rebuilt(seen: Observation, now: float) -> Memory:
     endpoint = seen.endpoint
-    deployment = seen.engine_deployment
     scaling = endpoint.spec.scaling
-    current = deployment["spec"].get("replicas") if deployment else None
-    if current is None:
-        current = endpoint.spec.replicas
+    current = seen.ordered if seen.ordered is not None else endpoint.spec.replicas
     if current is None:
         current = scaling.min_replicas if scaling else 1
     known = endpoint.status.scaling

@@ -90,9 +90,7 @@ class Reconciler:
         """Take a change of mode in before anything is planned with the count of the earlier mode."""
         scaling = seen.endpoint.spec.scaling
         mode: Mode = scaling.mode if scaling else "Off"
-        deployment = seen.engine_deployment
-        running = deployment["spec"].get("replicas") if deployment else None
-        running = running if running is not None else memory.state.desired
+        running = seen.ordered if seen.ordered is not None else memory.state.desired
         memory.state = adopted(memory.state, mode, running, self._clock())
 
     def _plan(self, seen: Observation, memory: Memory) -> Plan:
@@ -115,9 +113,8 @@ class Reconciler:
         failure: ClusterError | None,
     ) -> None:
         endpoint = seen.endpoint
-        deployment = seen.engine_deployment
         outcome = Outcome(
-            desired=deployment["spec"].get("replicas") if deployment else None,
+            desired=seen.ordered,
             problems=problems,
             failure=_trouble_of(failure) if failure else None,
             signals=memory.signals,

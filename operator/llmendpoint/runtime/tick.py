@@ -177,7 +177,6 @@ def _is_read(memory: Memory) -> bool:
 
 def replicas_of(seen: Observation, now: float) -> Replicas:
     """The engine's replicas by state."""
-    deployment = seen.engine_deployment
     waits = [now - pod.created for pod in seen.engine_pods if pod.phase is PodPhase.UNSCHEDULABLE]
     return Replicas(
         ready=seen.count(PodPhase.READY),
@@ -186,7 +185,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         draining=seen.count(PodPhase.DRAINING),
         unschedulable=len(waits),
         oldest_unschedulable_age=max(waits, default=0.0),
-        ordered=deployment["spec"].get("replicas", 1) if deployment else 1,
+        ordered=seen.ordered if seen.ordered is not None else 1,
         startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
     )
 
