@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 # Three ticks of 10 s: an older sample says nothing about now.
@@ -174,9 +174,8 @@ def derive(
     buckets = {pod: sample.ttft_buckets for pod, sample in fresh.items()} if with_ttft else {}
     history = (*window.ttft, (now, buckets))
     history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    signals = _signals(list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom)
-    age = max((now - sample.taken_at for sample in fresh.values()), default=None)
-    return ReadingWindow({**known, **new, **fresh}, earlier, history), replace(signals, age=age)
+    signals = _signals(list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom, now)
+    return ReadingWindow({**known, **new, **fresh}, earlier, history), signals
 
 
 def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:
@@ -196,6 +195,7 @@ def _signals(
     slots: int,
     history: Sequence[tuple[float, Mapping[str, Buckets]]],
     custom: Sequence[float | None],
+    now: float,
 ) -> Signals:
     known, serving = len(fresh), ready + unready
     if not known:
@@ -223,6 +223,7 @@ def _signals(
         work_per_request=worked / finished if finished > 0 else None,
         saturated_work_rate=_saturated(pairs),
         ttft_p95=_ttft_p95(history),
+        age=max(now - sample.taken_at for sample in fresh),
         custom=tuple(custom),
     )
 
