@@ -64,7 +64,10 @@ class Sandbox:
         """Make the namespaces, the link to them and the control groups."""
         self.directory.mkdir(parents=True, exist_ok=True)
         anchor = start(["unshare", "--net", "--mount", "--propagation", "private", "sleep", "infinity"])
-        (self.directory / "anchor").write_text(f"{anchor} {_start_time(anchor)}")
+        # Written aside and moved: a start that is killed meanwhile leaves no half of it.
+        aside = self.directory / "anchor.new"
+        aside.write_text(f"{anchor} {_start_time(anchor)}")
+        aside.rename(self.directory / "anchor")
         self._wait_for_namespace(anchor)
         prefix = f"{self.host_address}/30", f"{self.node_address}/30"
         run(["ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", str(anchor)])
