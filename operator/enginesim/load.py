@@ -17,9 +17,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import aiohttp
 
+TAKEN_UP_SECONDS = 30.0
 PROMPT = "word " * 200
 # Tokens can not be counted from outside: a busy vLLM sends several in one event. A cut stream has no such event.
 FINISHED = re.compile(rb'"finish_reason":\s*"(stop|length)"')
@@ -79,6 +81,7 @@ async def _run(options: argparse.Namespace) -> tuple[Tally, Tally]:
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=None, connect=10.0, sock_read=120.0)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        await _taken_up(options.url)
         reporter = asyncio.create_task(_report(tally))
         stream = functools.partial(_stream, session, options, tally)
         await asyncio.gather(
@@ -89,6 +92,20 @@ async def _run(options: argparse.Namespace) -> tuple[Tally, Tally]:
         )
         reporter.cancel()
     return tally, hammered
+
+
+async def _taken_up(url: str) -> None:
+    """Wait until the service takes connections, or for a while: nodes learn of a new one up to a second after it is
+    ready, and refuse connections until then."""
+    address = urlsplit(url)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(TAKEN_UP_SECONDS):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection(address.hostname, address.port or 80)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.1)
 
 
 async def _arrivals(
