@@ -53,6 +53,9 @@ ENGINE = np.dtype(
         ("requests_total", "i8"),
         ("prompt_tokens_total", "i8"),
         ("generation_tokens_total", "i8"),
+        ("steps_total", "i8"),
+        ("finished_prompt_tokens_total", "i8"),
+        ("finished_generation_tokens_total", "i8"),
     ]
 )
 PROXY = np.dtype(

@@ -285,11 +285,13 @@ def _jump(engine: Array, until: float, model: Array, requests: Array, running: A
         engine.blocks += request.blocks
     engine.cached += steps * engine.running
     engine.generation_tokens_total += steps * engine.running
+    engine.steps_total += steps
 
 
 @compiled
 def _finish_step(engine: Array, requests: Array, running: Array, tokens: Array, ttft: Array) -> None:
     """Every sequence of the step has its tokens read, and one generated where its prompt is all read."""
+    engine.steps_total += 1
     for position in range(engine.running):
         take = tokens[position]
         if take == 0:
@@ -322,6 +324,8 @@ def _leave(engine: Array, proxy: Array, requests: Array, running: Array) -> None
         engine.blocks -= request.blocks
         engine.cached -= request.cached
         engine.requests_total += 1
+        engine.finished_prompt_tokens_total += request.prompt
+        engine.finished_generation_tokens_total += request.output
         proxy.finished += 1
         proxy.generation_tokens += request.output
         _settle(proxy, request)

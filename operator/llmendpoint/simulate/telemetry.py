@@ -36,8 +36,8 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
     columns = {
         name: gauges[name].tolist()
         for name in (
-            "running", "waiting", "requests_total", "prompt_tokens_total", "generation_tokens_total", "blocks",
-            "cached", "waiting_prompt",
+            "running", "waiting", "requests_total", "prompt_tokens_total", "generation_tokens_total", "steps_total",
+            "finished_prompt_tokens_total", "finished_generation_tokens_total", "blocks", "cached", "waiting_prompt",
         )
     }  # fmt: skip
     blocks = engines.profile.kv_blocks
@@ -53,6 +53,9 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
             columns["requests_total"][slot],
             columns["prompt_tokens_total"][slot],
             columns["generation_tokens_total"][slot],
+            columns["steps_total"][slot],
+            finished_prompt_tokens_total=columns["finished_prompt_tokens_total"][slot],
+            finished_generation_tokens_total=columns["finished_generation_tokens_total"][slot],
             kv_usage=columns["blocks"][slot] / blocks,
             ttft_buckets=tuple(zip(BOUNDS, ttft[slot], strict=True)),
         )
