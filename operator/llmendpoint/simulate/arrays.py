@@ -88,6 +88,6 @@ class State(NamedTuple):
     tokens: Array
     """Tokens that the step which is on takes of each of them."""
     ttft: Array
-    """Counts by slot and bucket; the last bucket is all above."""
+    """Cumulative counts by slot and bucket; the last bucket is infinity."""
     proxy: Array
     """One PROXY."""

@@ -306,7 +306,7 @@ def _finish_step(engine: Array, requests: Array, running: Array, tokens: Array, 
         if request.generated == 1:
             request.first_token = engine.ends
             engine.prompt_tokens_total += request.prompt
-            ttft[np.searchsorted(TTFT_BOUNDS, engine.ends - request.entered)] += 1
+            ttft[np.searchsorted(TTFT_BOUNDS, engine.ends - request.entered) :] += 1
 
 
 @compiled

@@ -128,7 +128,7 @@ class Engines:
     @property
     def ttft_counts(self) -> Array:
         """Cumulative counts of TTFT_BOUNDS and infinity per slot."""
-        return self._state.ttft.cumsum(axis=1)
+        return self._state.ttft
 
     def _grow(self, slots: int) -> None:
         def grown(old: Array) -> Array:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.signals import PodPhase
 from llmendpoint.simulate.engines import Engines, Routing
 from llmendpoint.simulate.fleet import UNLIMITED, ColdStarts, Fleet, Replica
@@ -172,13 +173,15 @@ class _Run:
     def _call(self, now: float) -> None:
         self._calls += 1
         before = self.fleet.ordered
-        order = self._policy.order(view(self.fleet, self._readings.popleft(), now))
+        shown = view(self.fleet, self._readings.popleft(), now)
+        counts, order = shown.replicas, self._policy.order(shown)
         if order.replicas != before:
             self.fleet.order(order.replicas, now, self._load)
             for replica in self.fleet.of(PodPhase.DRAINING):
                 self.engines.close(replica.slot, now)
             self._retire(now)
-        self._record(now, before, order)
+            counts = self.fleet.counts(now)
+        self._record(now, before, order, counts)
 
     def _is_over(self, now: float) -> bool:
         duration = self._scenario.trace.duration
@@ -189,8 +192,7 @@ class _Run:
     def _load(self, replica: Replica) -> int:
         return self.engines.load(replica.slot) if replica.phase in SERVING else 0
 
-    def _record(self, now: float, before: int, order: Order) -> None:
-        counts = self.fleet.counts(now)
+    def _record(self, now: float, before: int, order: Order, counts: Replicas) -> None:
         self.most_replicas = max(self.most_replicas, counts.ready + counts.starting)
         self.rows.append(
             Row(

@@ -11,6 +11,11 @@ from llmendpoint.simulate.fleet import Fleet, Replica
 from llmendpoint.simulate.policy import PodView, ProxySample, View
 
 BOUNDS = (*(float(bound) for bound in TTFT_BOUNDS), float("inf"))
+# The fields of ENGINE that can be seen from outside.
+SHOWN = [
+    "running", "waiting", "blocks", "cached", "waiting_prompt", "requests_total", "prompt_tokens_total",
+    "generation_tokens_total", "steps_total", "finished_prompt_tokens_total", "finished_generation_tokens_total",
+]  # fmt: skip
 
 
 class EngineReading(NamedTuple):
@@ -32,34 +37,25 @@ class Reading:
 
 def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
     """The metrics of all ready replicas and of the proxy; the engines were run until ``now``."""
-    gauges, ttft = engines.gauges, engines.ttft_counts.tolist()
-    columns = {
-        name: gauges[name].tolist()
-        for name in (
-            "running", "waiting", "requests_total", "prompt_tokens_total", "generation_tokens_total", "steps_total",
-            "finished_prompt_tokens_total", "finished_generation_tokens_total", "blocks", "cached", "waiting_prompt",
-        )
-    }  # fmt: skip
-    blocks = engines.profile.kv_blocks
+    gauges, ttft, kv_blocks = engines.gauges[SHOWN], engines.ttft_counts, engines.profile.kv_blocks
     found = {}
-    for replica in fleet.replicas:
-        if replica.phase is not PodPhase.READY:
-            continue
-        slot = replica.slot
+    for replica in fleet.of(PodPhase.READY):
+        running, waiting, blocks, cached, queued, *counters = gauges.item(replica.slot)
+        requests, prompt, generation, steps, finished_prompt, finished_generation = counters
         sample = EngineSample(
-            now,
-            columns["running"][slot],
-            columns["waiting"][slot],
-            columns["requests_total"][slot],
-            columns["prompt_tokens_total"][slot],
-            columns["generation_tokens_total"][slot],
-            columns["steps_total"][slot],
-            finished_prompt_tokens_total=columns["finished_prompt_tokens_total"][slot],
-            finished_generation_tokens_total=columns["finished_generation_tokens_total"][slot],
-            kv_usage=columns["blocks"][slot] / blocks,
-            ttft_buckets=tuple(zip(BOUNDS, ttft[slot], strict=True)),
+            taken_at=now,
+            running=running,
+            waiting=waiting,
+            requests_total=requests,
+            prompt_tokens_total=prompt,
+            generation_tokens_total=generation,
+            steps_total=steps,
+            kv_usage=blocks / kv_blocks,
+            ttft_buckets=tuple(zip(BOUNDS, ttft[replica.slot].tolist(), strict=True)),
+            finished_prompt_tokens_total=finished_prompt,
+            finished_generation_tokens_total=finished_generation,
         )
-        found[replica.name] = EngineReading(sample, columns["cached"][slot], columns["waiting_prompt"][slot])
+        found[replica.name] = EngineReading(sample, cached, queued)
     return Reading(found, engines.proxy_sample(now))
 
 
