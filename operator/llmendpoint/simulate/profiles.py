@@ -62,20 +62,32 @@ class EngineProfile:
         n x (alpha + beta) + gamma x prompt + kappa x C x n (n - 1) / 2
         """
         steps = self.prefill_steps(prompt)
-        attended = self.max_num_batched_tokens * steps * (steps - 1) / 2
-        return steps * (self.alpha + self.beta) + self.gamma * prompt + self.kappa * attended
+        return steps * (self.alpha + self.beta) + self.gamma * prompt + self.kappa * self._attended_in_prefill(steps)
 
     def replica_seconds(self, prompt: Integers, output: Integers) -> Floats:
         """What a request costs a replica that is full of its like: 1 / (requests per second at saturation).
 
-        A request takes part in s = prefill steps + output - 1 iterations. So many of its like share one: S slots, or
-        as many as the KV cache holds at a mean of prompt + output / 2 tokens. It pays its share of alpha, and its own
-        beta, gamma and kappa.
+        A request takes part in s = n + output - 1 iterations, n of which read its prompt. It pays beta for each, gamma
+        for its prompt, and kappa for what it attends to. Alpha is shared by those that take part in an iteration: it
+        has room for S sequences, for C tokens and for the tokens of the KV cache, so a request pays for the largest of
+
+            s / S,  (prompt + output - 1) / C,  (s x prompt + output (output - 1) / 2) / KV tokens
+
+        iterations: that it uses one of the slots, that its tokens are taken, and that its KV is held. Preemption, which
+        a full KV cache brings about, comes on top.
         """
-        steps = self.prefill_steps(prompt) + output - 1
-        cached = prompt + output / 2
-        share = np.maximum(1 / self.max_num_seqs, np.minimum(cached / self.kv_tokens, 1.0))
-        return steps * (share * self.alpha + self.beta + self.kappa * cached) + self.gamma * prompt
+        chunks, decodes = self.prefill_steps(prompt), output - 1
+        steps = chunks + decodes
+        attended = self._attended_in_prefill(chunks) + decodes * prompt + decodes * (decodes - 1) / 2
+        taken = (prompt + decodes) / self.max_num_batched_tokens
+        held = (steps * prompt + decodes * (decodes + 1) / 2) / self.kv_tokens
+        iterations = np.minimum(np.maximum(np.maximum(steps / self.max_num_seqs, taken), held), steps)
+        seconds: Floats = iterations * self.alpha + steps * self.beta + self.gamma * prompt + self.kappa * attended
+        return seconds
+
+    def _attended_in_prefill(self, chunks: Integers) -> Floats:
+        """Tokens of KV cache that the chunks of a prompt attend to: each to all before it."""
+        return self.max_num_batched_tokens * chunks * (chunks - 1) / 2
 
 
 def _number(entry: Any) -> Any:
