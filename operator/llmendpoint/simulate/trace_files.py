@@ -33,7 +33,7 @@ def read_file(path: Path) -> Columns:
     Files with the column ``t`` count from their own start; of all others the first request is the start.
 
     Raises:
-        TraceError: there is no such file, its format is none of the known ones, or a row is wrong.
+        TraceError: it can not be read, its format is none of the known ones, or a row is wrong.
     """
     text = _text(path)
     first = text.lstrip("\ufeff \t\r\n").partition("\n")[0]
@@ -61,8 +61,6 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
         return (gzip.decompress(data) if data.startswith(GZIP_MAGIC) else data).decode()
-    except FileNotFoundError:
-        raise TraceError(f"trace {path} was not found") from None
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise TraceError(f"trace {path} can not be read: {error}") from error
 

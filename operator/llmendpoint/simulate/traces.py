@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llmendpoint.simulate.trace_files import Columns, read_file
-from llmendpoint.simulate.trace_generators import generate, is_generator
+from llmendpoint.simulate.trace_files import Columns, TraceError, read_file
+from llmendpoint.simulate.trace_generators import SHAPES, generate, is_generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,4 +47,7 @@ def load_trace(argument: str, seed: int = 0) -> Trace:
     """
     if is_generator(argument):
         return make_trace(*generate(argument, seed))
-    return make_trace(read_file(Path(argument)))
+    path = Path(argument)
+    if not path.exists():
+        raise TraceError(f"no trace {argument!r}: give a file or one of the generators {', '.join(SHAPES)}")
+    return make_trace(read_file(path))

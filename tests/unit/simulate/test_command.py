@@ -107,7 +107,7 @@ def test_what_can_not_be_simulated_is_said(
 def test_a_trace_that_is_not_there_is_said(tmp_path: Path) -> None:
     result = simulate(tmp_path, trace=str(tmp_path / "none.csv"))
     assert result.exit_code == 1
-    assert "none.csv was not found" in result.stderr
+    assert "none.csv': give a file or one of the generators" in result.stderr
 
 
 def test_a_file_with_two_endpoints_is_refused(tmp_path: Path) -> None:

@@ -91,8 +91,10 @@ def test_a_wrong_file_is_reported_with_its_line(tmp_path: Path, text: str, sente
 
 
 def test_a_file_that_is_not_there_or_broken_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(TraceError, match="was not found"):
-        load_trace(str(tmp_path / "none.csv"))
+    with pytest.raises(TraceError, match=r"no trace 'poison:rate=2': give a file or one of the generators poisson, "):
+        load_trace("poison:rate=2")
+    with pytest.raises(TraceError, match=r"can not be read: .*Is a directory"):
+        load_trace(str(tmp_path))
     broken = tmp_path / "broken.gz"
     broken.write_bytes(gzip.compress(OWN.encode())[:-9])
     with pytest.raises(TraceError, match="can not be read"):
