@@ -1,8 +1,14 @@
-"""Continuous batching: requests join and leave a running batch at every step, as KV cache and slots allow."""
+"""Continuous batching: requests join and leave a running batch at every step, as KV cache and slots allow.
+
+A step takes one token of each sequence that decodes and a chunk of the prompt of each that does not yet, within a
+budget of tokens; those that run come first. KV cache is reserved at admission for the longest answer, so nothing is
+preempted.
+"""
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,6 +26,8 @@ class Request:
     first_token: float | None = None
     last_token: float = 0.0
     generated: int = 0
+    cached: int = 0
+    """Tokens in the KV cache."""
     cut: bool = False
     """The engine was stopped before it was done."""
     tokens: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
@@ -28,6 +36,11 @@ class Request:
     def kv_tokens(self) -> int:
         """KV cache that it may come to need."""
         return self.prompt_tokens + self.max_tokens
+
+    @property
+    def unread(self) -> int:
+        """Prompt tokens that are not in the KV cache yet."""
+        return max(self.prompt_tokens - self.cached, 0)
 
 
 class Listener(Protocol):
@@ -46,9 +59,10 @@ class Listener(Protocol):
 class Batcher:
     """The engine core: a waiting queue, a running batch, one step after the other."""
 
-    def __init__(self, hardware: Hardware, max_sequences: int, listener: Listener) -> None:
+    def __init__(self, hardware: Hardware, max_sequences: int, max_batched_tokens: int, listener: Listener) -> None:
         self._hardware = hardware
         self._max_sequences = max_sequences
+        self._max_batched_tokens = max_batched_tokens
         self._listener = listener
         self._wake = asyncio.Event()
         self.waiting: deque[Request] = deque()
@@ -102,22 +116,26 @@ class Batcher:
                     await asyncio.sleep(0.1)
                 due = time.monotonic()
                 continue
-            prefill = self._admit()
-            batch = len(self.running)
-            seconds = (
-                self._hardware.iteration + self._hardware.per_sequence * batch + prefill / self._hardware.prefill_rate
+            taken = self._schedule()
+            seconds = self._hardware.step_seconds(
+                sequences=len(taken),
+                prompt_tokens=sum(tokens for request, tokens in taken.items() if request.unread),
+                cached_tokens=sum(request.cached for request in taken),
             )
             # Kept against the clock: a late wake-up must not make the accelerator slower.
             due = max(due + seconds, time.monotonic() - 0.5)
             await asyncio.sleep(max(due - time.monotonic(), 0.0))
             if not self.hangs:
-                self._emit(prefill + batch)
+                self._emit(taken)
 
-    def _admit(self) -> int:
-        """Move waiting requests into the batch in order of arrival; the prompt tokens to be read."""
-        prefill = 0
+    def _schedule(self) -> dict[Request, int]:
+        """The tokens that the next step takes of each of its sequences. Waiting requests join in order of arrival."""
+        budget, taken = self._max_batched_tokens, {}
+        for request in self.running:
+            taken[request] = min(request.unread or 1, budget)
+            budget -= taken[request]
         reserved = sum(request.kv_tokens for request in self.running)
-        while self.waiting and len(self.running) < self._max_sequences:
+        while self.waiting and budget and len(self.running) < self._max_sequences:
             head = self.waiting[0]
             # A request larger than the whole cache still runs alone.
             if self.running and reserved + head.kv_tokens > self._hardware.kv_tokens:
@@ -125,13 +143,17 @@ class Batcher:
             self.running.append(self.waiting.popleft())
             head.started = time.monotonic()
             reserved += head.kv_tokens
-            prefill += head.prompt_tokens
-        return prefill
+            taken[head] = min(head.prompt_tokens, budget)
+            budget -= taken[head]
+        return {request: tokens for request, tokens in taken.items() if tokens}
 
-    def _emit(self, tokens: int) -> None:
+    def _emit(self, taken: Mapping[Request, int]) -> None:
         now = time.monotonic()
-        self._listener.step(len(self.running), tokens)
-        for request in list(self.running):
+        self._listener.step(len(taken), sum(taken.values()))
+        for request in [request for request in self.running if request in taken]:  # some may be gone by now
+            request.cached += taken[request]
+            if request.unread:
+                continue
             request.generated += 1
             self._listener.token(request, now)
             request.first_token = request.first_token or now

@@ -17,7 +17,8 @@ Flavour = Literal["vllm", "tgi"]
 class Hardware:
     """How fast the simulated accelerator is; defaults are near an 8 B model on an A10G.
 
-    One step of the engine takes ``iteration + per_sequence * batch + prefill tokens / prefill_rate`` seconds.
+    One step of the engine takes ``iteration + per_sequence * sequences + prompt tokens / prefill_rate +
+    per_cached_token * tokens of these sequences in the KV cache`` seconds.
     """
 
     startup: float = 5.0
@@ -26,15 +27,25 @@ class Hardware:
     per_sequence: float = 0.0005
     prefill_rate: float = 6000.0
     """Prompt tokens per second."""
+    per_cached_token: float = 0.0
     kv_tokens: int = 80_000
     """Tokens that fit into the KV cache."""
     exit: float = 1.0
     """Seconds from the last token to the exit of a drained process."""
 
+    def step_seconds(self, *, sequences: int, prompt_tokens: int, cached_tokens: int) -> float:
+        """Time of one step."""
+        return (
+            self.iteration
+            + self.per_sequence * sequences
+            + prompt_tokens / self.prefill_rate
+            + self.per_cached_token * cached_tokens
+        )
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Hardware":
-        """Read ENGINESIM_STARTUP_SECONDS, _ITERATION_SECONDS, _PER_SEQUENCE_SECONDS, _PREFILL_RATE, _KV_TOKENS and
-        _EXIT_SECONDS.
+        """Read ENGINESIM_STARTUP_SECONDS, _ITERATION_SECONDS, _PER_SEQUENCE_SECONDS, _PREFILL_RATE,
+        _PER_CACHED_TOKEN_SECONDS, _KV_TOKENS and _EXIT_SECONDS.
 
         Raises:
             ValueError: a variable is not a number.
@@ -52,6 +63,7 @@ class Hardware:
             iteration=number("ITERATION_SECONDS", cls.iteration),
             per_sequence=number("PER_SEQUENCE_SECONDS", cls.per_sequence),
             prefill_rate=number("PREFILL_RATE", cls.prefill_rate),
+            per_cached_token=number("PER_CACHED_TOKEN_SECONDS", cls.per_cached_token),
             kv_tokens=int(number("KV_TOKENS", cls.kv_tokens)),
             exit=number("EXIT_SECONDS", cls.exit),
         )
@@ -67,6 +79,8 @@ class Options:
     host: str
     port: int
     max_sequences: int
+    max_batched_tokens: int
+    """Tokens that one step takes at most."""
     max_model_len: int
     max_queued: int | None
     drain: float
@@ -94,6 +108,7 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 - as vLLM does
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--max-num-seqs", type=int, default=256)
+    parser.add_argument("--max-num-batched-tokens", type=int, default=2048)
     parser.add_argument("--max-model-len", type=int, default=8192)
     parser.add_argument("--max-num-queued-reqs", type=int)
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
@@ -107,6 +122,7 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
         host=known.host,
         port=known.port,
         max_sequences=known.max_num_seqs,
+        max_batched_tokens=known.max_num_batched_tokens,
         max_model_len=known.max_model_len,
         max_queued=known.max_num_queued_reqs,
         drain=known.shutdown_timeout,
@@ -129,6 +145,7 @@ def _tgi(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--port", type=int, default=int(environment.get("PORT", "3000")))
     parser.add_argument("--max-concurrent-requests", type=int, default=128)
     parser.add_argument("--max-batch-size", type=int)
+    parser.add_argument("--max-batch-prefill-tokens", type=int, default=4096)
     parser.add_argument("--max-total-tokens", type=int, default=4096)
     parser.add_argument("--graceful-termination-timeout", type=float, default=90.0)
     parser.add_argument("--api-key", default=environment.get("API_KEY"))
@@ -140,6 +157,7 @@ def _tgi(arguments: list[str], environment: Mapping[str, str]) -> Options:
         host=known.hostname,
         port=known.port,
         max_sequences=known.max_batch_size or known.max_concurrent_requests,
+        max_batched_tokens=known.max_batch_prefill_tokens,
         max_model_len=known.max_total_tokens,
         max_queued=known.max_concurrent_requests,
         drain=known.graceful_termination_timeout,

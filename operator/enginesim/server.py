@@ -27,7 +27,7 @@ class Server:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._metrics = VllmMetrics(options) if options.flavour == "vllm" else TgiMetrics(options)
-        self.batcher = Batcher(options.hardware, options.max_sequences, self._metrics)
+        self.batcher = Batcher(options.hardware, options.max_sequences, options.max_batched_tokens, self._metrics)
         self._faults = Faults()
         self.draining = False
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from enginesim.batching import Batcher, Request
 from enginesim.options import parse
 from enginesim.server import Server
+from enginesim.vllm_metrics import VllmMetrics
 
 VLLM = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", "twin"]
 TGI = ["tgi", "--model-id=acme/llama"]
@@ -37,3 +39,18 @@ async def test_a_known_name_or_none_is_served(arguments: list[str], model: str |
     status, body = await answer(arguments, "/v1/chat/completions", model=model)
     assert (status, body["error"]["param"]) == (400, None)
     assert "above the context" in body["error"]["message"]
+
+
+async def test_a_long_prompt_is_read_in_chunks_beside_those_that_decode() -> None:
+    options = parse(["vllm", "serve", "tiny", "--max-num-batched-tokens=100", "--max-num-seqs=2"], {})
+    batcher = Batcher(options.hardware, options.max_sequences, options.max_batched_tokens, VllmMetrics(options))
+    short, long, late = Request(30, 4), Request(250, 1), Request(10, 1)
+    for request in (short, long, late):
+        batcher.submit(request)
+    steps = []
+    while batcher.in_flight:
+        taken = batcher._schedule()
+        steps.append([taken.get(request, 0) for request in (short, long, late)])
+        batcher._emit(taken)
+    assert steps == [[30, 70, 0], [1, 99, 0], [1, 81, 0], [1, 0, 10]]
+    assert [request.generated for request in (short, long, late)] == [4, 1, 1]
