@@ -36,8 +36,8 @@ generate: sync ## Write the CRD and its copy in the chart
 unit: sync ## Unit tests and the laws of the scaler; the pure rooms are covered to 95 %
 	$(RUN) pytest tests/unit tests/laws --cov --cov-report=term:skip-covered
 
-test-apiserver: sync ## Tests against a real API server and a real Prometheus
-	$(RUN) pytest tests/prometheus tests/apiserver
+test-apiserver: sync ## Tests against a real API server, a real Prometheus and the engine simulator
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver
 
 test-e2e: sync ## Tests on a real node with real containers
 	$(RUN) pytest tests/e2e
@@ -46,7 +46,7 @@ e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.
 	$(RUN) pytest tests/vllm -m vllm -s
 
 test: check unit ## Everything: check, unit tests, laws, tests on a real API server and on a real node
-	$(RUN) pytest tests/prometheus tests/apiserver tests/e2e
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/e2e
 
 bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
 	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)
