@@ -50,6 +50,13 @@ ENGINE = np.dtype(
         ("jump", "i8"),  # steps like the one that is on, itself included; 0 when it reads prompts
         ("quiet_until", "f8"),  # no request finishes before
         ("idle_since", "f8"),
+        ("left_waiting", "i8"),  # by the scheduling of the step that is on
+        ("left_waiting_prompt", "i8"),
+        ("shown_running", "i8"),  # by /metrics, as of the end of the last step
+        ("shown_waiting", "i8"),
+        ("shown_waiting_prompt", "i8"),
+        ("shown_cached", "i8"),
+        ("shown_blocks", "i8"),
         ("requests_total", "i8"),
         ("prompt_tokens_total", "i8"),
         ("generation_tokens_total", "i8"),

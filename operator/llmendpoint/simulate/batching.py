@@ -139,6 +139,7 @@ def _advance(state: State, r: int, until: float) -> None:
         else:
             _finish_step(engine, requests, running, state.tokens[r], state.ttft[r])
         _leave(engine, state.proxy[0], requests, running)
+        _show(engine)
         _begin_step(engine, engine.ends, model, requests, running, state.tokens[r])
 
 
@@ -184,6 +185,7 @@ def _begin_step(engine: Array, now: float, model: Array, requests: Array, runnin
         sequences += 1
         prompt_tokens += take
     engine.stepping = sequences > 0
+    engine.left_waiting, engine.left_waiting_prompt = engine.waiting, engine.waiting_prompt
     if sequences == 0:
         engine.quiet_until, engine.idle_since = math.inf, now
         return
@@ -330,6 +332,13 @@ def _leave(engine: Array, proxy: Array, requests: Array, running: Array) -> None
         proxy.generation_tokens += request.output
         _settle(proxy, request)
     engine.running = stay
+
+
+@compiled
+def _show(engine: Array) -> None:
+    """Set the gauges, as vLLM does at the end of a step: requests that came during it are in none of them yet."""
+    engine.shown_running, engine.shown_cached, engine.shown_blocks = engine.running, engine.cached, engine.blocks
+    engine.shown_waiting, engine.shown_waiting_prompt = engine.left_waiting, engine.left_waiting_prompt
 
 
 @compiled

@@ -13,8 +13,9 @@ from llmendpoint.simulate.policy import PodView, ProxySample, View
 BOUNDS = (*(float(bound) for bound in TTFT_BOUNDS), float("inf"))
 # The fields of ENGINE that can be seen from outside.
 SHOWN = [
-    "running", "waiting", "blocks", "cached", "waiting_prompt", "requests_total", "prompt_tokens_total",
-    "generation_tokens_total", "steps_total", "finished_prompt_tokens_total", "finished_generation_tokens_total",
+    "shown_running", "shown_waiting", "shown_waiting_prompt", "shown_cached", "shown_blocks", "requests_total",
+    "prompt_tokens_total", "generation_tokens_total", "steps_total", "finished_prompt_tokens_total",
+    "finished_generation_tokens_total",
 ]  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
     gauges, ttft, kv_blocks = engines.gauges[SHOWN], engines.ttft_counts, engines.profile.kv_blocks
     found = {}
     for replica in fleet.of(PodPhase.READY):
-        running, waiting, blocks, cached, queued, *counters = gauges.item(replica.slot)
+        running, waiting, queued, cached, blocks, *counters = gauges.item(replica.slot)
         requests, prompt, generation, steps, finished_prompt, finished_generation = counters
         sample = EngineSample(
             taken_at=now,

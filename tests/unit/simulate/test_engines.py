@@ -183,6 +183,18 @@ def test_every_request_finishes_once(
     assert engines.ttft_counts[:, -1].sum() == len(trace.t)
 
 
+def test_the_gauges_are_those_of_the_last_step_as_in_vllm() -> None:
+    """A request that came during a step is in no gauge before the end of the step that looks at it."""
+    engines = Engines(trace_of([(0.0, 1000, 50), (0.1, 1000, 50), (0.5, 2000, 50), (0.6, 100, 50)]), A10G)
+    engines.open(0, 0.0)
+    seen = []
+    # Steps end at 0.38, at 0.76 with the second prompt, and at 1.51 with the third and part of the last one.
+    for now in (0.37, 0.39, 0.75, 0.77, 1.5, 1.52):
+        engines.run(now)
+        seen.append((engines.load(0), *engines.gauges[["shown_running", "shown_waiting"]].item(0)))
+    assert seen == [(2, 0, 0), (2, 1, 0), (4, 1, 0), (4, 2, 0), (4, 2, 0), (4, 4, 0)]
+
+
 def test_round_robin_gives_each_replica_its_turn() -> None:
     engines = served(trace_of([(0.001 * i, 10, 10) for i in range(9)]), replicas=3, routing="round-robin")
     assert engines.gauges["requests_total"][:3].tolist() == [3, 3, 3]

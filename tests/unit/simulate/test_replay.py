@@ -120,7 +120,10 @@ def test_the_samples_give_derive_the_true_arrival_rate() -> None:
     edges = [view.now for view in plan.views]
     true = np.histogram(given.trace.t, edges)[0] / 10.0
     assert rates[0] is None
-    assert rates[1:] == pytest.approx(true.tolist())
+    seen = np.array(rates[1:], np.float64)
+    # A request is seen at the end of the first step that it has part in, up to a second late, and never twice.
+    assert np.cumsum(seen) == pytest.approx(np.cumsum(true), abs=1.0)
+    assert seen.mean() == pytest.approx(true.mean(), rel=0.01)
 
 
 def test_the_proxy_counts_what_arrives_and_what_is_done() -> None:
@@ -133,7 +136,7 @@ def test_the_proxy_counts_what_arrives_and_what_is_done() -> None:
         assert view.proxy.requests_total == arrived.sum()
         assert view.proxy.prompt_tokens_total == given.trace.input_tokens[arrived].sum()
         in_engines = sum(pod.sample.in_flight for pod in view.pods if pod.sample)
-        assert view.proxy.in_flight == view.proxy.requests_total - view.proxy.finished_total == in_engines
+        assert view.proxy.in_flight == view.proxy.requests_total - view.proxy.finished_total >= in_engines
     last = plan.views[-1].proxy
     assert last is not None
     assert last.generation_tokens_total == given.trace.output_tokens.sum()
