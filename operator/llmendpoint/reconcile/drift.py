@@ -1,17 +1,10 @@
 """Whether a child on the API server still says what we want it to say."""
 
-import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$")
-_SCALE: dict[str | None, Decimal] = {
-    None: Decimal(1),
-    **{unit: Decimal(1000) ** -power for power, unit in enumerate(["m", "u", "n"], 1)},
-    **{unit: Decimal(1000) ** power for power, unit in enumerate(["k", "M", "G", "T", "P", "E"], 1)},
-    **{unit: Decimal(1024) ** power for power, unit in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], 1)},
-}
+from llmendpoint.reconcile.quantity import amount
+
 # Where the API server rewrites amounts. Elsewhere "1k" is another text than "1000".
 _QUANTITY_FIELDS = frozenset({"limits", "requests", "sizeLimit", "divisor"})
 # Lists of these keys are merged by the API server: others may add entries, ours must be there as they are.
@@ -52,10 +45,5 @@ def _has(item: Any, key: str) -> bool:
 
 
 def _same_amount(one: Any, other: Any) -> bool:
-    first, second = _amount(one), _amount(other)
+    first, second = amount(one), amount(other)
     return first is not None and first == second
-
-
-def _amount(value: Any) -> Decimal | None:
-    match = _QUANTITY.match(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    return Decimal(match[1]) * _SCALE[match[2]] if match else None

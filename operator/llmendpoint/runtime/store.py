@@ -146,22 +146,32 @@ def _is_newer(body: Manifest, known: Manifest) -> bool:
 def _slim(body: Manifest) -> Manifest:
     """What is of use here, with equal strings kept once: a quarter of the size.
 
-    managedFields are half of an object. The spec of a pod is most of what is left, and only the ports are looked at.
+    managedFields are half of an object. The spec of a pod is most of what is left, and only its node, its ports and
+    its limits are looked at.
     """
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
     slim: Manifest = _interned(
-        {**body, "metadata": metadata} | ({"spec": _ports(body)} if body["kind"] == "Pod" else {})
+        {**body, "metadata": metadata} | ({"spec": _slim_pod(body)} if body["kind"] == "Pod" else {})
     )
     return slim
 
 
-def _ports(pod: Manifest) -> Manifest:
-    """The spec of a pod, reduced to the ports of its containers."""
-    return {
-        part: [{"name": container["name"], "ports": container.get("ports") or []} for container in containers]
+def _slim_pod(pod: Manifest) -> Manifest:
+    """The spec of a pod, reduced to its node and to the ports and limits of its containers."""
+    spec = pod.get("spec", {})
+    slim: dict[str, Any] = {
+        part: [_slim_container(container) for container in containers]
         for part in ("initContainers", "containers")
-        if (containers := pod.get("spec", {}).get(part))
+        if (containers := spec.get(part))
     }
+    return slim | ({"nodeName": spec["nodeName"]} if "nodeName" in spec else {})
+
+
+def _slim_container(container: Manifest) -> Manifest:
+    slim = {"name": container["name"], "ports": container.get("ports") or []}
+    limits = (container.get("resources") or {}).get("limits")
+    policy = container.get("restartPolicy")
+    return slim | ({"resources": {"limits": limits}} if limits else {}) | ({"restartPolicy": policy} if policy else {})
 
 
 def _interned(value: Any) -> Any:
