@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     engine_image_override: bool = False
     """True uses engine_images even where the endpoint names an image. For rehearsals on clusters without GPUs."""
 
+    price_per_gpu_hour: float | None = Field(None, gt=0)
+    """Price of one GPU for one hour where an endpoint gives none, in any currency. None: no cost is counted."""
+
     http_port: int = Field(8080, ge=1, le=65535)
     """Port of /healthz, /readyz and /metrics."""
 

@@ -176,6 +176,8 @@ BAD: list[tuple[str, str, Any, str]] = [
         {"maxReplicas": 3, "metrics": {"source": "Prometheus", "prometheus": {"url": "prom:9090"}}},
         "prometheus.url",
     ),
+    ("price-zero", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": 0}, "scaling.pricePerGPUHour must be above 0"),
+    ("price-in-words", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": "2 EUR"}, "pricePerGPUHour"),
     ("replicas-negative", "spec.replicas", -1, "greater than or equal to 0"),
     ("unknown-field", "spec.engine", {"replica": 3}, 'unknown field "spec.engine.replica"'),
 ]

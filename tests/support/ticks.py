@@ -34,7 +34,8 @@ def stored(**endpoints: dict[str, Any]) -> Store:
         labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: COMPONENT_ENGINE, LABEL_MANAGED_BY: MANAGED_BY}
         metadata = {"namespace": "team", "uid": name, "resourceVersion": "1", "generation": 1, "labels": labels}
         store.put(endpoint_object(name, scaling=scaling_))
-        store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": {"replicas": 1}})
+        spec = {"replicas": 1, "template": {"spec": {"containers": []}}}
+        store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": spec})
         made = pod(f"{name}-engine-1")
         store.put({**made, "metadata": {**made["metadata"], "labels": labels}})
     return store

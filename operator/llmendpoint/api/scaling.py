@@ -199,6 +199,14 @@ class Scaling(ApiModel):
         None, description="Where to go when metrics stay unknown; without it the size is kept."
     )
     metrics: Metrics = Field(Metrics(), description="Where the scaler reads engine metrics.")
+    price_per_gpu_hour: float | None = Field(
+        None,
+        alias="pricePerGPUHour",
+        description="Price of one GPU for one hour, in your currency: gives status.usage its cost. The operator's "
+        "own default when left out.",
+        le=100_000,
+        json_schema_extra=cel(("self > 0.0", "scaling.pricePerGPUHour must be above 0: leave it out for no cost")),
+    )
 
     model_config = ConfigDict(
         json_schema_extra=cel(

@@ -106,6 +106,30 @@ class BusinessStatus(ApiModel):
     ready_replicas: int = Field(0, description="Pods that are ready.")
 
 
+class DryRunUsage(ApiModel):
+    """What the scaler would have used since scaling.mode became DryRun, against what ran."""
+
+    since: str = Field(description="When counting began.", json_schema_extra={"format": "date-time"})
+    gpus: int = Field(description="GPUs that the replicas it wants would hold.")
+    gpu_hours: float = Field(description="GPU-hours that the scaler would have used.")
+    actual_gpu_hours: float = Field(alias="actualGPUHours", description="GPU-hours that were used meanwhile.")
+    cost: float | None = Field(None, description="Cost of gpuHours.")
+    actual_cost: float | None = Field(None, description="Cost of actualGPUHours.")
+    saved_cost: float | None = Field(None, description="actualCost less cost; negative where the scaler costs more.")
+
+
+class Usage(ApiModel):
+    """GPUs that the engine's pods hold on nodes. Written when gpus changes or other status does, so count on from it:
+    gpuHours + gpus x time since asOf."""
+
+    since: str = Field(description="When counting began.", json_schema_extra={"format": "date-time"})
+    as_of: str = Field(description="Time of these figures.", json_schema_extra={"format": "date-time"})
+    gpus: int = Field(description="GPUs held since then.")
+    gpu_hours: float = Field(description="GPU-hours until then.")
+    cost: float | None = Field(None, description="Cost until then, counted while there is a price per GPU-hour.")
+    dry_run: DryRunUsage | None = Field(None, description="What mode DryRun would have used.")
+
+
 class EndpointStatus(ApiModel):
     """What the operator last saw and did."""
 
@@ -122,3 +146,4 @@ class EndpointStatus(ApiModel):
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")
+    usage: Usage | None = Field(None, description="GPU-hours and their cost.")

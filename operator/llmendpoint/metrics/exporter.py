@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from llmendpoint.metrics.endpoint_series import EndpointSeries
+
 
 class Exporter:
     """All metrics of the operator, in one registry.
@@ -38,12 +40,8 @@ class Exporter:
             ["result"],
             registry=self.registry,
         )
-        self.desired = Gauge(
-            "llmendpoint_desired_replicas",
-            "Replicas that the scaler wants.",
-            ["namespace", "name"],
-            registry=self.registry,
-        )
+        self.endpoints = EndpointSeries()
+        self.registry.register(self.endpoints)
         self.ready = Gauge(
             "llmendpoint_ready_replicas",
             "Replicas that are ready.",
@@ -75,6 +73,7 @@ class Exporter:
 
     def forget(self, namespace: str, name: str) -> None:
         """Drop the series of an endpoint that is gone."""
-        for metric in (self.desired, self.ready, self.running, self.waiting):
+        self.endpoints.forget((namespace, name))
+        for metric in (self.ready, self.running, self.waiting):
             metric.remove_by_labels({"namespace": namespace, "name": name})
         self.scale_changes.remove_by_labels({"namespace": namespace, "name": name})

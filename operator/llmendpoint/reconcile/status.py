@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from llmendpoint.api import names
 from llmendpoint.api.conditions import ConditionType, Reason
-from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus
+from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus, Usage
 from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
+from llmendpoint.reconcile.usage import trial_sentence
 from llmendpoint.scaling.signals import PodPhase, Signals
 
 # Enough to find the cause; a fleet of them would not fit into a condition.
@@ -37,6 +38,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     """What deserves a look in the scaler's settings."""
     scaling: ScalingStatus | None = None
+    usage: Usage | None = None
     url: str = ""
     model: str = ""
 
@@ -150,6 +152,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
         business=_business(seen),
         conditions=conditions,
         scaling=outcome.scaling,
+        usage=outcome.usage,
     )
 
 
@@ -214,7 +217,9 @@ def _scaling(seen: Observation, outcome: Outcome) -> ConditionParts:
     if scaling is None or scaling.mode == "Off":
         return "False", Reason.SCALING_OFF, "spec.replicas counts: kubectl scale, an HPA or KEDA may write it"
     if scaling.mode == "DryRun":
-        return "False", Reason.DRY_RUN, "the scaler decides and writes nothing; see status.scaling.decision"
+        shown = outcome.usage and outcome.usage.dry_run
+        so_far = f": {trial_sentence(shown)}" if shown else ""
+        return "False", Reason.DRY_RUN, f"the scaler decides and writes nothing{so_far}; see status.scaling.decision"
     if outcome.warnings:
         return "True", Reason.SCALER_WARNING, "; ".join(outcome.warnings)
     return (

@@ -6,6 +6,7 @@ from typing import Any
 from llmendpoint.api.status import ScalingStatus
 from llmendpoint.reconcile.observation import ChildKey, Observation
 from llmendpoint.reconcile.stall import StallWatch
+from llmendpoint.reconcile.usage import Account, opened
 from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.decision import Decision
 from llmendpoint.scaling.signals import ReadingWindow, Signals
@@ -20,6 +21,8 @@ class Memory:
     state: ScalerState
     scaling: ScalingStatus | None
     """What status.scaling should say."""
+    account: Account
+    """GPU time used, which status.usage tells of now and then."""
     window: ReadingWindow = field(default_factory=ReadingWindow)
     signals: Signals | None = None
     decision: Decision | None = None
@@ -69,4 +72,5 @@ def _rebuilt(seen: Observation, now: float) -> Memory:
         uid=endpoint.uid,
         state=decode(known.state, current, now) if known else initial_state(current, now),
         scaling=known,
+        account=opened(endpoint.status.usage, now),
     )

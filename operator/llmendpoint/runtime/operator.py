@@ -51,6 +51,7 @@ class Operator:
             recorder=Recorder(cluster, instance=instance),
             exporter=self.exporter,
             defaults=ManifestDefaults(settings.engine_images, settings.engine_image_override),
+            gpu_hour_price=settings.price_per_gpu_hour,
         )
         self._ticker = Ticker(
             store=self.store,
@@ -62,6 +63,7 @@ class Operator:
             },
             exporter=self.exporter,
             period=settings.tick_seconds,
+            gpu_hour_price=settings.price_per_gpu_hour,
         )
 
     @classmethod

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.replicas import wanted_replicas
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
+from llmendpoint.reconcile.usage import counted, is_news, record
 from llmendpoint.runtime.executor import Executor
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.store import Key, Store
@@ -40,6 +42,7 @@ class Reconciler:
         recorder: Recorder,
         exporter: Exporter,
         defaults: manifests.ManifestDefaults,
+        gpu_hour_price: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -47,6 +50,7 @@ class Reconciler:
         self._recorder = recorder
         self._exporter = exporter
         self._defaults = defaults
+        self._gpu_hour_price = gpu_hour_price
         self._clock = clock
         self._executor = Executor(cluster=cluster, store=store, recorder=recorder, exporter=exporter)
 
@@ -128,11 +132,15 @@ class Reconciler:
             else (),
             url=manifests.service_url(endpoint),
             model=manifests.served_model(endpoint.spec),
+            usage=endpoint.status.usage,
         )
-        status = make_status(seen, outcome, now=rfc3339(self._clock()))
+        now = self._clock()
+        memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
+        status = make_status(seen, outcome, now=rfc3339(now))
         self._exporter.ready.labels(endpoint.namespace, endpoint.name).set(status.ready_replicas)
-        if same(status, endpoint.status):
+        if same(status, endpoint.status) and not is_news(memory.account, endpoint.status.usage):
             return
+        status = make_status(seen, replace(outcome, usage=record(memory.account)), now=rfc3339(now))
         with contextlib.suppress(NotFound):  # deleted a moment ago
             await self._executor.write_status(endpoint, status)
         await self._tell(endpoint, status, body)

@@ -15,6 +15,7 @@ from llmendpoint.engines.facts import slots
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
 from llmendpoint.reconcile.observation import Observation, PodView, observe
+from llmendpoint.reconcile.usage import counted, is_news
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key, Store
@@ -46,6 +47,7 @@ class Ticker:
         sources: dict[str, MetricsSource],
         exporter: Exporter,
         period: float,
+        gpu_hour_price: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -54,6 +56,7 @@ class Ticker:
         self._sources = sources
         self._exporter = exporter
         self._period = period
+        self._gpu_hour_price = gpu_hour_price
         self._clock = clock
 
     async def run(self) -> None:
@@ -141,6 +144,11 @@ class Ticker:
         _learn_cold_starts(memory, seen)
         if scaling.mode != "Off":
             news = self._decide(key, seen, scaling, memory, memory.signals, now) or news
+        else:
+            self._exporter.endpoints.decisions.pop(key, None)
+        memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
+        self._exporter.endpoints.accounts[key] = memory.account
+        news = news or is_news(memory.account, seen.endpoint.status.usage)
         if news:
             self._queue.add(key)
 
@@ -149,7 +157,7 @@ class Ticker:
     ) -> bool:
         """Whether the decision is worth a reconcile."""
         memory.state, decision = decide(scaling, memory.state, signals, replicas_of(seen, now), now)
-        self._exporter.desired.labels(*key).set(decision.desired)
+        self._exporter.endpoints.decisions[key] = decision
         status = scaling_status(memory.state, decision, memory.scaling, now)
         if status is memory.scaling:
             return False
