@@ -13,13 +13,33 @@ GOOD: dict[str, Any] = {
         "engine": {
             "args": ["--config-format=mistral", "--model-loader-extra-config", "{}", "-tp=1", "--ssl-ciphers=x"]
         },
-        "scaling": {"maxReplicas": 3},
+        "scaling": {
+            "maxReplicas": 3,
+            "pricePerGPUHour": 2,
+            "schedules": [
+                {"name": "a", "start": "*/5 0,12 1-7 jan-MAR 1-5/2", "durationSeconds": 60, "maxReplicas": 9},
+                {
+                    "name": "b",
+                    "start": "07  08 * * 7",
+                    "durationSeconds": 60,
+                    "minReplicas": 3,
+                    "timeZone": "Etc/GMT+1",
+                },
+            ],
+        },
     },
 }
 TARGET = {"type": "RequestsPerReplicaPerMinute", "value": 5}
 TRACKING = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [TARGET]}
 ARGS = "the operator sets them"
 ENV = "the engine reads them as options"
+
+
+def scheduled(**changes: Any) -> dict[str, Any]:
+    """A spec.scaling with one schedule, changed or without what is None."""
+    good = {"name": "office", "start": "30 7 * * MON-FRI", "durationSeconds": 36000, "minReplicas": 2}
+    schedule = {name: value for name, value in {**good, **changes}.items() if value is not None}
+    return {"maxReplicas": 3, "schedules": [schedule]}
 
 
 def of_one_pod(rollout: str = "Surge", **spec: Any) -> dict[str, Any]:
@@ -178,6 +198,36 @@ BAD: list[tuple[str, str, Any, str]] = [
     ),
     ("price-zero", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": 0}, "scaling.pricePerGPUHour must be above 0"),
     ("price-in-words", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": "2 EUR"}, "pricePerGPUHour"),
+    ("schedule-without-start", "spec.scaling", scheduled(start=None), "schedules[0].start: Required value"),
+    ("schedule-without-duration", "spec.scaling", scheduled(durationSeconds=None), "durationSeconds: Required value"),
+    ("schedule-of-no-bounds", "spec.scaling", scheduled(minReplicas=None), "need minReplicas, maxReplicas or both"),
+    ("schedule-cron-words", "spec.scaling", scheduled(start="every morning"), "must be five fields of cron"),
+    ("schedule-cron-seconds", "spec.scaling", scheduled(start="0 30 7 * * 1"), "must be five fields of cron"),
+    ("schedule-cron-hour", "spec.scaling", scheduled(start="0 24 * * *"), "must be five fields of cron"),
+    ("schedule-cron-macro", "spec.scaling", scheduled(start="@daily"), "must be five fields of cron"),
+    ("schedule-zone", "spec.scaling", scheduled(timeZone="Mitteleuropa/"), "must be a name of the IANA database"),
+    ("schedule-zone-offset", "spec.scaling", scheduled(timeZone="+02:00"), "must be a name of the IANA database"),
+    ("schedule-zone-local", "spec.scaling", scheduled(timeZone="Local"), "must be a name of the IANA database"),
+    ("schedule-too-short", "spec.scaling", scheduled(durationSeconds=5), "greater than or equal to 60"),
+    ("schedule-above-max", "spec.scaling", scheduled(minReplicas=9), "a schedule's minReplicas must not be above"),
+    (
+        "schedule-below-min",
+        "spec.scaling",
+        {**scheduled(minReplicas=None, maxReplicas=1), "minReplicas": 2},
+        "a schedule's minReplicas",
+    ),
+    (
+        "schedule-twice",
+        "spec.scaling",
+        {"maxReplicas": 3, "schedules": 2 * scheduled()["schedules"]},
+        "Duplicate value",
+    ),
+    (
+        "schedule-of-one-pod-cache",
+        "spec",
+        of_one_pod("Recreate", scaling={**scheduled(maxReplicas=2), "maxReplicas": 1}),
+        "ReadWriteOncePod",
+    ),
     ("replicas-negative", "spec.replicas", -1, "greater than or equal to 0"),
     ("unknown-field", "spec.engine", {"replica": 3}, 'unknown field "spec.engine.replica"'),
 ]

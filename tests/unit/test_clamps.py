@@ -45,6 +45,17 @@ def test_bounds_are_kept(wanted: int, kept: int) -> None:
     assert after(clamps.bounds(situation({"minReplicas": 2, "maxReplicas": 8}), wanted), wanted) == kept
 
 
+def test_a_bound_that_a_schedule_sets_says_so() -> None:
+    # NOW is a Sunday, 17:06 in Berlin.
+    schedule = {"name": "office", "start": "0 8 * * *", "timeZone": "Europe/Berlin", "durationSeconds": 36000}
+    at = situation(
+        {"minReplicas": 2, "maxReplicas": 8, "schedules": [{**schedule, "minReplicas": 5, "maxReplicas": 6}]}
+    )
+    assert clamps.bounds(at, 4) == Effect(5, 'schedule "office" holds minReplicas 5 until 18:00', NOW + 3200)
+    assert clamps.bounds(at, 7) == Effect(6, 'schedule "office" holds maxReplicas 6 until 18:00', NOW + 3200)
+    assert clamps.bounds(at, 5) is None
+
+
 @pytest.mark.parametrize(("unknown", "wanted", "kept"), [(1, 3, 4), (1, 4, 4), (1, 6, 6), (0, 3, 3)])
 def test_less_than_all_readings_never_scale_in(unknown: int, wanted: int, kept: int) -> None:
     at = situation(signals=Signals(known=4 - unknown, unknown=unknown))

@@ -7,7 +7,7 @@ import pytest
 from llmendpoint.api.names import LABEL_MANAGED_BY, MANAGED_BY
 from llmendpoint.reconcile.observation import observe
 from llmendpoint.reconcile.replicas import SpecReplicas, wanted_replicas
-from support.builders import endpoint
+from support.builders import NOW, endpoint
 
 BOUNDS = {"minReplicas": 2, "maxReplicas": 6}
 ACTIVE, DRY_RUN, OFF = ({**BOUNDS, "mode": mode} for mode in ("Active", "DryRun", "Off"))
@@ -22,7 +22,7 @@ def decided(
         spec["replicas"] = replicas
     metadata = {"name": "llama-engine", "labels": {LABEL_MANAGED_BY: MANAGED_BY}}
     made = [{"kind": "Deployment", "metadata": metadata, "spec": {} if running == -1 else {"replicas": running}}]
-    return wanted_replicas(observe(endpoint(**spec), made if running is not None else [], []), scaler)
+    return wanted_replicas(observe(endpoint(**spec), made if running is not None else [], []), scaler, NOW)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_one_says_how_many(
 @pytest.mark.parametrize(("scaler", "count"), [(1, 2), (2, 2), (6, 6), (9, 6)])
 def test_edited_bounds_act_before_the_scaler_decides_anew(scaler: int, count: int) -> None:
     assert decided(ACTIVE, None, scaler, scaler) == (count, "keep")
+
+
+def test_the_bounds_of_a_schedule_count_at_once() -> None:
+    office = {"name": "office", "start": "* * * * *", "durationSeconds": 60, "minReplicas": 5}
+    assert decided({**ACTIVE, "schedules": [office]}, None, 2) == (5, "keep")

@@ -40,7 +40,8 @@ class EndpointSpec(ApiModel):
             (
                 "!has(self.model.cache) || self.model.cache.accessMode != 'ReadWriteOncePod' || "
                 "self.engine.rollout == 'Recreate' && (has(self.scaling) && self.scaling.mode == 'Active' ? "
-                "self.scaling.maxReplicas : has(self.replicas) ? self.replicas : 1) <= 1",
+                "self.scaling.maxReplicas : has(self.replicas) ? self.replicas : 1) <= 1 && "
+                "(!has(self.scaling) || self.scaling.schedules.all(s, !has(s.maxReplicas) || s.maxReplicas <= 1))",
                 "model.cache.accessMode ReadWriteOncePod lets one pod use it: set engine.rollout to Recreate and "
                 "let at most one replica run (scaling.maxReplicas, or replicas where scaling is not Active), or use "
                 "ReadWriteMany",

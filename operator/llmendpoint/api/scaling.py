@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from llmendpoint.api.base import ApiModel, atomic_list, cel
+from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
 
 Mode = Literal["Active", "DryRun", "Off"]
 Policy = Literal["Demand", "TargetTracking", "Step"]
@@ -17,6 +17,27 @@ TargetType = Literal[
     "PromQL",
 ]
 StepAdjustment = Literal["ChangeInCapacity", "PercentChangeInCapacity", "ExactCapacity"]
+
+
+def _cron_field(value: str) -> str:
+    """One field of a cron line: lists, ranges and steps of what ``value`` matches."""
+    term = rf"([*]|({value})(-({value}))?)(/[1-9][0-9]?)?"
+    return f"{term}(,{term})*"
+
+
+CRON = " +".join(
+    map(
+        _cron_field,
+        (
+            "[0-5]?[0-9]",
+            "[01]?[0-9]|2[0-3]",
+            "0?[1-9]|[12][0-9]|3[01]",
+            "0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC",
+            "[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT",
+        ),
+    )
+)
+TIME_ZONE = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
 
 
 class Target(ApiModel):
@@ -158,6 +179,47 @@ class Metrics(ApiModel):
     )
 
 
+class Schedule(ApiModel):
+    """Other bounds for a while, again and again."""
+
+    name: str = Field(description="Name of the schedule, which decisions tell.", min_length=1, max_length=63)
+    start: str = Field(
+        description="When it starts, as cron says it: minute, hour, day of month, month, day of week. "
+        "Capacity takes a cold start to come, so start that much earlier.",
+        max_length=128,
+        json_schema_extra=cel(
+            (
+                f"self.matches('(?i)^{CRON}$')",
+                "scaling.schedules start must be five fields of cron: minute, hour, day of month, month, day of week, "
+                'for example "30 7 * * MON-FRI"',
+            )
+        ),
+    )
+    time_zone: str = Field(
+        "Etc/UTC",
+        description="Time zone of start, by its name in the IANA database, for example Europe/Berlin.",
+        max_length=64,
+        json_schema_extra=cel(
+            (
+                f"self.matches('{TIME_ZONE}') && self != 'Local'",
+                "scaling.schedules timeZone must be a name of the IANA database, for example Europe/Berlin",
+            )
+        ),
+    )
+    duration_seconds: int = Field(description="Seconds that it lasts.", ge=60, le=604800)
+    min_replicas: int | None = Field(None, description="Fewest replicas meanwhile.", ge=1, le=1000)
+    max_replicas: int | None = Field(None, description="Most replicas meanwhile.", ge=1, le=1000)
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "has(self.minReplicas) || has(self.maxReplicas)",
+                "scaling.schedules need minReplicas, maxReplicas or both",
+            )
+        )
+    )
+
+
 class Scaling(ApiModel):
     """How many engine replicas run. Without spec.scaling the count is spec.replicas."""
 
@@ -168,6 +230,13 @@ class Scaling(ApiModel):
     )
     min_replicas: int = Field(1, description="Fewest replicas.", ge=1, le=1000)
     max_replicas: int = Field(description="Most replicas; your bound on cost.", ge=1, le=1000)
+    schedules: list[Schedule] = Field(
+        default_factory=list,
+        description="Other bounds at certain times. Of several at once, the one that started last holds, for each "
+        "bound that it sets.",
+        max_length=20,
+        json_schema_extra=map_list("name"),
+    )
     policy: Policy = Field(
         "Demand",
         description="Demand sizes on the work offered; TargetTracking keeps a metric at a target, as AWS Application "
@@ -230,6 +299,12 @@ class Scaling(ApiModel):
                 "!has(self.fallback) || (self.fallback.replicas >= self.minReplicas && "
                 "self.fallback.replicas <= self.maxReplicas)",
                 "scaling.fallback.replicas must be between scaling.minReplicas and scaling.maxReplicas",
+            ),
+            (
+                "self.schedules.all(s, (has(s.minReplicas) ? s.minReplicas : self.minReplicas) <= "
+                "(has(s.maxReplicas) ? s.maxReplicas : self.maxReplicas))",
+                "a schedule's minReplicas must not be above its maxReplicas; where it leaves one out, "
+                "scaling.minReplicas or scaling.maxReplicas counts",
             ),
         )
     )

@@ -13,6 +13,7 @@ from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.service import engine_url, service_url, services
+from llmendpoint.scaling.schedules import schedule_problems
 
 Manifest = dict[str, Any]
 
@@ -40,7 +41,8 @@ def problems(endpoint: Endpoint) -> list[str]:
             f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
             "or another engine.type"
         )
-    return [*found, *_target_problems(endpoint.spec), *_template_problems(endpoint)]
+    schedules = schedule_problems(endpoint.spec.scaling) if endpoint.spec.scaling else []
+    return [*found, *_target_problems(endpoint.spec), *schedules, *_template_problems(endpoint)]
 
 
 def _template_problems(endpoint: Endpoint) -> list[str]:

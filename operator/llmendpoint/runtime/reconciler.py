@@ -98,7 +98,7 @@ class Reconciler:
         memory.state = adopted(memory.state, mode, running, self._clock())
 
     def _plan(self, seen: Observation, memory: Memory) -> Plan:
-        replicas, spec_replicas = wanted_replicas(seen, memory.state.desired)
+        replicas, spec_replicas = wanted_replicas(seen, memory.state.desired, self._clock())
         return make_plan(
             seen,
             desired=manifests.children(seen.endpoint, self._defaults),

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling import cooldown
 from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.schedules import Bound, Limits, limits
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import ScalerState
 from llmendpoint.scaling.target_tracking import total_of
@@ -28,6 +30,11 @@ class Situation:
     replicas: Replicas
     now: float
 
+    @cached_property
+    def limits(self) -> Limits:
+        """The bounds now."""
+        return limits(self.scaling, self.now)
+
     @property
     def current(self) -> int:
         """Replicas wanted so far."""
@@ -47,11 +54,17 @@ Rule = Callable[[Situation, int], Effect | None]
 
 
 def bounds(at: Situation, wanted: int) -> Effect | None:
-    """Keep within minReplicas and maxReplicas."""
-    low, high = at.scaling.min_replicas, at.scaling.max_replicas
-    if wanted < low:
-        return Effect(low, f"minReplicas is {low}")
-    return Effect(high, f"maxReplicas is {high}") if wanted > high else None
+    """Keep within minReplicas and maxReplicas, or what a schedule says in their place."""
+    low, high = at.limits.low, at.limits.high
+    if wanted < low.replicas:
+        return _bound(low, "minReplicas")
+    return _bound(high, "maxReplicas") if wanted > high.replicas else None
+
+
+def _bound(bound: Bound, name: str) -> Effect:
+    if bound.by is None:
+        return Effect(bound.replicas, f"{name} is {bound.replicas}")
+    return Effect(bound.replicas, bound.by.holds(f"{name} {bound.replicas}"), bound.by.until)
 
 
 def partial_metrics(at: Situation, wanted: int) -> Effect | None:

@@ -9,6 +9,7 @@ from llmendpoint.scaling import cooldown, demand, step, target_tracking
 from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
+from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.sentence import sentence
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import Point, ScalerState, initial_state
@@ -70,7 +71,7 @@ def decide(
         held_until=held.until if held else None,
         expected_ready=now + wait if wait is not None else None,
     )
-    return _remembered(state, scaling, decision), decision
+    return _remembered(state, situation, decision), decision
 
 
 def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> list[str]:
@@ -82,13 +83,12 @@ def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> l
             f"scaleIn.cooldownSeconds {scaling.scale_in.cooldown_seconds} is shorter than a cold start "
             f"({learned.p50:.0f} s): replicas may go that take longer to get back; raise it"
         )
-    if scaling.min_replicas == scaling.max_replicas:
+    if scaling.min_replicas == scaling.max_replicas and not scaling.schedules:
         found.append(f"minReplicas and maxReplicas are both {scaling.min_replicas}: nothing can scale")
     if state.at_max_since is not None and state.seen_at - state.at_max_since >= AT_MAX_SECONDS:
         minutes = AT_MAX_SECONDS / 60.0  # and not the time since, with which the condition would change for ever
-        found.append(
-            f"more than maxReplicas {scaling.max_replicas} has been wanted for over {minutes:.0f} minutes: raise it"
-        )
+        most = limits(scaling, state.seen_at).high.replicas
+        found.append(f"more than maxReplicas {most} has been wanted for over {minutes:.0f} minutes: raise it")
     found.extend(_unreachable_targets(scaling, state, signals))
     return found
 
@@ -170,17 +170,17 @@ def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...]
     return value, tuple(clamps), last
 
 
-def _remembered(state: ScalerState, scaling: Scaling, decision: Decision) -> ScalerState:
-    now, raw = decision.time, decision.raw
-    need = min(max(raw, scaling.min_replicas), scaling.max_replicas)
-    beyond = raw > scaling.max_replicas
+def _remembered(state: ScalerState, situation: Situation, decision: Decision) -> ScalerState:
+    now, raw, bounds = decision.time, decision.raw, situation.limits
+    need = bounds.within(raw)
+    beyond = raw > bounds.high.replicas
     if decision.desired != decision.current:
         state = replace(cooldown.scaled(state, decision.desired, now), reported=())
     elif decision.held_by:
         state = state.report((decision.held_by, need))
     return replace(
         state,
-        hold=_window(state.hold, (now, float(need)), hold_seconds(scaling, state)),
+        hold=_window(state.hold, (now, float(need)), hold_seconds(situation.scaling, state)),
         at_max_since=(state.at_max_since if state.at_max_since is not None else now) if beyond else None,
     )
 
