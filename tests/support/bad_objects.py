@@ -16,6 +16,7 @@ GOOD: dict[str, Any] = {
         "scaling": {
             "maxReplicas": 3,
             "pricePerGPUHour": 2,
+            "maxGPUs": 16,
             "schedules": [
                 {"name": "a", "start": "*/5 0,12 1-7 jan-MAR 1-5/2", "durationSeconds": 60, "maxReplicas": 9},
                 {
@@ -198,6 +199,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ),
     ("price-zero", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": 0}, "scaling.pricePerGPUHour must be above 0"),
     ("price-in-words", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": "2 EUR"}, "pricePerGPUHour"),
+    ("budget-zero", "spec.scaling", {"maxReplicas": 3, "maxGPUs": 0}, "greater than or equal to 1"),
     ("schedule-without-start", "spec.scaling", scheduled(start=None), "schedules[0].start: Required value"),
     ("schedule-without-duration", "spec.scaling", scheduled(durationSeconds=None), "durationSeconds: Required value"),
     ("schedule-of-no-bounds", "spec.scaling", scheduled(minReplicas=None), "need minReplicas, maxReplicas or both"),

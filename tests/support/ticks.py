@@ -8,6 +8,7 @@ from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
+from llmendpoint.runtime.quotas import QuotaReader
 from llmendpoint.runtime.store import Key, Store
 from llmendpoint.runtime.tick import Ticker
 from support.builders import endpoint_object, pod, sample
@@ -41,14 +42,19 @@ def stored(**endpoints: dict[str, Any]) -> Store:
     return store
 
 
+async def no_quotas(namespace: str) -> list[dict[str, Any]]:
+    return []
+
+
 def ticker_of(
     store: Store,
     queue: WorkQueue[Key],
     clock: Callable[[], float],
     memories: Memories | None = None,
+    quotas: QuotaReader | None = None,
     **others: MetricsSource,
 ) -> Ticker:
     return Ticker(
         store=store, memories=memories or Memories(), queue=queue, sources={"Pods": Fast(clock), **others},
-        exporter=Exporter(), period=10.0, clock=clock,
+        exporter=Exporter(), quotas=quotas or no_quotas, period=10.0, clock=clock,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from llmendpoint.scaling import clamps
 from llmendpoint.scaling.clamps import RULES, Effect, Situation
-from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.decision import Replicas, Room
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, scaling
@@ -36,6 +36,7 @@ def test_the_rules_are_in_this_order() -> None:
         "ScaleOutCooldown",
         "ScaleInCooldown",
         "MaxStep",
+        "Budget",
         "Bounds",
     ]
 
@@ -177,3 +178,39 @@ def test_a_step_is_limited_in_both_directions(wanted: int, kept: int) -> None:
     at = situation({"scaleOut": {"maxStep": 3}, "scaleIn": {"maxStep": 1}})
     assert after(clamps.max_step(at, wanted), wanted) == kept
     assert clamps.max_step(situation(), wanted) is None
+
+
+@pytest.mark.parametrize(
+    ("gpus", "most", "wanted", "kept"),
+    [
+        (2, 10, 5, 5),
+        (2, 10, 6, 5),
+        (2, 9, 9, 4),
+        (2, 6, 4, 3),  # what runs is given up as well: the bound is in money
+        (4, 3, 2, 0),  # and minReplicas have the last word
+        (0, 3, 9, 9),  # no GPU, no bound
+        (2, None, 9, 9),
+    ],
+)
+def test_no_more_gpus_are_held_than_the_budget_allows(gpus: int, most: int | None, wanted: int, kept: int) -> None:
+    at = situation({"maxGPUs": most})
+    effect = clamps.budget(replace(at, replicas=Replicas(4, ordered=4, gpus=gpus)), wanted)
+    assert after(effect, wanted) == kept
+    assert effect is None or effect.detail == f"maxGPUs {most} is {kept} replicas of {gpus}"
+
+
+@pytest.mark.parametrize(
+    ("room", "wanted", "kept"),
+    [(6, 9, 6), (6, 6, 6), (4, 9, 4), (2, 9, 4), (2, 4, 4), (2, 3, 3)],  # a quota stops growth and takes nothing away
+)
+def test_no_replica_is_ordered_that_a_quota_refuses(room: int, wanted: int, kept: int) -> None:
+    at = replace(situation(), replicas=Replicas(4, ordered=4, gpus=1, room=Room(room, "the quota is full")))
+    effect = clamps.budget(at, wanted)
+    assert after(effect, wanted) == kept
+    assert effect is None or effect.detail == "the quota is full"
+
+
+def test_the_tighter_of_two_budgets_counts() -> None:
+    replicas = Replicas(4, ordered=4, gpus=1, room=Room(6, "the quota is full"))
+    for most, kept in ((5, 5), (7, 6)):
+        assert after(clamps.budget(replace(situation({"maxGPUs": most}), replicas=replicas), 9), 9) == kept

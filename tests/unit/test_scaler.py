@@ -149,3 +149,12 @@ def test_a_rate_above_what_a_replica_was_seen_to_finish_is_warned_of() -> None:
         "target RequestsPerReplicaPerMinute 61 is above the 60 that a replica was seen to finish at most: it is never "
         "reached; lower it"
     )
+
+
+def test_a_budget_below_the_fewest_replicas_is_told() -> None:
+    spec = scaling(minReplicas=3, maxGPUs=5)
+    (told,) = warnings(spec, initial_state(3, NOW), None, gpus_per_replica=2)
+    assert told == (
+        "maxGPUs 5 is less than minReplicas 3 take with 2 GPUs each, and they come first: raise it or lower minReplicas"
+    )
+    assert not warnings(spec, initial_state(3, NOW), None, gpus_per_replica=1)

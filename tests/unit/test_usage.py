@@ -12,7 +12,6 @@ from llmendpoint.reconcile.usage import (
     Account,
     counted,
     gpus_held,
-    gpus_per_replica,
     is_news,
     opened,
     record,
@@ -50,7 +49,6 @@ FOUR_GPUS = 4
 def test_pods_on_a_node_are_paid_whatever_they_do() -> None:
     pods = seen(on_node("serves"), on_node("starts", ready=False), on_node("drains", deleting=True), without_node())
     assert gpus_held(pods) == 6
-    assert gpus_per_replica(pods) == 2
     business = {**on_node("rag", component=names.COMPONENT_BUSINESS)}
     assert gpus_held(seen(business)) == 0
 

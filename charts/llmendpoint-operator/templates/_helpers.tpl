@@ -37,6 +37,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - apiGroups: [""]
   resources: [pods] # patch: deletion cost; delete: a shorter grace for replicas that never served
   verbs: [get, list, watch, patch, delete]
+- apiGroups: [""]
+  resources: [resourcequotas] # no replica is ordered that a quota would refuse
+  verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]

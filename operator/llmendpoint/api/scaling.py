@@ -268,6 +268,13 @@ class Scaling(ApiModel):
         None, description="Where to go when metrics stay unknown; without it the size is kept."
     )
     metrics: Metrics = Field(Metrics(), description="Where the scaler reads engine metrics.")
+    max_gpus: int | None = Field(
+        None,
+        alias="maxGPUs",
+        description="Most GPUs that all replicas may hold, however many one of them takes. minReplicas come first.",
+        ge=1,
+        le=100_000,
+    )
     price_per_gpu_hour: float | None = Field(
         None,
         alias="pricePerGPUHour",

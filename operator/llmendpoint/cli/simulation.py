@@ -113,7 +113,7 @@ def _replay(
     if initial is None:
         within = min(max(warm_replicas(scenario), scaling.min_replicas), scaling.max_replicas)
         scenario = replace(scenario, warm_replicas=within)
-    return replay(scenario, OperatorPolicy(scaling, slots=slots(facts, endpoint.spec)))
+    return replay(scenario, OperatorPolicy(scaling, slots=slots(facts, endpoint.spec), gpus=engine.gpus))
 
 
 def _print_table(result: "Result", endpoint: Endpoint, scaling: Scaling, trace: str, profile: str) -> None:

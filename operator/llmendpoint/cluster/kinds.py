@@ -38,6 +38,7 @@ CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 
 CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
 _BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT)}

@@ -12,6 +12,7 @@ from datetime import datetime
 from llmendpoint.api.status import DryRunUsage, Usage
 from llmendpoint.reconcile.gpus import gpus_of
 from llmendpoint.reconcile.observation import Observation
+from llmendpoint.reconcile.quota import replica_gpus
 from llmendpoint.scaling.record import rfc3339
 
 HOUR = 3600.0
@@ -106,7 +107,7 @@ def counted(account: Account, seen: Observation, wanted: int, now: float, defaul
     scaling = seen.endpoint.spec.scaling
     price = scaling.price_per_gpu_hour if scaling and scaling.price_per_gpu_hour is not None else default_price
     is_trial = scaling is not None and scaling.mode == "DryRun"
-    would = wanted * gpus_per_replica(seen) if is_trial else None
+    would = wanted * replica_gpus(seen).total() if is_trial else None
     return account.until(now, price).holding(gpus_held(seen), would)
 
 
@@ -114,12 +115,6 @@ def gpus_held(seen: Observation) -> int:
     """GPUs of the engine's pods that are on a node: those start, serve or drain, and all of it is paid."""
     specs = (pod.body.get("spec") or {} for pod in seen.engine_pods)
     return sum(gpus_of(spec).total() for spec in specs if "nodeName" in spec)
-
-
-def gpus_per_replica(seen: Observation) -> int:
-    """GPUs that one more replica takes; 0 where there is no Deployment yet."""
-    deployment = seen.engine_deployment
-    return gpus_of(deployment["spec"]["template"]["spec"]).total() if deployment else 0
 
 
 def record(account: Account) -> Usage:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 import structlog
@@ -12,7 +13,7 @@ from llmendpoint.api import names
 from llmendpoint.cluster.client import Cluster
 from llmendpoint.cluster.errors import ClusterError
 from llmendpoint.cluster.events import Recorder
-from llmendpoint.cluster.kinds import CHILDREN, ENDPOINT, POD
+from llmendpoint.cluster.kinds import CHILDREN, ENDPOINT, POD, QUOTA
 from llmendpoint.manifests import ManifestDefaults
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
@@ -62,6 +63,7 @@ class Operator:
                 "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds),
             },
             exporter=self.exporter,
+            quotas=partial(cluster.list, QUOTA),
             period=settings.tick_seconds,
             gpu_hour_price=settings.price_per_gpu_hour,
         )

@@ -19,6 +19,7 @@ from llmendpoint.cluster.events import Recorder
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
+from llmendpoint.reconcile.quota import replica_gpus
 from llmendpoint.reconcile.replicas import wanted_replicas
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
@@ -127,7 +128,7 @@ class Reconciler:
             revised=memory.revised,
             unanswered_targets=memory.unanswered,
             scaling=memory.scaling if memory.state.mode != "Off" else None,
-            warnings=tuple(warnings(endpoint.spec.scaling, memory.state, memory.signals))
+            warnings=tuple(warnings(endpoint.spec.scaling, memory.state, memory.signals, replica_gpus(seen).total()))
             if endpoint.spec.scaling
             else (),
             url=manifests.service_url(endpoint),

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import structlog
 from pydantic import ValidationError
@@ -15,11 +17,13 @@ from llmendpoint.engines.facts import slots
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
 from llmendpoint.reconcile.observation import Observation, PodView, observe
+from llmendpoint.reconcile.quota import promised_to, replica_gpus, room_in
 from llmendpoint.reconcile.usage import counted, is_news
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.queue import WorkQueue
+from llmendpoint.runtime.quotas import QuotaReader, Quotas
 from llmendpoint.runtime.store import Key, Store
-from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.decision import Decision, Replicas
 from llmendpoint.scaling.record import scaling_status
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, Signals, derive
@@ -46,6 +50,7 @@ class Ticker:
         queue: WorkQueue[Key],
         sources: dict[str, MetricsSource],
         exporter: Exporter,
+        quotas: QuotaReader,
         period: float,
         gpu_hour_price: float | None = None,
         clock: Callable[[], float] = time.time,
@@ -55,6 +60,7 @@ class Ticker:
         self._queue = queue
         self._sources = sources
         self._exporter = exporter
+        self._read_quotas = quotas
         self._period = period
         self._gpu_hour_price = gpu_hour_price
         self._clock = clock
@@ -73,6 +79,7 @@ class Ticker:
 
     async def tick(self) -> None:
         """Read and decide once. Reconciles get their turn after each endpoint: a thousand take a second."""
+        quotas = Quotas(self._read_quotas)
         seen: dict[Key, Observation] = {}
         targets: dict[str, list[tuple[Key, EndpointTarget]]] = {}
         for key in self._store.keys:
@@ -89,7 +96,7 @@ class Ticker:
             for (key, target), reading in zip(some, readings, strict=True):
                 with _alone(key):
                     if self._store.endpoint(key) is not None:  # or it was deleted meanwhile
-                        self._take_in(key, seen[key], target.scaling, reading)
+                        await self._take_in(key, seen, target.scaling, reading, quotas)
                 await asyncio.sleep(0)
 
         # Side by side: a Prometheus server that hangs must not hold up those who do not use it.
@@ -117,8 +124,10 @@ class Ticker:
         except ValidationError:
             return None  # the reconciler reports it
 
-    def _take_in(self, key: Key, seen: Observation, scaling: Scaling, reading: EndpointReading) -> None:
-        now = self._clock()
+    async def _take_in(
+        self, key: Key, all_seen: Mapping[Key, Observation], scaling: Scaling, reading: EndpointReading, quotas: Quotas
+    ) -> None:
+        now, seen = self._clock(), all_seen[key]
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
         readings = [PodReading(pod.name, pod.phase, reading.samples.get(pod.name)) for pod in _live_pods(seen, now)]
@@ -143,7 +152,10 @@ class Ticker:
         self._exporter.waiting.labels(*key).set(memory.signals.waiting)
         _learn_cold_starts(memory, seen)
         if scaling.mode != "Off":
-            news = self._decide(key, seen, scaling, memory, memory.signals, now) or news
+            decision = await self._decide(key, all_seen, scaling, memory, memory.signals, now, quotas)
+            if self._store.endpoint(key) is None:
+                return  # it was deleted while a quota was read
+            news = self._note(key, memory, decision, now) or news
         else:
             self._exporter.endpoints.decisions.pop(key, None)
         memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
@@ -152,11 +164,33 @@ class Ticker:
         if news:
             self._queue.add(key)
 
-    def _decide(
-        self, key: Key, seen: Observation, scaling: Scaling, memory: Memory, signals: Signals, now: float
-    ) -> bool:
+    async def _decide(
+        self, key: Key, all_seen: Mapping[Key, Observation], scaling: Scaling, memory: Memory, signals: Signals,
+        now: float, quotas: Quotas,
+    ) -> Decision:  # fmt: skip
+        """Decide, and once more with what quotas leave where replicas with GPUs would be ordered."""
+        replicas = replicas_of(all_seen[key], now)
+        state, decision = decide(scaling, memory.state, signals, replicas, now)
+        if decision.desired > decision.current and replicas.gpus:
+            found = await quotas.of(key.namespace)
+            room = room_in(found, all_seen[key], self._promised(key, all_seen, now)) if found else None
+            state, decision = decide(scaling, memory.state, signals, replace(replicas, room=room), now)
+        memory.state = state
+        return decision
+
+    def _promised(self, key: Key, all_seen: Mapping[Key, Observation], now: float) -> Counter[str]:
+        """GPUs that the other endpoints of the namespace were ordered, in this tick too, and do not hold yet."""
+        promised: Counter[str] = Counter()
+        for other, seen in all_seen.items():
+            if other.namespace == key.namespace and other != key:
+                scaling = seen.endpoint.spec.scaling
+                is_active = scaling is not None and scaling.mode == "Active"
+                wanted = self._memories.of(other, seen, now).state.desired if is_active else seen.ordered
+                promised += promised_to(seen, wanted or 0)
+        return promised
+
+    def _note(self, key: Key, memory: Memory, decision: Decision, now: float) -> bool:
         """Whether the decision is worth a reconcile."""
-        memory.state, decision = decide(scaling, memory.state, signals, replicas_of(seen, now), now)
         self._exporter.endpoints.decisions[key] = decision
         status = scaling_status(memory.state, decision, memory.scaling, now)
         if status is memory.scaling:
@@ -195,6 +229,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         oldest_unschedulable_age=max(waits, default=0.0),
         ordered=seen.ordered if seen.ordered is not None else 1,
         startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
+        gpus=replica_gpus(seen).total(),
     )
 
 

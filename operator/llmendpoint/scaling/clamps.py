@@ -142,6 +142,17 @@ def max_step(at: Situation, wanted: int) -> Effect | None:
     return None
 
 
+def budget(at: Situation, wanted: int) -> Effect | None:
+    """Hold no more GPUs than maxGPUs, and order no replica that the namespace's quota would refuse."""
+    gpus, most, room = at.replicas.gpus, at.scaling.max_gpus, at.replicas.room
+    found = []
+    if most is not None and wanted * gpus > most:
+        found.append(Effect(most // gpus, f"maxGPUs {most} is {most // gpus} replicas of {gpus}"))
+    if room is not None and wanted > max(room.replicas, at.current):
+        found.append(Effect(max(room.replicas, at.current), room.why))
+    return min(found, key=lambda effect: effect.after, default=None)
+
+
 def hold_seconds(scaling: Scaling, state: ScalerState) -> float:
     """Length of the hold window: as set, or twice the cold start within bounds."""
     if scaling.scale_in.hold_seconds is not None:
@@ -158,6 +169,8 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("ScaleOutCooldown", scale_out_cooldown),
     ("ScaleInCooldown", scale_in_cooldown),
     ("MaxStep", max_step),
-    # Again, because the rules above fall back to the current count, which may be outside after an edit.
+    ("Budget", budget),
+    # Again, because the rules above fall back to the current count, which may be outside after an edit, and because
+    # minReplicas are the user's own order.
     ("Bounds", bounds),
 )

@@ -22,6 +22,14 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Room:
+    """How many replicas the namespace's quota lets exist."""
+
+    replicas: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Replicas:
     """The engine's replicas by state."""
 
@@ -37,6 +45,10 @@ class Replicas:
     """spec.replicas of the Deployment."""
     startup_timeout: float = 900.0
     """Seconds after which a replica that is not ready counts as failed."""
+    gpus: int = 0
+    """GPUs of one replica."""
+    room: Room | None = None
+    """None where no quota is known."""
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,14 @@ def decide(
     return _remembered(state, situation, decision), decision
 
 
-def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None) -> list[str]:
+def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None, gpus_per_replica: int = 0) -> list[str]:
     """Settings that deserve a look, each with what to do."""
     found = []
+    if scaling.max_gpus is not None and scaling.min_replicas * gpus_per_replica > scaling.max_gpus:
+        found.append(
+            f"maxGPUs {scaling.max_gpus} is less than minReplicas {scaling.min_replicas} take with "
+            f"{gpus_per_replica} GPUs each, and they come first: raise it or lower minReplicas"
+        )
     learned = summary(state.cold_starts)
     if learned and scaling.scale_in.cooldown_seconds < learned.p50 and not scaling.scale_in.disabled:
         found.append(

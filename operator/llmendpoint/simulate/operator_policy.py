@@ -1,5 +1,7 @@
 """The operator's own scaler as a policy of the simulator: derive() and decide(), called as the operator's tick does."""
 
+from dataclasses import replace
+
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import ReadingWindow, derive
@@ -16,16 +18,24 @@ class OperatorPolicy:
 
     Args:
         slots: requests that one replica works on at once at most.
+        gpus: GPUs of one replica, which scaling.maxGPUs counts.
         metric_delay: age of the samples in seconds; 0 when the operator reads the pods itself.
     """
 
     name = "llmendpoint"
 
     def __init__(
-        self, scaling: Scaling, *, slots: int, period: float = PERIOD_SECONDS, metric_delay: float = 0.0
+        self,
+        scaling: Scaling,
+        *,
+        slots: int,
+        gpus: int = 1,
+        period: float = PERIOD_SECONDS,
+        metric_delay: float = 0.0,
     ) -> None:
         self._scaling = scaling.model_copy(update={"mode": "Active"})
         self._slots = slots
+        self._gpus = gpus
         self._reads_ttft = reads_ttft(scaling)
         self.period = period
         self.metric_delay = metric_delay
@@ -48,7 +58,8 @@ class OperatorPolicy:
             stale_seconds=STALE_PERIODS * self.period,
             with_ttft=self._reads_ttft,
         )
-        self._state, decision = decide(self._scaling, self._state, signals, view.replicas, view.now)
+        replicas = replace(view.replicas, gpus=self._gpus)
+        self._state, decision = decide(self._scaling, self._state, signals, replicas, view.now)
         return Order(decision.desired, decision.sentence, decision)
 
     def _learn_cold_starts(self, view: View) -> None:
