@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.signals import PodPhase
@@ -33,6 +33,17 @@ class Faults:
     outages: Sequence[tuple[float, float]] = ()
     """From, until: no metrics can be read."""
 
+    def between(self, start: float, end: float) -> "Faults":
+        """Those of [start, end), counted from ``start``."""
+        return Faults(
+            [at - start for at in self.crashes if start <= at < end],
+            [
+                (max(since, start) - start, until - start)
+                for since, until in self.outages
+                if since < end and until > start
+            ],
+        )
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -55,6 +66,16 @@ class Scenario:
     startup_timeout: float = 900.0
     slo_ttft: float = SLO_TTFT_SECONDS
     faults: Faults = field(default_factory=Faults)
+
+    def between(self, start: float, end: float) -> "Scenario":
+        """The same for a part of the trace, in seconds; faults stay where they are in it."""
+        return replace(self, trace=self.trace.between(start, end), faults=self.faults.between(start, end))
+
+    def warm_within(self, least: int, most: int) -> "Scenario":
+        """The same with the replicas at the start within bounds; those that were given are left alone."""
+        if self.warm_replicas is not None:
+            return self
+        return replace(self, warm_replicas=min(max(warm_replicas(self), least), most))
 
 
 def replay(scenario: Scenario, policy: ScalingPolicy) -> Result:

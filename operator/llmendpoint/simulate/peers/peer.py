@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from llmendpoint.simulate.policy import ScalingPolicy
 from llmendpoint.simulate.profiles import EngineProfile
+from llmendpoint.simulate.span import Span
 from llmendpoint.simulate.traces import Trace
 
 
@@ -76,8 +75,8 @@ class Peer:
     default: float
     default_source: str
     """Where the default is documented."""
-    sweep: tuple[float, float]
-    """Smallest and largest value worth trying."""
+    sweep: Span
+    """The values worth trying."""
     build: Callable[[Situation, float], ScalingPolicy]
 
     def policy(self, situation: Situation, target: float | None = None) -> ScalingPolicy:
@@ -87,8 +86,3 @@ class Peer:
             NotTold: the situation lacks what this peer needs.
         """
         return self.build(situation, self.default if target is None else target)
-
-    def grid(self, points: int) -> tuple[float, ...]:
-        """Values of the sweep at equal ratios, both ends included."""
-        low, high = self.sweep
-        return tuple(float(value) for value in np.geomspace(low, high, points))

@@ -123,13 +123,23 @@ class SageMaker:
         return self._in_service[0][1]
 
 
+def requests_per_minute(old: ProxySample, new: ProxySample) -> float:
+    """Requests that arrived between two samples, by minute."""
+    return (new.requests_total - old.requests_total) * 60.0 / (new.taken_at - old.taken_at)
+
+
+def mean_concurrency(old: ProxySample, new: ProxySample) -> float:
+    """Mean of the requests in flight between two samples."""
+    return (new.in_flight_seconds_total - old.in_flight_seconds_total) / (new.taken_at - old.taken_at)
+
+
 def sagemaker(bounds: Bounds, target: float = 70.0) -> SageMaker:
     """SageMakerVariantInvocationsPerInstance: requests per instance and minute."""
     return SageMaker(
         "sagemaker",
         TrackingSettings(target=target, period=60.0),
         bounds,
-        lambda old, new: (new.requests_total - old.requests_total) * 60.0 / (new.taken_at - old.taken_at),
+        requests_per_minute,
     )
 
 
@@ -139,5 +149,5 @@ def sagemaker_high_resolution(bounds: Bounds, target: float = 5.0) -> SageMaker:
         "sagemaker-hires",
         TrackingSettings(target=target, period=10.0, points_below=90, metric_delay=10.0),
         bounds,
-        lambda old, new: (new.in_flight_seconds_total - old.in_flight_seconds_total) / (new.taken_at - old.taken_at),
+        mean_concurrency,
     )

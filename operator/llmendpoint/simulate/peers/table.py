@@ -16,6 +16,7 @@ from llmendpoint.simulate.peers.work import usual_work
 from llmendpoint.simulate.peers.wva import Wva, WvaSettings
 from llmendpoint.simulate.peers.wva_v1 import WvaV1, WvaV1Settings
 from llmendpoint.simulate.peers.wva_v2 import WvaV2, WvaV2Settings
+from llmendpoint.simulate.span import Span
 
 IN_FLIGHT = "requests in flight per replica"
 WVA = "llm-d/llm-d-workload-variant-autoscaler, commit b08b1c7"
@@ -60,7 +61,7 @@ PEERS: dict[str, Peer] = {
             target="replicas; 0 keeps those that the replay begins with",
             default=0.0,
             default_source="none",
-            sweep=(1.0, 100.0),
+            sweep=Span(1.0, 100.0, whole=True),
             build=lambda situation, target: Static(target, situation.bounds),
         ),
         Peer(
@@ -69,7 +70,7 @@ PEERS: dict[str, Peer] = {
             target=IN_FLIGHT,
             default=4.0,
             default_source="kubernetes/examples, AI/vllm-deployment/hpa",
-            sweep=(0.5, 256.0),
+            sweep=Span(0.5, 256.0),
             build=lambda situation, target: Hpa(HpaSettings(target), situation.bounds),
         ),
         Peer(
@@ -78,7 +79,7 @@ PEERS: dict[str, Peer] = {
             target=IN_FLIGHT,
             default=2.0,
             default_source="KServe 0.16, Autoscale InferenceService with LLM metrics",
-            sweep=(0.5, 256.0),
+            sweep=Span(0.5, 256.0),
             build=lambda situation, target: Keda(KedaSettings(target), situation.bounds),
         ),
         Peer(
@@ -87,7 +88,7 @@ PEERS: dict[str, Peer] = {
             target="concurrency per replica, of which 70 % are aimed at",
             default=100.0,
             default_source="config/core/configmaps/autoscaler.yaml",
-            sweep=(0.5, 400.0),
+            sweep=Span(0.5, 400.0),
             build=lambda situation, target: Knative(KnativeSettings(target), situation.bounds),
         ),
         Peer(
@@ -96,7 +97,7 @@ PEERS: dict[str, Peer] = {
             target="invocations per instance and minute",
             default=70.0,
             default_source="SageMaker developer guide, Define a scaling policy",
-            sweep=(2.0, 4000.0),
+            sweep=Span(2.0, 4000.0),
             build=lambda situation, target: sagemaker(situation.bounds, target),
         ),
         Peer(
@@ -105,7 +106,7 @@ PEERS: dict[str, Peer] = {
             target="concurrent requests per model",
             default=5.0,
             default_source="SageMaker developer guide, Define a scaling policy",
-            sweep=(0.5, 256.0),
+            sweep=Span(0.5, 256.0),
             build=lambda situation, target: sagemaker_high_resolution(situation.bounds, target),
         ),
         Peer(
@@ -114,7 +115,7 @@ PEERS: dict[str, Peer] = {
             target="targetRequests: active requests per replica",
             default=100.0,
             default_source="Model's targetRequests",
-            sweep=(0.5, 400.0),
+            sweep=Span(0.5, 400.0),
             build=lambda situation, target: KubeAi(KubeAiSettings(target), situation.bounds),
         ),
         Peer(
@@ -123,7 +124,7 @@ PEERS: dict[str, Peer] = {
             target="KV cache usage per pod, 0 to 1",
             default=0.5,
             default_source="samples/autoscaling/apa.yaml",
-            sweep=(0.01, 0.95),
+            sweep=Span(0.01, 0.95),
             build=lambda situation, target: Aibrix("APA", AibrixSettings(target), situation.bounds),
         ),
         Peer(
@@ -132,7 +133,7 @@ PEERS: dict[str, Peer] = {
             target="KV cache usage per pod, 0 to 1",
             default=0.5,
             default_source="samples/autoscaling/kpa.yaml",
-            sweep=(0.005, 0.95),
+            sweep=Span(0.005, 0.95),
             build=lambda situation, target: Aibrix("KPA", AibrixSettings(target), situation.bounds),
         ),
         Peer(
@@ -141,7 +142,7 @@ PEERS: dict[str, Peer] = {
             target="kvCacheThreshold, 0 to 1",
             default=0.8,
             default_source="wva-saturation-scaling-config",
-            sweep=(0.12, 0.95),
+            sweep=Span(0.12, 0.95),
             build=_wva_v1,
         ),
         Peer(
@@ -150,7 +151,7 @@ PEERS: dict[str, Peer] = {
             target="scaleUpThreshold, utilisation; scaleDownBoundary follows",
             default=0.85,
             default_source="wva-saturation-scaling-config",
-            sweep=(0.05, 1.2),
+            sweep=Span(0.05, 1.2),
             build=_wva_v2,
         ),
         Peer(
@@ -159,7 +160,7 @@ PEERS: dict[str, Peer] = {
             target="KV usage of a worker that scales up; the one that scales down follows",
             default=1.0,
             default_source="load_scaling.py, optimization_target throughput",
-            sweep=(0.02, 1.5),
+            sweep=Span(0.02, 1.5),
             build=_dynamo_load,
         ),
         Peer(
@@ -168,7 +169,7 @@ PEERS: dict[str, Peer] = {
             target="time to first token in seconds; the time between tokens follows",
             default=0.5,
             default_source="config/defaults.py",
-            sweep=(0.1, 20.0),
+            sweep=Span(0.1, 20.0),
             build=_dynamo_throughput,
         ),
         Peer(
@@ -177,7 +178,7 @@ PEERS: dict[str, Peer] = {
             target="target_ongoing_requests per replica",
             default=2.0,
             default_source="ray.serve.config.AutoscalingConfig",
-            sweep=(0.5, 256.0),
+            sweep=Span(0.5, 256.0),
             build=lambda situation, target: RayServe(RayServeSettings(target), situation.bounds),
         ),
         Peer(
@@ -186,7 +187,7 @@ PEERS: dict[str, Peer] = {
             target="utilisation that the plan aims at",
             default=1.0,
             default_source="a replica that is full",
-            sweep=(0.3, 1.5),
+            sweep=Span(0.3, 1.5),
             build=_clairvoyant,
         ),
     )
