@@ -1,5 +1,6 @@
 """A trace: when requests arrive and how long they are, from a file or a generator."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from llmendpoint.simulate.trace_files import Columns, TraceError, read_file
 from llmendpoint.simulate.trace_generators import SHAPES, generate, is_generator
+
+MOST_SHIFT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,24 @@ class Trace:
             self.t[first:last] - start, self.input_tokens[first:last], self.output_tokens[first:last],
             min(end, self.duration) - start,
         )  # fmt: skip
+
+    def scaled(self, factor: float, seed: int = 0) -> "Trace":
+        """The load of ``factor`` times as many users who behave alike but not in step.
+
+        So many copies of the trace lie over each other, each but the first shifted by up to five minutes; what goes
+        over the end comes in at the start. The noise of single requests then averages out, as that of many users does,
+        while what lasts longer than minutes is kept. Of the last copy, for a fraction, each request is taken with that
+        probability.
+        """
+        random = np.random.default_rng(seed)
+        t, requests = [], []
+        for copy in range(math.ceil(factor)):
+            taken = np.flatnonzero(random.random(len(self.t)) < factor - copy)
+            shifted = self.t[taken] + (random.uniform(0.0, MOST_SHIFT_SECONDS) if copy else 0.0)
+            t.append(np.where(shifted > self.duration, np.mod(shifted, max(self.duration, 1.0)), shifted))
+            requests.append(taken)
+        of = np.concatenate(requests)
+        return make_trace((np.concatenate(t), self.input_tokens[of], self.output_tokens[of]), self.duration)
 
 
 def make_trace(columns: Columns, duration: float = 0.0) -> Trace:

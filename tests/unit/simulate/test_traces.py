@@ -153,3 +153,31 @@ def test_a_wrong_setting_of_a_generator_is_named(text: str, sentence: str) -> No
     with pytest.raises(TraceError) as refused:
         load_trace(text)
     assert sentence in str(refused.value)
+
+
+def test_more_users_are_shifted_copies_that_keep_lengths_and_span() -> None:
+    trace = load_trace("poisson:rate=2,hours=0.5", 1)
+    more = trace.scaled(6, seed=3)
+    assert len(more.t) == 6 * len(trace.t)
+    assert more.duration == trace.duration
+    assert (np.diff(more.t) >= 0).all()
+    assert 0 <= more.t[0] <= more.t[-1] <= trace.duration
+    assert more.input_tokens.sum() == 6 * trace.input_tokens.sum()
+    # As that of six times as many users: the noise of a minute's count is sqrt(6) times as large, not 6 times.
+    assert spread_of_minutes(more) < 4 * spread_of_minutes(trace)
+    assert rows(trace.scaled(6, seed=3)) == rows(more)
+    assert rows(trace.scaled(6, seed=4)) != rows(more)
+
+
+def spread_of_minutes(trace: Trace) -> float:
+    counts, _ = np.histogram(trace.t, np.arange(0.0, 1801.0, 60.0))
+    return float(counts.std())
+
+
+def test_fewer_users_are_some_of_the_requests() -> None:
+    trace = load_trace("poisson:rate=2,hours=0.5", 1)
+    fewer = trace.scaled(0.5, seed=3)
+    assert len(fewer.t) == pytest.approx(len(trace.t) / 2, rel=0.1)
+    assert set(fewer.t.tolist()) <= set(trace.t.tolist())
+    assert len(trace.scaled(2.5).t) == pytest.approx(2.5 * len(trace.t), rel=0.1)
+    assert rows(trace.scaled(1.0)) == rows(trace)
