@@ -60,7 +60,7 @@ def print_table(endpoint: str, comparison: "Comparison") -> None:
 def _title(endpoint: str, comparison: "Comparison") -> str:
     tuned = any(entry.tuned for entry in comparison.results.values())
     requests = next(iter(comparison.results.values())).result.requests
-    share = f" on the first {comparison.choose_on:.0%} of the trace" if tuned and comparison.choose_on else ""
+    share = f" on the first {100 * comparison.choose_on:g} % of the trace" if tuned and comparison.choose_on else ""
     return (
         f"{endpoint} on {comparison.trace}: {requests:,} requests in {comparison.seconds / 3600:.1f} h\n"
         f"{comparison.engine_profile}, cold start {comparison.cold_start:g} s, seed {comparison.seed}; "

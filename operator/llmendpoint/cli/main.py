@@ -5,11 +5,12 @@ import typer
 from llmendpoint import manifests
 from llmendpoint.api import plain_yaml, schema
 from llmendpoint.api.endpoint import Endpoint
-from llmendpoint.cli import import_sagemaker, simulation, validation
+from llmendpoint.cli import import_sagemaker, simulation, tuning, validation
 from llmendpoint.cli.files import File, bodies, endpoints, fail
 
 app = typer.Typer(no_args_is_help=True, help="LLMEndpoint: one object, a production LLM service.", add_completion=True)
 app.command()(simulation.simulate)
+app.command()(tuning.tune)
 app.command()(import_sagemaker.import_sagemaker)
 
 

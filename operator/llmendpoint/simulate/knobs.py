@@ -49,13 +49,18 @@ def knobs_of(scaling: Scaling) -> Sequence[Knob]:
             return targets[:1]  # its bands are measured from the first one
 
 
-def with_values(scaling: Scaling, values: Mapping[str, float]) -> Scaling:
-    """The same with other values at some paths."""
-    written = scaling.to_wire()
+def written(scaling: Scaling, values: Mapping[str, float]) -> dict[str, Any]:
+    """spec.scaling as the user wrote it, with other values at some paths; defaults are left out."""
+    body = scaling.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
     for path, value in values.items():
-        place: Any = written
+        place: Any = body
         *way, last = path.split(".")
         for step in way:
             place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
-        place[last] = value
-    return Scaling.model_validate(written)
+        place[last] = int(value) if value == int(value) else value
+    return body
+
+
+def with_values(scaling: Scaling, values: Mapping[str, float]) -> Scaling:
+    """The same with other values at some paths."""
+    return Scaling.model_validate(written(scaling, values))

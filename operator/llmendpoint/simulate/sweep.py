@@ -6,6 +6,7 @@ then bisection between the best value so far and the neighbour that promises mor
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from llmendpoint.simulate.results import Result
 from llmendpoint.simulate.span import Span
@@ -62,7 +63,17 @@ def _by_target(runs: Mapping[float, Run]) -> list[Run]:
     return [runs[target] for target in sorted(runs)]
 
 
-def merit(run: Run, slo_attainment: float) -> tuple[bool, float, float]:
+class Outcome(Protocol):
+    """What a choice between runs looks at."""
+
+    @property
+    def gpu_hours(self) -> float: ...  # noqa: D102 - the name says it
+
+    @property
+    def attainment(self) -> float: ...  # noqa: D102
+
+
+def merit(run: Outcome, slo_attainment: float) -> tuple[bool, float, float]:
     """Larger is better: whether it keeps the service level, then what it costs, or how near it comes."""
     if run.attainment >= slo_attainment:
         return True, -run.gpu_hours, run.attainment
