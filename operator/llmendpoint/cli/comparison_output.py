@@ -37,8 +37,8 @@ def print_table(endpoint: str, comparison: "Comparison") -> None:
     wide = console.width >= WIDE_COLUMNS
     table = Table(
         title=_title(endpoint, comparison), caption=_caption(comparison), title_justify="left",
-        caption_justify="left", title_style="", caption_style="dim", box=box.SIMPLE_HEAD, pad_edge=False,
-        collapse_padding=True,
+        caption_justify="left", title_style="", caption_style="dim", box=box.SIMPLE_HEAD, show_edge=False,
+        padding=(0, 1 if wide else 0), collapse_padding=True,
     )  # fmt: skip
     table.add_column("policy", no_wrap=True)
     for heading in _headings(wide=wide):
@@ -62,8 +62,9 @@ def _title(endpoint: str, comparison: "Comparison") -> str:
     requests = next(iter(comparison.results.values())).result.requests
     share = f" on the first {100 * comparison.choose_on:g} % of the trace" if tuned and comparison.choose_on else ""
     return (
-        f"{endpoint} on {comparison.trace}: {requests:,} requests in {comparison.seconds / 3600:.1f} h\n"
-        f"{comparison.engine_profile}, cold start {comparison.cold_start:g} s, seed {comparison.seed}; "
+        f"{endpoint} on {comparison.trace}\n"
+        f"{requests:,} requests in {comparison.seconds / 3600:.1f} h, {comparison.engine_profile}, cold start "
+        f"{comparison.cold_start:g} s, seed {comparison.seed}\n"
         f"targets {f'tuned{share}' if tuned else 'as documented'}"
     )
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
+from llmendpoint.cli import prometheus_trace
 from llmendpoint.cli.files import endpoints, fail
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import argument, slots
@@ -29,8 +30,9 @@ TraceArgument = Annotated[
     str,
     typer.Option(
         "--trace",
-        help="Requests: a file (t,input_tokens,output_tokens; Azure's, BurstGPT's or Mooncake's form; gzip or not) or "
-        "a generator such as poisson:rate=2,hours=1 (also gamma-modulated, diurnal, step, spike).",
+        help="Requests: a file (t,input_tokens,output_tokens; Azure's, BurstGPT's or Mooncake's form; gzip or not), "
+        "a generator such as poisson:rate=2,hours=1 (also gamma-modulated, diurnal, step, spike), or what the endpoint "
+        "really was asked: prometheus:http://prometheus:9090?hours=24 (also namespace, name, step in seconds).",
         rich_help_panel=LOAD,
     ),
 ]
@@ -141,7 +143,7 @@ def setting(question: Question) -> Setting:
         if given and given.isdigit():
             engine = replace(engine, max_num_seqs=int(given))
         scenario = Scenario(
-            _trace(question), engine, question.cold_start, question.initial_replicas, question.seed,
+            _trace(question, endpoint), engine, question.cold_start, question.initial_replicas, question.seed,
             question.routing, startup_timeout=float(endpoint.spec.engine.startup_timeout_seconds),
             slo_ttft=question.slo_ttft, faults=_faults(question),
         )  # fmt: skip
@@ -186,11 +188,14 @@ def _scaling(endpoint: Endpoint, file: Path) -> Scaling:
     return scaling
 
 
-def _trace(question: Question) -> "Trace":
+def _trace(question: Question, endpoint: Endpoint) -> "Trace":
     """The part that is asked for, scaled."""
     from llmendpoint.simulate.traces import load_trace
 
-    whole = load_trace(question.trace, question.seed)
+    if prometheus_trace.is_prometheus(question.trace):
+        whole = prometheus_trace.read(question.trace, endpoint, question.seed)
+    else:
+        whole = load_trace(question.trace, question.seed)
     until = question.until if question.until is not None else float("inf")
     part = whole.between(question.begin, until) if question.begin or question.until is not None else whole
     if not len(part.t) and len(whole.t):

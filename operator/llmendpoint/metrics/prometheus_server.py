@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
@@ -30,10 +31,12 @@ class PrometheusServer:
 
     Args:
         timeout: seconds that one query may take.
+        told_by: what gave the address, for what to check where it is wrong.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, told_by: str = "scaling.metrics.prometheus.url") -> None:
         self._url = url
+        self._told_by = told_by
         self._timeout = timeout
         self._client: PrometheusConnect | None = None
         with contextlib.suppress(ValueError):  # what can not be read as an address answers nothing
@@ -52,20 +55,30 @@ class PrometheusServer:
         Raises:
             Unanswered: there is none.
         """
+        return await self._answer(lambda client: client.custom_query(query, params={"time": f"{at:.3f}"}))
+
+    async def ask_range(self, query: str, start: float, end: float, step: float) -> list[Any]:
+        """The result of a range query, all times in seconds.
+
+        Raises:
+            Unanswered: there is none.
+        """
+        times = [datetime.fromtimestamp(at, UTC) for at in (start, end)]
+        return await self._answer(lambda client: client.custom_query_range(query, *times, f"{step:g}"))
+
+    async def _answer(self, ask: Callable[[PrometheusConnect], Any]) -> list[Any]:
         if self._client is None:
             raise Unanswered(self.strange)
-        call = partial(self._client.custom_query, query, params={"time": f"{at:.3f}"})
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask, self._client)
         except Timeout as error:
             raise Unanswered(self.silent) from error
         except NoConnection as error:
             raise Unanswered(
-                f"Prometheus at {self._url} can not be reached ({_cause(error)}): check the server and "
-                "scaling.metrics.prometheus.url"
+                f"Prometheus at {self._url} can not be reached ({_cause(error)}): check the server and {self._told_by}"
             ) from error
         except PrometheusApiClientException as error:
-            raise Unanswered(f"Prometheus at {self._url} answered {_refusal(error)}") from error
+            raise Unanswered(f"Prometheus at {self._url} answered {self._refusal(error)}") from error
         except (RequestException, *MALFORMED) as error:
             raise Unanswered(self.strange) from error
         if not isinstance(answer, list):
@@ -75,7 +88,7 @@ class PrometheusServer:
     @property
     def strange(self) -> str:
         """What to say when the answer is not Prometheus'."""
-        return f"{self._url} does not answer as a Prometheus server does: check scaling.metrics.prometheus.url"
+        return f"{self._url} does not answer as a Prometheus server does: check {self._told_by}"
 
     def close(self) -> None:
         """Forget it. A thread that still waits for an answer ends with its time-out."""
@@ -83,20 +96,19 @@ class PrometheusServer:
         if self._client is not None:
             self._client.close()
 
+    def _refusal(self, error: PrometheusApiClientException) -> str:
+        """Status and, in Prometheus' own words, why. Anything else in the body is not for everybody's eyes."""
+        match = re.fullmatch(r"HTTP Status Code (\d+) \((b.*)\)", str(error), re.DOTALL)
+        if match is None:
+            return "with an error"
+        try:
+            said = json.loads(ast.literal_eval(match[2]))["error"]
+        except (ValueError, SyntaxError, LookupError, TypeError):
+            return f"{match[1]} and not as Prometheus does: check {self._told_by}"
+        return f"{match[1]}: {str(said)[:500]}"
+
 
 def _cause(error: BaseException) -> str:
     """The innermost cause without the address of an object in it, which would be new each time."""
     text = str(getattr(error.args[0], "reason", error.args[0])) if error.args else type(error).__name__
     return re.sub(r"<[^>]*>:?\s*|^HTTPS?Connection(?:Pool)?\([^)]*\):\s*", "", text)[:200]
-
-
-def _refusal(error: PrometheusApiClientException) -> str:
-    """Status and, in Prometheus' own words, why. Anything else in the body is not for everybody's eyes."""
-    match = re.fullmatch(r"HTTP Status Code (\d+) \((b.*)\)", str(error), re.DOTALL)
-    if match is None:
-        return "with an error"
-    try:
-        said = json.loads(ast.literal_eval(match[2]))["error"]
-    except (ValueError, SyntaxError, LookupError, TypeError):
-        return f"{match[1]} and not as Prometheus does: check scaling.metrics.prometheus.url"
-    return f"{match[1]}: {str(said)[:500]}"

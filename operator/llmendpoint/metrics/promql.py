@@ -1,8 +1,11 @@
 """The queries that read the engines of all endpoints from Prometheus: one per signal, one row per pod."""
 
+import json
+import re
 from collections.abc import Iterable
 
 from llmendpoint.engines import engine_for
+from llmendpoint.engines.facts import MetricNames
 from llmendpoint.metrics.source import EndpointTarget
 
 # The Deployment's name is in the pod's. A sidecar's own metrics are not the engine's; without an operator for
@@ -31,6 +34,22 @@ def signal_queries(targets: Iterable[EndpointTarget]) -> dict[str, str]:
     return queries
 
 
-def _once(name: str, labels: str) -> str:
+def endpoint_query(
+    metric: str, names: MetricNames, namespace: str, name: str, *, last_of_seconds: float | None = None
+) -> str:
+    """All series of one metric on the engine pods of one endpoint, each once.
+
+    Args:
+        last_of_seconds: also series that ended, with their last value of so many seconds.
+    """
+    labels = ", ".join(("namespace", "pod", *names.labels))
+    pods = f"namespace={json.dumps(namespace)}, pod=~{json.dumps(f'{re.escape(name)}-engine-.+')}"
+    return _once(metric, labels, pods, last_of_seconds)
+
+
+def _once(name: str, labels: str, pods: str = PODS, last_of_seconds: float | None = None) -> str:
     """Each series of an engine once: a pod that two jobs scrape shows it twice. The comparison drops NaN."""
-    return f'max by ({labels}) ({{__name__="{name}", {PODS}}} >= 0)'
+    series = f'{{__name__="{name}", {pods}}}'
+    if last_of_seconds is not None:
+        series = f"last_over_time({series}[{round(1000 * last_of_seconds)}ms])"
+    return f"max by ({labels}) ({series} >= 0)"

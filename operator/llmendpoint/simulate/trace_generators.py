@@ -4,7 +4,7 @@ A generator is named like ``diurnal:rate=3,hours=24,peak=10``. All of them know 
 ``hours``, ``input`` and ``output`` (mean tokens) and ``length_cv`` (0 gives every request the same lengths).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,7 +98,32 @@ def generate(text: str, seed: int) -> tuple[Columns, float]:
     return (t, tokens[0], tokens[1]), duration
 
 
-def _lengths(mean: float, cv: float, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Step:
+    """Requests of one span of time: how many, and their mean lengths."""
+
+    requests: float
+    prompt_tokens: float
+    generation_tokens: float
+
+
+def from_steps(steps: Sequence[Step], seconds: float, seed: int) -> tuple[Columns, float]:
+    """Requests of steps of so many seconds, as Poisson arrivals of which the counts are known: anywhere in their step.
+
+    Lengths are drawn around the means of their step with a coefficient of variation of 1.
+    """
+    random = np.random.default_rng(seed)
+    # Rounding the running total keeps it; rounding each step would lose what is less than a half.
+    totals = np.rint(np.cumsum([step.requests for step in steps])).astype(np.int64)
+    counts = np.diff(totals, prepend=0)
+    at = np.repeat(np.arange(len(steps)), counts)
+    t = np.sort((at + random.random(len(at))) * seconds)
+    means = [np.array([step.prompt_tokens for step in steps]), np.array([step.generation_tokens for step in steps])]
+    prompt, generation = (_lengths(np.maximum(mean, 1.0)[at], COMMON["length_cv"], len(at), random) for mean in means)
+    return (t, prompt, generation), len(steps) * seconds
+
+
+def _lengths(mean: float | Floats, cv: float, count: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Lognormal whole numbers of at least 1."""
     variance = np.log1p(cv * cv)
     drawn = random.lognormal(np.log(mean) - variance / 2.0, np.sqrt(variance), count)

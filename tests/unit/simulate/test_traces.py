@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from llmendpoint.simulate.trace_files import TraceError
-from llmendpoint.simulate.traces import Trace, load_trace
+from llmendpoint.simulate.trace_generators import Step, from_steps
+from llmendpoint.simulate.traces import Trace, load_trace, make_trace
 
 OWN = "t,input_tokens,output_tokens\n5.5,100,10\n7.0,200,20\n"
 AZURE = (
@@ -181,3 +182,14 @@ def test_fewer_users_are_some_of_the_requests() -> None:
     assert set(fewer.t.tolist()) <= set(trace.t.tolist())
     assert len(trace.scaled(2.5).t) == pytest.approx(2.5 * len(trace.t), rel=0.1)
     assert rows(trace.scaled(1.0)) == rows(trace)
+
+
+def test_steps_become_requests_anywhere_in_them_with_their_mean_lengths() -> None:
+    steps = [Step(400.4, 1000.0, 50.0), Step(0.0, 1000.0, 50.0), Step(600.4, 200.0, 300.0)]
+    trace = make_trace(*from_steps(steps, 60.0, 7))
+    assert np.histogram(trace.t, [0.0, 60.0, 120.0, 180.0])[0].tolist() == [400, 0, 601]
+    assert trace.duration == 180.0
+    first, last = trace.between(0.0, 60.0), trace.between(120.0, 180.0)
+    assert first.input_tokens.mean() == pytest.approx(1000, rel=0.15)
+    assert last.output_tokens.mean() == pytest.approx(300, rel=0.15)
+    assert rows(make_trace(*from_steps(steps, 60.0, 7))) == rows(trace)
