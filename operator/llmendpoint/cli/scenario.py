@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -165,9 +166,12 @@ def tell_of_refused(result: "Result", question: Question) -> None:
 @contextmanager
 def progress() -> Iterator[Callable[[], None]]:
     """Shows on a terminal how many replays are done: call it after each one, from any thread."""
-    with Console(stderr=True).status("replaying") as status:
-        done = itertools.count(1)
-        yield lambda: status.update(f"replaying: {next(done)} replays done")
+    done = itertools.count(1)
+    try:
+        with Console(stderr=True).status("replaying") as status:
+            yield lambda: status.update(f"replaying: {next(done)} replays done")
+    except BrokenProcessPool:
+        fail("a process with a replay was killed, as happens where memory is short: give fewer --jobs")
 
 
 def _endpoint(file: Path) -> Endpoint:

@@ -162,17 +162,21 @@ def _peer(peer: Peer, bounds: Bounds) -> Contender:
 
 
 def _default(contender: Contender, replays: Replays, *, slo_attainment: float) -> Entry:
-    last = len(replays.scenarios) - 1
-    result = replays.run(contender.build(replays.scenarios[last], None), last)
+    result = _replay(contender, replays, len(replays.scenarios) - 1, None)
     return Entry(result, False, contender.default, contender.target, result.ttft_attainment >= slo_attainment)
 
 
 def _tuned(contender: Contender, replays: Replays, *, slo_attainment: float) -> Entry:
-    def run(target: float, part: int = 0) -> Result:
-        return replays.run(contender.build(replays.scenarios[part], target), part)
-
-    found = sweep(contender.span, slo_attainment, lambda targets: replays.map(run, targets))
+    run = partial(_replay, contender, replays)
+    found = sweep(contender.span, slo_attainment, lambda targets: replays.map(partial(run, 0), targets))
     last = len(replays.scenarios) - 1
-    result = run(found.target, last) if last else found.result
+    result = run(last, found.target) if last else found.result
     reached = result.ttft_attainment >= slo_attainment
     return Entry(result, True, found.target, contender.target, reached, found.runs)
+
+
+def _replay(contender: Contender, replays: Replays, part: int, target: float | None) -> Result:
+    policy = contender.build(replays.scenarios[part], target)
+    # A fleet of so many replicas, whatever comes, has them from the start.
+    warm = round(target) if contender.span.whole and target else None
+    return replays.run(policy, part, warm)

@@ -24,7 +24,7 @@ class Knob:
 
 
 # The first one of a policy is the one that `simulate --compare-tuned` sweeps.
-DEMAND = (Knob("demand.utilization", Span(0.3, 1.5)), Knob("demand.headroom", Span(0.1, 6.0)))
+DEMAND = (Knob("demand.utilization", Span(0.1, 1.5)), Knob("demand.headroom", Span(0.1, 6.0)))
 HOLD = Knob("scaleIn.holdSeconds", Span(60, 1800, whole=True))
 SCALE_OUT_COOLDOWN = Knob("scaleOut.cooldownSeconds", Span(1, 600, whole=True))
 SCALE_IN_COOLDOWN = Knob("scaleIn.cooldownSeconds", Span(1, 900, whole=True))

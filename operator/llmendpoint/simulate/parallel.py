@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -50,12 +51,16 @@ class Replays:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def run(self, policy: ScalingPolicy, scenario: int = 0) -> Result:
-        """Replay a fresh policy on the scenario of that number and wait for the result. Any thread may call it."""
+    def run(self, policy: ScalingPolicy, scenario: int = 0, warm_replicas: int | None = None) -> Result:
+        """Replay a fresh policy on the scenario of that number and wait for the result. Any thread may call it.
+
+        Args:
+            warm_replicas: ready replicas at the start, where they are to be others than the scenario's.
+        """
         if self._pool is None:
-            result = replay(self.scenarios[scenario], policy)
+            result = _replay(self.scenarios[scenario], policy, warm_replicas)
         else:
-            result = self._pool.submit(_replay, policy, scenario).result()
+            result = self._pool.submit(_replay_here, scenario, policy, warm_replicas).result()
         self._on_replay()
         return result
 
@@ -78,5 +83,9 @@ def _begin(scenarios: Sequence[Scenario]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _replay(policy: ScalingPolicy, scenario: int) -> Result:
-    return replay(_scenarios[scenario], policy)
+def _replay_here(scenario: int, policy: ScalingPolicy, warm_replicas: int | None) -> Result:
+    return _replay(_scenarios[scenario], policy, warm_replicas)
+
+
+def _replay(scenario: Scenario, policy: ScalingPolicy, warm_replicas: int | None) -> Result:
+    return replay(scenario if warm_replicas is None else replace(scenario, warm_replicas=warm_replicas), policy)

@@ -31,6 +31,11 @@ def by_default() -> Comparison:
     return compared()
 
 
+@pytest.fixture(scope="module")
+def by_tuning() -> Comparison:
+    return compared(tuned=True)
+
+
 def test_demand_and_every_peer_run_with_their_defaults(by_default: Comparison) -> None:
     assert list(by_default.results) == ["demand", *PEERS]
     for name, entry in by_default.results.items():
@@ -68,9 +73,10 @@ def test_bounds_hold_for_all_from_the_start() -> None:
     assert {entry.result.scale_outs for entry in found.results.values()} == {0}
 
 
-def test_each_target_is_swept_for_the_cheapest_run_that_keeps_the_service_level(by_default: Comparison) -> None:
-    tuned = compared(tuned=True)
-    for name, entry in tuned.results.items():
+def test_each_target_is_swept_for_the_cheapest_run_that_keeps_the_service_level(
+    by_default: Comparison, by_tuning: Comparison
+) -> None:
+    for name, entry in by_tuning.results.items():
         assert entry.tuned
         assert 1 <= len(entry.runs) <= GRID + REFINEMENTS
         own = next(run for run in entry.runs if run.target == entry.target)
@@ -82,6 +88,14 @@ def test_each_target_is_swept_for_the_cheapest_run_that_keeps_the_service_level(
         else:
             assert own.attainment == max(run.attainment for run in entry.runs)
         assert entry.reached or not by_default.results[name].reached
+
+
+def test_a_fixed_fleet_is_there_from_the_start_and_paid_to_the_end(by_tuning: Comparison) -> None:
+    static = by_tuning.results["static"]
+    assert static.target
+    assert (static.result.scale_outs, static.result.scale_ins) == (0, 0)
+    assert static.result.gpu_hours * 3600 == pytest.approx(static.target * static.result.simulated_seconds)
+    assert static.result.simulated_seconds < SCENARIO.trace.duration + 60.0
 
 
 def test_what_was_chosen_on_the_first_part_is_reported_of_the_rest() -> None:

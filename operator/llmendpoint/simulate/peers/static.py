@@ -12,7 +12,7 @@ class Static:
     """
 
     name = "static"
-    period = 3600.0
+    period = 10.0
     metric_delay = 0.0
 
     def __init__(self, replicas: float, bounds: Bounds) -> None:
