@@ -65,7 +65,7 @@ def _simulate(question: Question, asked: Setting, output: str) -> None:
 
     scaling = asked.scaling
     within = asked.scenario.warm_within(scaling.min_replicas, scaling.max_replicas)
-    result = replay(within, OperatorPolicy(scaling, slots=asked.slots))
+    result = replay(within, OperatorPolicy(scaling, slots=asked.slots, gpus=within.profile.gpus))
     scenario.tell_of_refused(result, question)
     if output == "json":
         typer.echo(json.dumps(simulation_output.figures(result)))

@@ -83,7 +83,8 @@ def tune(
     with Replays(parts, jobs, on_replay) as replays:
 
         def run(values: Values, part: int = 0) -> Result:
-            return replays.run(OperatorPolicy(with_values(scaling, values), slots=slots), part)
+            policy = OperatorPolicy(with_values(scaling, values), slots=slots, gpus=scenario.profile.gpus)
+            return replays.run(policy, part)
 
         def try_all(several: Sequence[Values]) -> list[Trial]:
             results = replays.map(run, several)
