@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from bench import creation, edits, idle, manifests, parser, scaler, tick
+from bench import creation, edits, idle, manifests, parser, replay, scaler, tick
 from bench.figures import Figure
 from bench.run import Run
 
 MEASUREMENTS: dict[str, Callable[[Run], Awaitable[list[Figure]]]] = {
     "scaler": scaler.measure,
+    "replay": replay.measure,
     "parser": parser.measure,
     "manifests": manifests.measure,
     "tick": tick.measure,
