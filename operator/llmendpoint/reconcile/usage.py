@@ -155,14 +155,13 @@ def is_news(account: Account, known: Usage | None) -> bool:
 
 def trial_sentence(trial: DryRunUsage) -> str:
     """What a trial has shown."""
-    words = f"would have used {trial.gpu_hours:.1f} GPU-hours, {_less(trial.actual_gpu_hours - trial.gpu_hours)}"
+    hours = trial.actual_gpu_hours - trial.gpu_hours
+    difference = f"{abs(hours):.1f} {'fewer' if hours >= 0 else 'more'} than ran"
+    words = f"would have used {trial.gpu_hours:.1f} GPU-hours, {difference}"
     if trial.cost is not None and trial.saved_cost is not None:
-        words += f", at a cost of {trial.cost:.2f}, {_less(trial.saved_cost, 2)}"
+        difference = f"{abs(trial.saved_cost):.2f} {'less' if trial.saved_cost >= 0 else 'more'}"
+        words += f", at a cost of {trial.cost:.2f}, {difference}"
     return f"{words}, since {trial.since}"
-
-
-def _less(difference: float, places: int = 1) -> str:
-    return f"{abs(difference):.{places}f} {'fewer' if difference >= 0 else 'more'} than ran"
 
 
 def _saved(trial: Trial) -> float | None:
