@@ -49,6 +49,17 @@ def test_desired_is_always_within_bounds(
     json.dumps([dict(decision.inputs), dict(decision.terms)], allow_nan=False)
 
 
+@given(some.settings(), st.integers(1, 60), some.states(), some.signals(), some.replicas())
+def test_a_budget_is_kept_where_the_bounds_allow_it(
+    spec: Scaling, most: int, state: ScalerState, signals: Signals, replicas: Replicas
+) -> None:
+    state = replace(state, mode=spec.mode)
+    desired = decide(spec.model_copy(update={"max_gpus": most}), state, signals, replicas, NOW)[1].desired
+    assert desired <= spec.min_replicas or desired * replicas.gpus <= most
+    if replicas.room and desired > state.desired:
+        assert desired <= max(replicas.room.replicas, spec.min_replicas)
+
+
 # 2. Unknown or partial never scales in; idle zero is not unknown.
 @given(some.settings(), some.states(), some.signals(unknown=st.integers(1, 40)), some.replicas())
 def test_unread_replicas_never_scale_in(

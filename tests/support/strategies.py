@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from llmendpoint.api.scaling import Scaling
-from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.decision import Replicas, Room
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState, Track
 from support.builders import NOW, scaling
@@ -122,4 +122,6 @@ def replicas(draw: st.DrawFn) -> Replicas:
         unschedulable=draw(counts),
         oldest_unschedulable_age=draw(st.floats(0, 1000)),
         ordered=draw(counts),
+        gpus=draw(st.integers(0, 8)),
+        room=draw(st.none() | st.builds(Room, counts, st.just("the quota"))),
     )

@@ -119,8 +119,10 @@ class DryRunUsage(ApiModel):
 
 
 class Usage(ApiModel):
-    """GPUs that the engine's pods hold on nodes. Written when gpus changes or other status does, so count on from it:
-    gpuHours + gpus x time since asOf."""
+    """GPUs that the engine's pods hold on nodes, and what they cost.
+
+    To know the figures now, count on: gpuHours + gpus x time since asOf.
+    """
 
     since: str = Field(description="When counting began.", json_schema_extra={"format": "date-time"})
     as_of: str = Field(description="Time of these figures.", json_schema_extra={"format": "date-time"})
@@ -146,4 +148,8 @@ class EndpointStatus(ApiModel):
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")
-    usage: Usage | None = Field(None, description="GPU-hours and their cost.")
+    usage: Usage | None = Field(
+        None,
+        description="GPU-hours of the engine's pods on nodes, and their cost. Until now: gpuHours + gpus x time since "
+        "asOf.",
+    )
