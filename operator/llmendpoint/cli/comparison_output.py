@@ -18,6 +18,8 @@ OWN = "demand"
 YARDSTICKS = frozenset({"clairvoyant", "static"})
 WIDE_COLUMNS = 100
 """Below, what is worth least is left out."""
+ROOMY_COLUMNS = 120
+"""From here on there is room between the columns."""
 
 
 def figures(comparison: "Comparison") -> dict[str, Any]:
@@ -38,7 +40,7 @@ def print_table(endpoint: str, comparison: "Comparison") -> None:
     table = Table(
         title=_title(endpoint, comparison), caption=_caption(comparison), title_justify="left",
         caption_justify="left", title_style="", caption_style="dim", box=box.SIMPLE_HEAD, show_edge=False,
-        padding=(0, 1 if wide else 0), collapse_padding=True,
+        padding=(0, 1 if console.width >= ROOMY_COLUMNS else 0), collapse_padding=True,
     )  # fmt: skip
     table.add_column("policy", no_wrap=True)
     for heading in _headings(wide=wide):
@@ -79,7 +81,7 @@ def _caption(comparison: "Comparison") -> str:
 
 def _headings(*, wide: bool) -> Sequence[str]:
     ttft = ("TTFT p50", "p95", "p99") if wide else ("TTFT p95",)
-    most = ("most replicas",) if wide else ()
+    most = ("most",) if wide else ()
     return ("target", "GPU-hours", f"vs {OWN}", "attainment", *ttft, "out", "in", *most)
 
 
