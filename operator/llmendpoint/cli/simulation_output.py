@@ -16,7 +16,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 def figures(result: "Result") -> dict[str, Any]:
     """The result without its course over time."""
-    return {name: value for name, value in vars(result).items() if name not in {"series", "moments"}}
+    return {name: value for name, value in vars(result).items() if name not in {"series", "ttft_band", "moments"}}
 
 
 def print_table(title: str, result: "Result") -> None:

@@ -104,6 +104,7 @@ def replay(scenario: Scenario, policy: ScalingPolicy) -> Result:
         simulated_seconds=end,
         seed=scenario.seed,
         series=series_of(run.rows, scenario.trace, scenario.profile),
+        ttft_band=service.band,
         moments=run.moments,
         wall_seconds=time.perf_counter() - started,
     )

@@ -1,10 +1,13 @@
 """What a replay came to: cost, times to first token, scale changes, and how all of it went over time."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmendpoint.scaling.decision import Decision
 from llmendpoint.simulate.arrays import Array
@@ -15,6 +18,9 @@ from llmendpoint.simulate.traces import Trace
 SLO_TTFT_SECONDS = 2.0
 # A long prompt takes long to read on an idle replica too: the objective grows with that time.
 PREFILL_ALLOWANCE = 1.5
+# The shortest of these of which no more than MOST_SPANS make up the replay.
+SPAN_SECONDS = (10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 10800.0, 86400.0)
+MOST_SPANS = 800
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,23 @@ class Series:
     """Replicas that the requests which arrived since the call before would keep busy, by the profile."""
 
 
+@dataclass(frozen=True, eq=False)
+class TtftBand:
+    """Times to first token over time, in seconds: one value per span, by the time of arrival, NaN in an empty one."""
+
+    seconds: float
+    """Length of a span."""
+    start: Floats
+    p50: Floats
+    p95: Floats
+    p99: Floats
+    objective: Floats
+    """95th percentile of the requests' objectives, to hold the one of their times against."""
+    requests: Floats
+    missed: Floats
+    """Requests that did not finish or missed their objective."""
+
+
 @dataclass(frozen=True)
 class Result:
     """Figures of one replay. Times are in seconds."""
@@ -91,6 +114,7 @@ class Result:
     seed: int
     wall_seconds: float = field(compare=False)
     series: Series = field(compare=False, repr=False)
+    ttft_band: TtftBand = field(compare=False, repr=False)
     moments: Sequence[Moment] = field(compare=False, repr=False)
 
 
@@ -103,6 +127,7 @@ class Service:
     """50th, 95th and 99th percentile."""
     tpot: tuple[float, float]
     """50th and 95th percentile."""
+    band: TtftBand
     unfinished: int
     lost: int
     refused: int
@@ -136,21 +161,39 @@ def assess(requests: Array, profile: EngineProfile, slo_ttft: float, end: float)
     state = requests["state"]
     finished, refused = state == FINISHED, state == REFUSED
     ttft = requests["first_token"] - requests["arrived"]
-    good = finished & (ttft <= ttft_objectives(requests, profile, slo_ttft))
+    objective = ttft_objectives(requests, profile, slo_ttft)
+    good = finished & (ttft <= objective)
     left_at = np.where(np.isnan(requests["finished"]), end, requests["finished"])
-    waited = np.where(np.isnan(ttft), np.maximum(left_at - requests["arrived"], 0.0), ttft)[~refused]
+    waited = np.where(np.isnan(ttft), np.maximum(left_at - requests["arrived"], 0.0), ttft)
     several = requests[finished & (requests["output"] > 1)]
     tpot = (several["finished"] - several["first_token"]) / np.maximum(several["output"] - 1, 1)
-    p50, p95, p99 = _percentiles(waited, (50, 95, 99))
+    p50, p95, p99 = _percentiles(waited[~refused], (50, 95, 99))
     tpot50, tpot95 = _percentiles(tpot, (50, 95))
     return Service(
         attainment=float(good.mean()) if len(requests) else 1.0,
         ttft=(p50, p95, p99),
         tpot=(tpot50, tpot95),
+        band=_band(requests["arrived"], np.where(refused, np.nan, waited), objective, good, end),
         unfinished=int((~finished).sum()),
         lost=int((state == LOST).sum()),
         refused=int(refused.sum()),
     )
+
+
+def _band(arrived: Floats, waited: Floats, objective: Floats, good: NDArray[np.bool_], end: float) -> TtftBand:
+    """Of requests in the order of their arrival; a wait that does not count is NaN."""
+    seconds = next((span for span in SPAN_SECONDS if end <= MOST_SPANS * span), SPAN_SECONDS[-1])
+    starts = seconds * np.arange(int(end / seconds) + 1, dtype=np.float64)
+    edges = np.searchsorted(arrived, np.append(starts, math.inf))
+    points = np.full((4, len(starts)), np.nan)
+    for place, (first, last) in enumerate(itertools.pairwise(edges)):
+        counted = ~np.isnan(waited[first:last])
+        if counted.any():
+            points[:3, place] = np.percentile(waited[first:last][counted], (50, 95, 99))
+            points[3, place] = np.percentile(objective[first:last][counted], 95)
+    p50, p95, p99, objectives = points
+    missed = np.diff(np.concatenate(([0.0], np.cumsum(~good)))[edges])
+    return TtftBand(seconds, starts, p50, p95, p99, objectives, np.diff(edges).astype(np.float64), missed)
 
 
 def _percentiles(values: Floats, at: Sequence[int]) -> list[float]:

@@ -254,3 +254,16 @@ def test_the_demand_over_time_is_the_offered_work_in_replicas() -> None:
     series = replay(given, Plan(lambda _: 10)).series
     demand = 10.0 * A10G.replica_seconds(np.array([1000]), np.array([200]))[0]
     assert series.demand[:360].mean() == pytest.approx(demand, rel=0.03)
+
+
+def test_the_band_of_times_to_first_token_counts_every_request_once() -> None:
+    result = replay(scenario("step:rate=1,hours=1,factor=8,at=900", warm_replicas=1), ours())
+    band = result.ttft_band
+    assert band.seconds == 10.0
+    assert band.requests.sum() == result.requests
+    assert band.missed.sum() == pytest.approx((1.0 - result.ttft_attainment) * result.requests)
+    known = band.requests > 0
+    assert np.isnan(band.p50[~known]).all()
+    assert (band.p50[known] <= band.p95[known]).all()
+    assert (band.p95[known] <= band.p99[known]).all()
+    assert (band.objective[known] > 2.0).all()
