@@ -1,0 +1,33 @@
+"""When a rule kept the scaler from what its policy wanted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmendpoint.simulate.results import Moment
+
+
+@dataclass(frozen=True)
+class Hold:
+    """One rule in force without a break. Times are seconds from the start of the trace."""
+
+    rule: str
+    start: float
+    end: float
+
+
+def holds(moments: Sequence[Moment], end: float) -> list[Hold]:
+    """The holds of a replay, one after another.
+
+    A moment is noted whenever the rule changes, so a rule holds from its moment to the next.
+    """
+    found: list[Hold] = []
+    ends = [*(moment.time for moment in moments[1:]), end]
+    for moment, until in zip(moments, ends, strict=False):
+        rule = moment.decision.held_by if moment.decision else None
+        if rule is None:
+            continue
+        if found and found[-1].rule == rule and found[-1].end == moment.time:
+            found[-1] = Hold(rule, found[-1].start, until)
+        else:
+            found.append(Hold(rule, moment.time, until))
+    return found
