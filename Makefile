@@ -45,8 +45,8 @@ test-e2e: sync ## Tests on a real node with real containers
 e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.5 GB of packages, about ten minutes
 	$(RUN) pytest tests/vllm -m vllm -s
 
-test: check unit ## Everything: check, unit tests, laws, tests on a real API server and on a real node
-	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/e2e
+test: check unit ## Everything: check, unit tests, laws, tests in a browser, on a real API server and on a real node
+	$(RUN) pytest tests/browser tests/prometheus tests/realtime tests/apiserver tests/e2e
 
 bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
 	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)

@@ -11,6 +11,7 @@ from localcluster.paths import cache_dir
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 _NODE = {"runc": "runc", "iptables": "iptables", "conntrack": "conntrack", "ip": "iproute2", "nsenter": "util-linux"}
+_BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 _IMAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 
 
@@ -24,13 +25,21 @@ def ensure(*, images: bool) -> None:
     missing = {package for program, package in wanted.items() if not _found(program)}
     if not (CNI_PLUGINS / "bridge").exists():
         missing.add("containernetworking-plugins")
-    if not missing:
-        return
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise LocalClusterError(f"missing on this machine: {', '.join(sorted(missing))}; install them and try again")
-    print(f"installing {', '.join(sorted(missing))} ...", flush=True)
-    for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *sorted(missing)]):
-        run(["apt-get", *command], environment={"DEBIAN_FRONTEND": "noninteractive"})
+    if missing:
+        _install(sorted(missing))
+
+
+def browser() -> str:
+    """Path of a Chromium that needs no screen: the machine's own, else Debian's, installed.
+
+    Raises:
+        LocalClusterError: there is none, and this is not Debian or apt-get failed.
+    """
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if found is None:
+        _install([_BROWSERS[0]])
+        found = f"/usr/bin/{_BROWSERS[0]}"
+    return found
 
 
 def prometheus() -> str:
@@ -60,6 +69,14 @@ def prometheus() -> str:
         shutil.rmtree(directory, ignore_errors=True)
         unpacked.rename(directory)
     return str(program)
+
+
+def _install(packages: list[str]) -> None:
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise LocalClusterError(f"missing on this machine: {', '.join(packages)}; install them and try again")
+    print(f"installing {', '.join(packages)} ...", flush=True)
+    for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+        run(["apt-get", *command], environment={"DEBIAN_FRONTEND": "noninteractive"})
 
 
 def _found(program: str) -> bool:
