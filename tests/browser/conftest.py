@@ -51,3 +51,29 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     assert said == []
     for context in browser.contexts:
         context.close()
+
+
+def hover(page: Page, chart: str, x: float, y: float | None = None, *, says: str) -> None:
+    """Point at a place of a chart's data, and wait until its label says that, however its lines are broken.
+
+    Without y: at x, near the top of the first panel.
+    """
+    left, top = page.evaluate(
+        """([chart, x, y]) => {
+          const plot = document.querySelector(`#${chart} .plot`);
+          plot.scrollIntoView();
+          const {left, top} = plot.getBoundingClientRect(), {xaxis, yaxis} = plot._fullLayout;
+          return [
+            left + xaxis._offset + xaxis.d2p(x),
+            top + yaxis._offset + (y === null ? 20 : yaxis.d2p(y)),
+          ];
+        }""",
+        [chart, x, y],
+    )
+    page.mouse.move(left - 3, top)
+    page.mouse.move(left, top, steps=3)
+    page.wait_for_function(
+        """([chart, words]) => document.querySelector(`#${chart} .hoverlayer`).textContent
+          .replace(/\\s/g, "").includes(words)""",
+        arg=[chart, "".join(says.split())],
+    )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from browser.conftest import PHONE, Open
+from browser.conftest import PHONE, Open, hover
 from support.replays import replayed
 
 TRACES_BY_PANEL = "panel => [...panel.querySelectorAll('.trace')].map(trace => trace.querySelectorAll('path').length)"
@@ -18,23 +18,6 @@ def report() -> str:
 
 def background(page: Page) -> Any:
     return page.evaluate("getComputedStyle(document.body).backgroundColor")
-
-
-def hover(page: Page, time: float) -> str:
-    """What the label says at a time of the trace."""
-    page.evaluate("time => document.querySelector('.plot').scrollIntoView()", time)
-    x, y = page.evaluate(
-        """time => {
-          const plot = document.querySelector(".plot"), {left, top} = plot.getBoundingClientRect();
-          const axis = plot._fullLayout.xaxis;
-          return [left + axis._offset + axis.d2p(1000 * time), top + 100];
-        }""",
-        time,
-    )
-    page.mouse.move(x - 3, y)
-    page.mouse.move(x, y, steps=3)
-    page.wait_for_selector(".hoverlayer .legend, .hoverlayer .hovertext")
-    return str(page.locator(".hoverlayer").text_content())
 
 
 def test_each_panel_has_its_traces(report: str, open_report: Open) -> None:
@@ -50,10 +33,7 @@ def test_each_panel_has_its_traces(report: str, open_report: Open) -> None:
 
 def test_hover_tells_the_sentence_of_a_decision(report: str, open_report: Open) -> None:
     change = replayed().changes[0]
-    said = hover(open_report(report), change.time)
-    words = "".join(change.sentence.split())
-    assert words in "".join(said.split())
-    assert "GPU-hours so far" in said
+    hover(open_report(report), "timeline", 1000 * change.time, says=change.sentence)
 
 
 def test_the_look_follows_the_system_and_the_button(report: str, open_report: Open) -> None:
@@ -86,6 +66,14 @@ def test_the_table_is_filtered_and_leads_to_the_chart(report: str, open_report: 
     page.locator("#changes tbody tr:visible button").first.click()
     first, last = page.evaluate("document.querySelector('.plot')._fullLayout.xaxis.range.map(Date.parse)")
     assert last - first == 1_800_000
+
+
+def test_a_tap_tells_too(report: str, open_report: Open) -> None:
+    page = open_report(report, PHONE)
+    page.locator(".plot").scroll_into_view_if_needed()
+    page.tap(".plot .nsewdrag >> nth=0")
+    page.wait_for_selector(".hoverlayer text")
+    assert "GPU-hours so far" in str(page.locator(".hoverlayer").text_content())
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

@@ -45,16 +45,10 @@ def print_table(endpoint: str, comparison: "Comparison") -> None:
     table.add_column("policy", no_wrap=True)
     for heading in _headings(wide=wide):
         table.add_column(heading, justify="right", no_wrap=True)
-    reached = sorted(
-        (item for item in comparison.results.items() if item[1].reached), key=lambda item: item[1].result.gpu_hours
-    )
-    others = sorted(
-        (item for item in comparison.results.items() if not item[1].reached),
-        key=lambda item: -item[1].result.ttft_attainment,
-    )
-    for group in (reached, others):
-        for name, entry in group:
-            table.add_row(*_row(name, entry, comparison, wide=wide), style=_style(name))
+    for reached in (True, False):
+        for name, entry in comparison.ranked:
+            if entry.reached is reached:
+                table.add_row(*_row(name, entry, comparison, wide=wide), style=_style(name))
         table.add_section()
     console.print(table, highlight=False)
 

@@ -97,8 +97,6 @@ def look(panels: Sequence[Panel]) -> dict[str, Any]:
     return {
         "template": "none",
         "meta": {"panels": [{"title": panel.title, "height": panel.height} for panel in panels]},
-        "showlegend": False,
-        "legend": {"traceorder": "normal"},
         "margin": {"l": 58, "r": 14, "t": 0, "b": 58},
         "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12,
                  "color": "var(--ink)"},

@@ -10,15 +10,17 @@ from llmendpoint.report.axes import Panel, over_time
 from llmendpoint.report.holds import Hold
 from llmendpoint.report.thinning import changes, envelope, evenly
 from llmendpoint.report.units import clock, duration
-from llmendpoint.simulate.profiles import Floats
+from llmendpoint.simulate.profiles import Floats, Integers
 from llmendpoint.simulate.results import Moment, Series, TtftBand
 
 MOST_STRETCHES = 1500
+MOST_STEPS = 6000
 MANY_CHANGES = 200
 RULES = {
     "ScaleOutCooldown": ("scale-out cooldown", "var(--out-cooldown)", "/"),
     "ScaleInCooldown": ("scale-in cooldown", "var(--in-cooldown)", "\\"),
     "HoldWindow": ("hold window", "var(--hold-window)", ""),
+    "MetricsUnknown": ("metrics unknown", "var(--unknown)", "x"),
 }
 OTHER_RULE = ("another rule", "var(--other-rule)", ".")
 
@@ -30,7 +32,7 @@ def replicas(series: Series) -> Panel:
         "draining": series.draining,
     }  # fmt: skip
     phases = {name: column for name, column in phases.items() if column.any()}
-    kept = changes([series.ordered, *phases.values()])
+    kept = shown_at([series.ordered, *phases.values()], MOST_STEPS)
     filled = [
         over_time(
             series.time[kept], column[kept], name=name, stackgroup="replicas", hoverinfo="skip",
@@ -44,22 +46,22 @@ def replicas(series: Series) -> Panel:
         line={"shape": "hv", "width": 1.3, "color": "var(--ordered)"},
     )  # fmt: skip
     text = ", ".join(f"%{{customdata[{place}]:.0f}} {name}" for place, name in enumerate(phases, start=1))
-    reading = _reading(
+    told = reading(
         series.time, series.demand, [series.ordered, *phases.values()],
         f"demand %{{y:.1f}}, ordered %{{customdata[0]:.0f}}: {text}",
     )  # fmt: skip
     top = float(max(series.demand.max(), (series.ordered + series.draining).max(), 1.0))
     return Panel("Replicas", "replicas", 230, {"range": [0, 1.05 * top]},
-                 [*filled, ordered, *_course(series.time, series.demand, "demand"), reading])  # fmt: skip
+                 [*filled, ordered, *_course(series.time, series.demand, "demand"), told])  # fmt: skip
 
 
 def requests(series: Series) -> Panel:
     """Requests in the service and those that wait."""
-    reading = _reading(series.time, series.in_flight, [series.waiting],
+    told = reading(series.time, series.in_flight, [series.waiting],
                        "%{y:,.0f} requests in flight, %{customdata[0]:,.0f} of them waiting")  # fmt: skip
     return Panel("Queue", "requests", 120, {},
                  [*_course(series.time, series.in_flight, "in flight"),
-                  *_course(series.time, series.waiting, "waiting", fill="tozeroy"), reading])  # fmt: skip
+                  *_course(series.time, series.waiting, "waiting", fill="tozeroy"), told])  # fmt: skip
 
 
 def ttft(band: TtftBand, slo_attainment: float) -> Panel:
@@ -90,7 +92,7 @@ def ttft(band: TtftBand, slo_attainment: float) -> Panel:
         starts[below] + band.seconds / 2, band.p99[below], name=f"attainment below {100 * slo_attainment:g} %",
         mode="markers", hoverinfo="skip", marker={"symbol": "diamond", "size": 5, "color": "var(--bad)"},
     )  # fmt: skip
-    reading = _reading(
+    told = reading(
         (starts + band.seconds / 2)[known], band.p50[known],
         [column[known] for column in (band.p95, band.p99, band.objective, band.missed, band.requests)],
         "TTFT p50 %{y:.2f} s, p95 %{customdata[0]:.2f} s, p99 %{customdata[1]:.2f} s, objective %{customdata[2]:.2f} s;"
@@ -98,10 +100,10 @@ def ttft(band: TtftBand, slo_attainment: float) -> Panel:
     )  # fmt: skip
     axis = {"type": "log", "dtick": 1, "tickformat": "~g"}
     return Panel(f"Time to first token, by {duration(band.seconds)} of arrivals", "seconds", 150, axis,
-                 [*ribbons, median, objective, missing, reading])  # fmt: skip
+                 [*ribbons, median, objective, missing, told])  # fmt: skip
 
 
-def decisions(moments: Sequence[Moment], held: Sequence[Hold], series: Series) -> Panel:
+def decisions(moments: Sequence[Moment], held: Sequence[Hold], crashes: Sequence[float], series: Series) -> Panel:
     """Scale changes with their sentences, and the rules that held the count meanwhile."""
     steps = [moment.after - moment.before for moment in moments]
     top, bottom = max([1, *steps]) + 0.6, min([-1, *steps]) - 0.6
@@ -122,12 +124,20 @@ def decisions(moments: Sequence[Moment], held: Sequence[Hold], series: Series) -
         _markers([moment for moment in moments if (moment.after - moment.before) * sign > 0], name, symbol, small=small)
         for sign, name, symbol in ((1, "scale-out", "triangle-up"), (-1, "scale-in", "triangle-down"))
     ]
+    if crashes:
+        shades.append(
+            over_time(
+                np.array(crashes), np.zeros(len(crashes)), name="crash", mode="markers",
+                marker={"symbol": "x", "size": 8, "color": "var(--bad)"},
+                hovertemplate="the busiest replica crashes<extra></extra>",
+            )
+        )  # fmt: skip
     at = evenly(len(series.time), MOST_STRETCHES)
-    reading = _reading(series.time[at], np.zeros(len(at)), [], "%{text}")
-    reading.text = _rules_at(series.time[at], held)
+    told = reading(series.time[at], np.zeros(len(at)), [], "%{text}")
+    told.text = _rules_at(series.time[at], held)
     return Panel("Decisions, and the rules that held the count", "change, replicas", 130,
                  {"range": [bottom, top], "zeroline": True, "zerolinecolor": "var(--muted)", "rangemode": "normal"},
-                 [*shades, *markers, reading])  # fmt: skip
+                 [*shades, *markers, told])  # fmt: skip
 
 
 def cost(series: Series, gpus: int, gpu_hour_price: float | None) -> Panel:
@@ -148,6 +158,12 @@ def cost(series: Series, gpus: int, gpu_hour_price: float | None) -> Panel:
     return Panel("GPU-hours paid so far", "GPU-hours", 100, {}, [line])
 
 
+def shown_at(columns: Sequence[Floats], most: int) -> Integers:
+    """Where step lines need a point; spread evenly where these were too many."""
+    kept = changes(columns)
+    return kept if len(kept) <= most else evenly(len(columns[0]), most)
+
+
 def _course(times: Floats, values: Floats, name: str, fill: str | None = None) -> list[go.Scatter]:
     """A line; where it has more points than the eye can tell apart their mean, within a ribbon from least to most."""
     course = envelope(times, values, MOST_STRETCHES)
@@ -166,9 +182,11 @@ def _course(times: Floats, values: Floats, name: str, fill: str | None = None) -
     return [ribbon, line]
 
 
-def _reading(time: Floats, y: Floats, columns: Sequence[Floats], template: str) -> go.Scatter:
+def reading(
+    time: Floats, y: Floats, columns: Sequence[Floats], template: str, most: int = MOST_STRETCHES
+) -> go.Scatter:
     """An unseen line that says on hover what the seen ones show: these have points only where something changes."""
-    at = evenly(len(time), MOST_STRETCHES)
+    at = evenly(len(time), most)
     data: dict[str, Any] = {}
     if columns:
         data["customdata"] = np.column_stack([column[at] for column in columns]).astype(np.float32)
@@ -215,5 +233,5 @@ def _rules_at(times: Floats, held: Sequence[Hold]) -> list[str]:
     for hold in held:
         name = RULES[hold.rule][0] if hold.rule in RULES else hold.rule
         for place in range(*np.searchsorted(times, (hold.start, hold.end))):
-            texts[place] = f"held by {name} until {clock(hold.end)}"
+            texts[place] = f"{name} until {clock(hold.end)}"
     return texts

@@ -47,7 +47,7 @@ def timeline(result: Result, scenario: Scenario, slo_attainment: float, gpu_hour
             panels.replicas(series),
             panels.requests(series),
             panels.ttft(result.ttft_band, slo_attainment),
-            panels.decisions(result.moments, holds(result.moments, end), series),
+            panels.decisions(result.moments, holds(result.moments, end), scenario.faults.crashes, series),
             panels.cost(series, scenario.profile.gpus, gpu_hour_price),
         ],
         end,

@@ -28,5 +28,5 @@ def share(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """A number with three or more digits, thousands set apart."""
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+    """A number, thousands set apart; one that is not of whole things with a decimal where it is small."""
+    return f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:,.1f}"

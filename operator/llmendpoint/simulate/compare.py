@@ -72,6 +72,16 @@ class Comparison:
     lower_bound: float
     """GPU-hours that no policy goes below which serves that share of the requests: see peers/lower_bound.py."""
 
+    @property
+    def ranked(self) -> Sequence[tuple[str, Entry]]:
+        """Policies that keep the service level, cheapest first, then the others, best attainment first."""
+
+        def rank(item: tuple[str, Entry]) -> tuple[bool, float]:
+            entry = item[1]
+            return not entry.reached, entry.result.gpu_hours if entry.reached else -entry.result.ttft_attainment
+
+        return sorted(self.results.items(), key=rank)
+
 
 def compare(
     scenario: Scenario,

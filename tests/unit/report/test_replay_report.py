@@ -13,6 +13,7 @@ from llmendpoint.report.replay import replay_report
 from llmendpoint.report.thinning import changes, envelope, evenly
 from llmendpoint.report.units import clock, count, duration, seconds, share
 from llmendpoint.scaling.decision import Decision, Outcome
+from llmendpoint.simulate.replay import Faults
 from llmendpoint.simulate.results import Moment
 from support.replays import replayed
 
@@ -72,6 +73,18 @@ def test_a_rule_holds_until_the_next_moment() -> None:
     assert holds([], 100.0) == holds([Moment(0.0, 1, 2, "planned")], 100.0) == []
 
 
+def test_time_without_metrics_is_a_hold_of_its_own() -> None:
+    unknown = Decision(10, 1, 1, 1, Outcome.METRICS_UNKNOWN, "", held_by="Bounds")
+    assert holds([Moment(10, 1, 1, "", unknown)], 20.0) == [Hold("MetricsUnknown", 10, 20)]
+
+
+def test_a_crash_is_marked() -> None:
+    given = replayed()
+    scenario = replace(given.scenario, faults=Faults(crashes=[700.0]))
+    report = replay_report(given.result, scenario, endpoint="llama", trace="spike", slo_attainment=0.99)
+    assert "crash" in {trace.get("name") for trace in chart(report)["data"]}
+
+
 def test_an_envelope_loses_no_extreme_and_little_is_left_as_it_is() -> None:
     times = np.arange(1000.0)
     values = np.sin(times)
@@ -95,4 +108,4 @@ def test_units_are_short_and_never_flatter() -> None:
     assert [duration(at) for at in (90, 900, 7200, 604_880)] == ["90 s", "15 min", "2 h", "7 days"]
     assert (share(0.98999), share(1.0), share(0.29)) == ("98.99 %", "100.00 %", "29.00 %")
     assert (seconds(0.714), seconds(33.3)) == ("0.71 s", "33 s")
-    assert (count(949.4), count(13.135), count(0)) == ("949", "13.1", "0")
+    assert (count(949.4), count(13.135), count(3.0), count(3)) == ("949", "13.1", "3.0", "3")

@@ -2,6 +2,7 @@
 
 // The look: the reader's choice, else what the system prefers.
 const root = document.documentElement;
+const byFinger = matchMedia("(pointer: coarse)");
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 const lookButton = document.getElementById("look");
 const LEGEND_GAP = 6, PANEL_GAP = 14;
@@ -29,8 +30,10 @@ function make(tag, className, text) {
 
 // How a trace looks, in small; by CSS, so that it follows the look of the page.
 function swatch(trace) {
-  if (trace.mode === "markers") {
-    const shapes = { "triangle-up": "▲", "triangle-down": "▼", diamond: "◆", star: "★", square: "■" };
+  if (trace.mode?.startsWith("markers")) {
+    const shapes = {
+      "triangle-up": "▲", "triangle-down": "▼", diamond: "◆", "diamond-open": "◇", star: "★", square: "■", x: "✖",
+    };
     const mark = make("i", "mark", shapes[trace.marker.symbol] ?? "●");
     mark.style.color = trace.marker.color;
     return mark;
@@ -85,6 +88,12 @@ class Chart {
     this.plot.setAttribute("role", "img");
     this.plot.setAttribute("aria-label", this.frame.dataset.label);
     this.frame.append(this.plot);
+    // Where dragging scrolls the page, a tap would show its label for a moment only.
+    this.plot.addEventListener("click", (tap) => {
+      if (!byFinger.matches) return;
+      const { clientX, clientY } = tap;
+      setTimeout(() => tap.target.dispatchEvent(new MouseEvent("mousemove", { clientX, clientY, bubbles: true })));
+    });
     this.heads = this.figure.layout.meta.panels.map((panel, place) => {
       const axis = `y${place ? place + 1 : ""}`;
       const traces = this.figure.data.filter((trace) => (trace.yaxis ?? "y") === axis);
@@ -92,6 +101,9 @@ class Chart {
       this.frame.append(element);
       return element;
     });
+    // The heads are the legends. An empty one stays, for the order of the lines in labels is its own.
+    for (const trace of this.figure.data) trace.showlegend = false;
+    Object.assign(this.figure.layout, { showlegend: true, legend: { traceorder: "normal" } });
     new ResizeObserver(() => {
       if (this.frame.clientWidth !== this.width) this.draw();
     }).observe(this.frame);
@@ -114,7 +126,7 @@ class Chart {
     });
     Object.assign(layout, { width: this.width, height: bottom + layout.margin.b, uirevision: "kept" });
     // A finger that drags wants to scroll the page.
-    layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+    layout.dragmode = byFinger.matches ? false : "zoom";
     Plotly.react(this.plot, data, layout, config);
   }
 }
@@ -129,9 +141,17 @@ function show(look) {
 
 lookButton.addEventListener("click", () => show(root.dataset.look === "dark" ? "light" : "dark"));
 systemDark.addEventListener("change", () => show(systemDark.matches ? "dark" : "light"));
+// On paper all is light, and as wide as a page.
 let lookBefore;
-addEventListener("beforeprint", () => { lookBefore = root.dataset.look; show("light"); });
-addEventListener("afterprint", () => show(lookBefore));
+addEventListener("beforeprint", () => {
+  lookBefore = root.dataset.look;
+  root.classList.add("paper");
+  show("light");
+});
+addEventListener("afterprint", () => {
+  root.classList.remove("paper");
+  show(lookBefore);
+});
 show(systemDark.matches ? "dark" : "light");
 
 // The table of scale changes: a filter, and each time leads to its place in the chart.
