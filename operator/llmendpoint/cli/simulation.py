@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llmendpoint.cli import comparison_output, scenario, simulation_output
+from llmendpoint.cli import comparison_output, report_output, scenario, simulation_output
 from llmendpoint.cli.files import File
 from llmendpoint.cli.scenario import SEARCH, Question, Setting
 
@@ -45,7 +45,10 @@ def simulate(
         ),
     ] = 0.0,
     jobs: scenario.Jobs = scenario.CPUS,
-    output: Annotated[Literal["table", "json"], typer.Option("--output", "-o", help="table or json.")] = "table",
+    output: Annotated[
+        Literal["table", "json", "html"],
+        typer.Option("--output", "-o", help="table, json, or a page for a browser: --output html > report.html"),
+    ] = "table",
 ) -> None:  # fmt: skip
     """Replay a trace against a model of the engines, scaled by the operator's own decisions."""
     question = Question(
@@ -53,13 +56,15 @@ def simulate(
         outage or [], initial_replicas,
     )  # fmt: skip
     asked = scenario.setting(question)
+    if output == "html":
+        report_output.refuse_terminals()
     if compare or compare_tuned:
         _compare(question, asked, slo_attainment, compare_tuned, choose_on, jobs, output)
     else:
-        _simulate(question, asked, output)
+        _simulate(question, asked, slo_attainment, output)
 
 
-def _simulate(question: Question, asked: Setting, output: str) -> None:
+def _simulate(question: Question, asked: Setting, slo_attainment: float, output: str) -> None:
     from llmendpoint.simulate.operator_policy import OperatorPolicy
     from llmendpoint.simulate.replay import replay
 
@@ -69,6 +74,8 @@ def _simulate(question: Question, asked: Setting, output: str) -> None:
     scenario.tell_of_refused(result, question)
     if output == "json":
         typer.echo(json.dumps(simulation_output.figures(result)))
+    elif output == "html":
+        report_output.print_replay(result, asked, question, slo_attainment)
     else:
         title = f"{asked.endpoint.name}: {scaling.policy} on {question.trace_name}, {question.engine_profile}"
         simulation_output.print_table(title, result)
@@ -87,5 +94,7 @@ def _compare(
     scenario.tell_of_refused(next(iter(found.results.values())).result, question)
     if output == "json":
         typer.echo(json.dumps(comparison_output.figures(found)))
+    elif output == "html":
+        report_output.print_comparison(found, asked)
     else:
         comparison_output.print_table(asked.endpoint.name, found)

@@ -56,6 +56,27 @@ def test_the_table_shows_figures_course_and_changes(tmp_path: Path) -> None:
         assert word in result.stdout
 
 
+def test_html_is_a_page_with_the_cost_at_the_price_of_the_file(tmp_path: Path) -> None:
+    result = simulate(tmp_path, "--output", "html", scaling={"maxReplicas": 8, "pricePerGPUHour": 2})
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("<!DOCTYPE html>")
+    assert "<h1>llama on poisson:rate=1,hours=0.2</h1>" in result.stdout
+    assert "at 2 per GPU-hour" in result.stdout
+
+
+def test_html_of_a_comparison_is_a_page_too(tmp_path: Path) -> None:
+    result = simulate(tmp_path, "--compare", "--output", "html", "--jobs", "1")
+    assert result.exit_code == 0
+    assert "Autoscalers compared" in result.stdout
+
+
+def test_a_page_is_not_written_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmendpoint.cli.report_output.is_terminal", lambda: True)
+    result = simulate(tmp_path, "--output", "html")
+    assert result.exit_code == 1
+    assert "--output html > report.html" in result.stderr
+
+
 def test_another_mode_is_simulated_as_active_with_a_note(tmp_path: Path) -> None:
     dry = simulate(tmp_path, "--output", "json", scaling={"maxReplicas": 8, "mode": "DryRun"})
     active = simulate(tmp_path, "--output", "json")
