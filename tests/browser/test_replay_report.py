@@ -68,12 +68,15 @@ def test_the_table_is_filtered_and_leads_to_the_chart(report: str, open_report: 
     assert last - first == 1_800_000
 
 
-def test_a_tap_tells_too(report: str, open_report: Open) -> None:
+def test_a_tap_tells_too_and_all_of_it_is_seen(report: str, open_report: Open) -> None:
     page = open_report(report, PHONE)
     page.locator(".plot").scroll_into_view_if_needed()
     page.tap(".plot .nsewdrag >> nth=0")
     page.wait_for_selector(".hoverlayer text")
     assert "GPU-hours so far" in str(page.locator(".hoverlayer").text_content())
+    label = page.locator(".hoverlayer .legend .bg").bounding_box()
+    assert label is not None
+    assert 0 <= label["x"] <= label["x"] + label["width"] <= PHONE[0]
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

@@ -48,7 +48,7 @@ def replicas(series: Series) -> Panel:
     text = ", ".join(f"%{{customdata[{place}]:.0f}} {name}" for place, name in enumerate(phases, start=1))
     told = reading(
         series.time, series.demand, [series.ordered, *phases.values()],
-        f"demand %{{y:.1f}}, ordered %{{customdata[0]:.0f}}: {text}",
+        f"demand %{{y:.1f}}, ordered %{{customdata[0]:.0f}}:<br>{text}",
     )  # fmt: skip
     top = float(max(series.demand.max(), (series.ordered + series.draining).max(), 1.0))
     return Panel("Replicas", "replicas", 230, {"range": [0, 1.05 * top]},
@@ -95,8 +95,8 @@ def ttft(band: TtftBand, slo_attainment: float) -> Panel:
     told = reading(
         (starts + band.seconds / 2)[known], band.p50[known],
         [column[known] for column in (band.p95, band.p99, band.objective, band.missed, band.requests)],
-        "TTFT p50 %{y:.2f} s, p95 %{customdata[0]:.2f} s, p99 %{customdata[1]:.2f} s, objective %{customdata[2]:.2f} s;"
-        "<br>%{customdata[3]:,.0f} of %{customdata[4]:,.0f} requests missed theirs",
+        "TTFT p50 %{y:.2f} s, p95 %{customdata[0]:.2f} s, p99 %{customdata[1]:.2f} s;<br>objective "
+        "%{customdata[2]:.2f} s, missed by %{customdata[3]:,.0f} of %{customdata[4]:,.0f} requests",
     )  # fmt: skip
     axis = {"type": "log", "dtick": 1, "tickformat": "~g"}
     return Panel(f"Time to first token, by {duration(band.seconds)} of arrivals", "seconds", 150, axis,

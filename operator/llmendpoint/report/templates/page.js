@@ -2,6 +2,7 @@
 
 // The look: the reader's choice, else what the system prefers.
 const root = document.documentElement;
+const narrow = matchMedia("(max-width: 640px)");
 const byFinger = matchMedia("(pointer: coarse)");
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 const lookButton = document.getElementById("look");
@@ -73,7 +74,7 @@ function head(panel, traces, redraw) {
 // The sentences of the rows of a table, in lines short enough for a label, which takes HTML as the table does.
 function sentences(kind) {
   return [...document.querySelectorAll(`tr.${kind} td:last-child`)].map((cell) => {
-    return cell.innerHTML.replace(/(.{1,64})(?:\s+|$)/g, "$1<br>").replace(/<br>$/, "");
+    return cell.innerHTML.replace(narrow.matches ? /(.{1,40})(?:\s+|$)/g : /(.{1,64})(?:\s+|$)/g, "$1<br>").replace(/<br>$/, "");
   });
 }
 
@@ -125,6 +126,7 @@ class Chart {
       layout[`yaxis${place ? place + 1 : ""}`].domain = [1 - lower / bottom, 1 - upper / bottom];
     });
     Object.assign(layout, { width: this.width, height: bottom + layout.margin.b, uirevision: "kept" });
+    if (narrow.matches) layout.hoverlabel.font.size = 10;
     // A finger that drags wants to scroll the page.
     layout.dragmode = byFinger.matches ? false : "zoom";
     Plotly.react(this.plot, data, layout, config);
