@@ -7,9 +7,10 @@ from bench.figures import Figure, timed
 from bench.run import Run
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.decision import Decision, Replicas
+from llmendpoint.scaling.histogram import Buckets
 from llmendpoint.scaling.record import scaling_status
 from llmendpoint.scaling.scaler import decide
-from llmendpoint.scaling.signals import Buckets, EngineSample, PodPhase, PodReading, ReadingWindow, derive
+from llmendpoint.scaling.signals import EngineSample, PodPhase, PodReading, ReadingWindow, derive
 from llmendpoint.scaling.state import ScalerState, initial_state
 
 DECIDE_BAR = 50.0

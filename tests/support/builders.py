@@ -5,7 +5,9 @@ from typing import Any
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
+from llmendpoint.scaling.engine_model import EngineModel, Requests
 from llmendpoint.scaling.signals import EngineSample, PodPhase, PodReading
+from llmendpoint.scaling.step_time import FEWEST_SPANS, PRIOR, StepTime
 
 NOW = 1_750_000_000.0
 CREATED = "2025-06-15T15:00:00Z"
@@ -35,6 +37,13 @@ def endpoint_object(
 def scaling(**spec: Any) -> Scaling:
     """spec.scaling; arguments in the wire form."""
     return Scaling.model_validate({"maxReplicas": 10, **spec})
+
+
+def model_of(seconds: float, prefill: float = 0.0) -> EngineModel:
+    """A model by which a request takes so many replica-seconds, some of them until its first token."""
+    per_token = PRIOR[1]
+    requests = Requests(prefill / PRIOR[2], (seconds - prefill) / per_token, inference_seconds=seconds)
+    return EngineModel(StepTime(factors=(0.0, 1.0, 1.0), spans=FEWEST_SPANS), requests)
 
 
 def sample(at: float, **numbers: Any) -> EngineSample:

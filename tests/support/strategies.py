@@ -1,12 +1,17 @@
 """Hypothesis strategies for settings, signals and states, wild ones included."""
 
+from dataclasses import fields
+
 from hypothesis import strategies as st
 
 from llmendpoint.api.scaling import Scaling
+from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Replicas, Room
-from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.signals import Queue, Signals
 from llmendpoint.scaling.state import ScalerState, Track
-from support.builders import NOW, scaling
+from support.builders import NOW, model_of, scaling
 
 TARGETS = {
     "RequestsPerReplicaPerMinute": (1.0, 500.0),
@@ -19,6 +24,7 @@ STEPS = [{"upperBound": 0, "adjustment": -1}, {"lowerBound": 0, "adjustment": 2}
 
 wild = st.floats() | st.sampled_from([float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e300])
 tame = st.floats(0.0, 5000.0)
+finite = st.floats(0.0, 1e4)
 counts = st.integers(0, 40)
 
 
@@ -62,12 +68,24 @@ def signals(
         occupancy=draw(numbers),
         slots=draw(st.integers(0, 512)),
         arrival_rate=draw(maybe),
-        completion_rate=draw(maybe),
-        work_rate=draw(maybe),
-        work_per_request=draw(maybe),
-        saturated_work_rate=draw(maybe),
+        activity=draw(st.none() | activities(numbers)),
+        queues=tuple(draw(st.lists(st.builds(Queue, finite, finite), max_size=3))),
         ttft_p95=draw(maybe),
     )
+
+
+def activities(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Activity]:
+    return st.builds(Activity, **{entry.name: numbers for entry in fields(Activity)})
+
+
+@st.composite
+def models(draw: st.DrawFn) -> EngineModel:
+    """As they come to be: after some readings."""
+    model = EngineModel()
+    for activity in draw(st.lists(activities(st.floats(0.0, 500.0)), max_size=6)):
+        if activity.is_plausible:
+            model = model.learned(activity, draw(st.floats(0.0, 200.0)), draw(st.none() | st.floats(0.0, 9.0)))
+    return model
 
 
 moments = st.none() | st.floats(NOW - 2000, NOW)
@@ -90,8 +108,8 @@ def states(draw: st.DrawFn) -> ScalerState:
         at_max_since=draw(moments),
         hold=draw(points),
         demand=draw(points),
-        capacity=draw(st.none() | st.floats(1.0, 1e5)),
-        work_per_request=draw(st.none() | st.floats(1.0, 1e4)),
+        model=draw(st.builds(model_of, st.floats(1e-3, 30.0)) | models()),
+        correction=draw(st.builds(Correction, st.floats(0.5, 1.6), st.floats(0.0, 599.0), finite, finite)),
         tracks=tuple(draw(st.lists(tracks(), max_size=3))),
         cold_starts=tuple(draw(st.lists(st.floats(1.0, 900.0), max_size=5))),
         reported=tuple(draw(st.lists(st.tuples(st.sampled_from(["Bounds", "HoldWindow"]), counts), max_size=3))),

@@ -12,6 +12,7 @@ from llmendpoint.scaling.state import ScalerState, initial_state
 
 TICK_SECONDS = 10.0
 TOKENS_PER_REQUEST = 200.0
+KV_PER_REQUEST = 0.02
 
 
 @dataclass
@@ -22,6 +23,9 @@ class Replica:
     ready_at: float
     in_flight: float = 0.0
     finished: float = 0.0
+    late: float = 0.0
+    """Requests finished while the queue was longer than the objective's worth."""
+    busy_seconds: float = 0.0
 
 
 @dataclass
@@ -96,7 +100,12 @@ class World:
             waiting=replica.in_flight - running,
             requests_total=replica.finished,
             generation_tokens_total=replica.finished * TOKENS_PER_REQUEST,
-            kv_usage=0.5 * running / self.slots,
+            # A step takes the same time whatever is in it.
+            steps_total=replica.busy_seconds * TOKENS_PER_REQUEST / self.latency,
+            kv_usage=KV_PER_REQUEST * running,
+            inference_seconds_total=replica.finished * self.latency,
+            queued_total=replica.finished,
+            late_total=replica.late,
         )
         return PodReading(replica.name, PodPhase.READY, sample)
 
@@ -106,6 +115,9 @@ class World:
         share, pace, slots = self.load(self.now) * seconds / max(len(serving), 1), seconds / self.latency, self.slots
         for replica in serving:
             done = min(replica.in_flight, slots) * pace
+            replica.busy_seconds += seconds if replica.in_flight > 0 else 0.0
+            is_late = replica.in_flight - slots > self.scaling.demand.ttft_seconds * self.capacity
+            replica.late += done if is_late else 0.0
             replica.in_flight += share - done
             replica.finished += done
 

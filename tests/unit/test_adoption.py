@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.scaler import adopted
 from llmendpoint.scaling.state import Track, initial_state
-from support.builders import NOW
+from support.builders import NOW, model_of
 
 STATE = replace(
     initial_state(1, NOW - 600),
@@ -12,7 +13,8 @@ STATE = replace(
     scale_in_at=NOW - 10,
     scale_out_at=NOW - 20,
     tracks=(Track("t", NOW - 60, above=3),),
-    capacity=900.0,
+    model=model_of(0.25),
+    correction=Correction(factor=1.1),
     cold_starts=(50.0,),
 )
 
@@ -25,7 +27,7 @@ def test_it_takes_the_count_that_runs_and_holds_it_as_needed() -> None:
 def test_cooldowns_and_alarms_begin_afresh_and_what_was_learned_is_kept() -> None:
     state = adopted(STATE, "Active", 6, NOW)
     assert (state.scale_in_at, state.scale_out_at, state.tracks) == (None, None, ())
-    assert (state.capacity, state.cold_starts) == (900.0, (50.0,))
+    assert (state.model, state.correction, state.cold_starts) == (STATE.model, STATE.correction, (50.0,))
 
 
 def test_the_same_mode_changes_nothing() -> None:

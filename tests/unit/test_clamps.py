@@ -125,9 +125,9 @@ def test_only_the_demand_policy_has_a_hold_window() -> None:
 
 @pytest.mark.parametrize(
     ("cold_starts", "seconds"),
-    [((), 300.0), ((200.0,), 400.0), ((10.0,), 300.0), ((3000.0,), 900.0), ((100.0, 200.0, 900.0), 400.0)],
+    [((), 315.0), ((200.0,), 600.0), ((10.0,), 300.0), ((3000.0,), 900.0), ((100.0, 200.0, 900.0), 600.0)],
 )
-def test_the_window_is_twice_the_cold_start_within_bounds(cold_starts: tuple[float, ...], seconds: float) -> None:
+def test_the_window_is_three_times_the_cold_start_within_bounds(cold_starts: tuple[float, ...], seconds: float) -> None:
     state = replace(initial_state(4, NOW), cold_starts=cold_starts)
     assert clamps.hold_seconds(scaling(), state) == seconds
     assert clamps.hold_seconds(scaling(scaleIn={"holdSeconds": 7}), state) == 7.0

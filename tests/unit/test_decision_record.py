@@ -13,34 +13,40 @@ from llmendpoint.scaling.record import scaling_status, tells_of_hold
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
-from support.builders import NOW, sample, scaling
+from support.builders import NOW, model_of, sample, scaling
 
 REQUESTS = {"policy": "TargetTracking", "targets": [{"type": "RequestsPerReplicaPerMinute", "value": 600}]}
 
 
-def decided(running: int, tokens: float = 50.0, **spec: object) -> Decision:
+def decided(running: int, **spec: object) -> Decision:
     """The decision after three minutes of constant load on three replicas that finish 2 requests/s each."""
     settings = scaling(scaleIn={"holdSeconds": 0, "cooldownSeconds": 0}, evaluation="Fast", **spec)
-    state = replace(initial_state(3, NOW - 1000), capacity=200.0, work_per_request=tokens)
+    model = model_of(0.25, prefill=0.1)
+    state = initial_state(3, NOW - 1000)
     window = ReadingWindow()
     for tick in range(20):
         now, done = NOW + 10.0 * tick, 20 * tick
-        taken = sample(
-            now - 2, running=running, requests_total=done, generation_tokens_total=tokens * done, kv_usage=0.1
-        )
+        taken = sample(now - 2, running=running, requests_total=done, kv_usage=0.1)
         readings = [PodReading(pod, PodPhase.READY, taken) for pod in "abc"]
         window, signals = derive(window, readings, now, slots=16)
-        state, decision = decide(settings, replace(state, desired=3), signals, Replicas(ready=3, ordered=3), now)
+        state, decision = decide(
+            settings, replace(state, desired=3, model=model), signals, Replicas(ready=3, ordered=3), now
+        )
     return decision
 
 
 def test_the_sum_of_demand_can_be_redone_from_the_record() -> None:
     found = decided(running=12)
     inputs, terms = found.inputs, found.terms
-    demand = inputs["arrivalRate"] * terms["weightedTokensPerRequest"] / terms["capacityTokensPerSecond"]
+    seconds = terms["prefillSecondsPerRequest"] + terms["decodeSecondsPerRequest"]
+    demand = inputs["arrivalRate"] * seconds
     assert terms["demandMean"] == pytest.approx(demand)
-    assert terms["flowReplicas"] == pytest.approx((demand + 2.0 * terms["demandSpread"]) / 0.9, abs=1e-3)
-    assert found.raw == math.ceil(max(terms["flowReplicas"], terms["backlogReplicas"], terms["kvReplicas"])) == 2
+    objective = 2.0 + 1.5 * terms["prefillSecondsPerRequest"]
+    variance = 2.0 * demand * seconds
+    short = demand / 2 + math.sqrt(demand**2 / 4 + variance * math.log(1 / 0.01) / (2 * objective))
+    assert terms["flowReplicas"] == pytest.approx(short * terms["correctionFactor"], abs=1e-3)
+    flow = terms["flowReplicas"] + terms["stuckReplicas"]
+    assert found.raw == math.ceil(max(flow, terms["backlogReplicas"], terms["kvReplicas"])) == 2
     assert inputs["occupancy"] == pytest.approx(inputs["running"] / inputs["slotsPerReplica"])
     assert inputs["readingAgeSeconds"] == 2.0
 
@@ -56,7 +62,7 @@ def test_the_rule_that_keeps_what_is_full_can_be_redone_from_the_record(policy: 
 def statuses(load: float, ticks: int) -> Iterator[tuple[Decision, ScalingStatus | None, ScalingStatus]]:
     """Decisions with the status before and after each, under random arrivals that keep so many replicas busy."""
     chance, status = random.Random(1), None
-    state = replace(initial_state(5, NOW), capacity=1000.0, work_per_request=250.0)
+    state = replace(initial_state(5, NOW), model=model_of(0.25))
     for tick in range(ticks):
         now = NOW + 10.0 * tick
         arrivals = sum(chance.random() < 1 / 3 for _ in range(int(load * 120)))

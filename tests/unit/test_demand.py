@@ -5,16 +5,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llmendpoint.scaling.decision import Desire
+from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.correction import Correction
+from llmendpoint.scaling.decision import Desire, Replicas
 from llmendpoint.scaling.demand import desire
-from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.scaler import decide
+from llmendpoint.scaling.signals import Queue, Signals
 from llmendpoint.scaling.state import ScalerState, initial_state
-from support.builders import NOW, scaling
+from support.builders import NOW, model_of, scaling
 
-PLAIN = {"demand": {"utilization": 1.0, "headroom": 0}}
-# A replica makes 1000 tokens a second, a request takes 500: half a replica-second per request.
-LEARNED = {"capacity": 1000.0, "work_per_request": 500.0, "cold_starts": (100.0,)}
+# Half a replica-second per request.
+LEARNED = {"model": model_of(0.5, prefill=0.2), "cold_starts": (100.0,)}
 
 
 def state_with(desired: int = 4, **more: Any) -> ScalerState:
@@ -25,8 +30,14 @@ def signals(ready: int = 4, **numbers: Any) -> Signals:
     return Signals(**{"known": ready, "unknown": 0} | numbers)
 
 
-def asked(state: ScalerState, seen: Signals, spec: dict[str, Any] = PLAIN) -> Desire:
+def asked(state: ScalerState, seen: Signals, **spec: Any) -> Desire:
     return desire(scaling(**spec), state, seen, NOW)[1]
+
+
+def short(demand: float, objective: float = 2.0 + 1.5 * 0.2, late: float = 0.01) -> float:
+    """Replicas that keep waits short, for requests of half a replica-second."""
+    variance = 2.0 * demand * 0.5
+    return demand / 2 + math.sqrt(demand**2 / 4 + variance * math.log(1 / late) / (2 * objective))
 
 
 # Demand.
@@ -34,14 +45,15 @@ def asked(state: ScalerState, seen: Signals, spec: dict[str, Any] = PLAIN) -> De
 
 def test_before_anything_is_learned_used_slots_and_cache_are_the_demand() -> None:
     wish = asked(state_with(), signals(occupancy=2.4, arrival_rate=100.0))
-    assert (wish.raw, wish.terms["demandMean"]) == (3, 2.4)
-    assert "demand 2.4 ± 0.0 replicas (batch slots and KV cache in use)" in wish.why
+    assert (wish.raw, wish.terms["demandMean"], wish.terms["flowReplicas"]) == (3, 2.4, 2.824)
+    assert "demand 2.4 replicas (batch slots and KV cache in use) / 0.85 -> 2.8" in wish.why
 
 
-def test_once_capacity_is_learned_the_flow_of_requests_is_the_demand() -> None:
+def test_once_the_cost_is_learned_the_flow_of_requests_is_the_demand() -> None:
     wish = asked(state_with(**LEARNED), signals(occupancy=0.1, arrival_rate=7.0))
-    assert (wish.raw, wish.terms["demandMean"]) == (4, 3.5)
-    assert "demand 3.5 ± 0.0 replicas (7.0 req/s x 0.5 s)" in wish.why
+    assert (wish.raw, wish.terms["demandMean"]) == (5, 3.5)
+    assert wish.terms["flowReplicas"] == pytest.approx(short(3.5), abs=1e-3)
+    assert "demand 3.5 replicas (7.0 req/s x 0.5 s); waits of 0.99 within 2 s, corrected x 1.00 -> 4.3" in wish.why
 
 
 def test_in_the_first_tick_after_a_restart_there_is_no_flow_yet() -> None:
@@ -49,33 +61,22 @@ def test_in_the_first_tick_after_a_restart_there_is_no_flow_yet() -> None:
     assert wish.terms["demandMean"] == 1.5
 
 
-@pytest.mark.parametrize(("utilization", "flow", "raw"), [(1.0, 3.5, 4), (0.9, 3.889, 4), (0.5, 7.0, 7), (1.4, 2.5, 3)])
-def test_replicas_are_planned_to_be_as_full_as_was_asked(utilization: float, flow: float, raw: int) -> None:
-    wish = asked(state_with(), signals(occupancy=3.5), {"demand": {"utilization": utilization, "headroom": 0}})
-    assert (wish.terms["flowReplicas"], wish.raw) == (flow, raw)
+@pytest.mark.parametrize(("ttft", "budget"), [(2.0, 0.01), (0.5, 0.01), (10.0, 0.01), (2.0, 0.1), (2.0, 0.001)])
+def test_the_objective_and_the_error_budget_are_the_settings(ttft: float, budget: float) -> None:
+    spec = {"ttftSeconds": ttft, "errorBudget": budget}
+    wish = asked(state_with(**LEARNED), signals(arrival_rate=20.0), demand=spec)
+    assert wish.terms["flowReplicas"] == pytest.approx(short(10.0, ttft + 0.3, budget), abs=1e-3)
+
+
+@given(st.floats(0.0, 200.0), st.floats(0.5, 1.6))
+def test_no_correction_goes_below_the_work_that_is_offered(rate: float, factor: float) -> None:
+    wish = asked(state_with(correction=Correction(factor), **LEARNED), signals(arrival_rate=rate))
+    assert wish.terms["flowReplicas"] == pytest.approx(max(factor * short(rate / 2), rate / 2), abs=1e-2)
 
 
 def points(*values: float) -> tuple[tuple[float, float], ...]:
     """Demand at the ticks before this one, the last one 10 s ago."""
     return tuple((NOW - 10.0 * (len(values) - index), value) for index, value in enumerate(values))
-
-
-def test_noise_gets_head_room() -> None:
-    noisy = state_with(demand=points(*[2.0, 3.0] * 6))
-    spread = 1.4826 / math.sqrt(2.0)  # successive values differ by 1
-    wish = asked(noisy, signals(occupancy=2.5), {"demand": {"utilization": 1.0, "headroom": 2}})
-    assert wish.terms["demandSpread"] == pytest.approx(spread, abs=1e-3)
-    assert wish.terms["flowReplicas"] == pytest.approx(wish.terms["demandMean"] + 2 * spread, abs=1e-3)
-
-
-def test_a_jump_of_the_level_is_no_noise() -> None:
-    jumped = state_with(demand=points(*[1.0] * 6, *[9.0] * 6))
-    assert asked(jumped, signals(occupancy=9.0)).terms["demandSpread"] == 0.0
-
-
-def test_a_few_points_tell_no_noise() -> None:
-    assert asked(state_with(demand=points(1, 2, 1, 2, 1, 2)), signals(occupancy=2.0)).terms["demandSpread"] == 0.0
-    assert asked(state_with(demand=points(1, 2, 1, 2, 1, 2, 1)), signals(occupancy=2.0)).terms["demandSpread"] > 0.0
 
 
 def test_a_jump_up_is_followed_by_the_mean_of_the_last_half_minute() -> None:
@@ -90,34 +91,70 @@ def test_a_jump_down_is_followed_by_the_mean_of_two_minutes() -> None:
     )
 
 
-def test_only_the_last_ten_minutes_are_kept() -> None:
-    old = state_with(demand=((NOW - 601, 9.0), (NOW - 600, 8.0)))
+def test_only_the_last_two_minutes_are_kept() -> None:
+    old = state_with(demand=((NOW - 121, 9.0), (NOW - 120, 8.0)))
     after, _ = desire(scaling(), old, signals(occupancy=1.0), NOW)
-    assert after.demand == ((NOW - 600, 8.0), (NOW, 1.0))
+    assert after.demand == ((NOW - 120, 8.0), (NOW, 1.0))
+
+
+# Stuck replicas.
+
+
+@pytest.mark.parametrize(
+    ("what", "queues", "stuck"),
+    [
+        ("it finishes what it can", [(2.0, 50.0)], 0.0),  # one in half a second
+        ("it finishes half of that", [(1.0, 50.0)], 2 * 0.5),
+        ("it finishes nothing", [(0.0, 1.0)], 2 * 1.0),
+        ("the queue is gone within the objective", [(1.0, 2.0)], 0.0),
+        ("two of them", [(0.0, 9.0), (1.0, 9.0), (2.0, 9.0)], 2 * 1.5),
+    ],
+)
+def test_replicas_stuck_with_large_requests_are_replaced(
+    what: str, queues: list[tuple[float, float]], stuck: float
+) -> None:
+    seen = signals(arrival_rate=4.0, queues=tuple(Queue(*queue) for queue in queues))
+    wish = asked(state_with(**LEARNED), seen)
+    assert wish.terms["stuckReplicas"] == stuck
+    assert wish.raw == math.ceil(short(2.0) + stuck)
+    assert ("stuck with large requests" in wish.why) == (stuck > 0)
+
+
+def test_a_queue_before_anything_is_learned_is_no_stuck_replica() -> None:
+    assert asked(state_with(), signals(queues=(Queue(0.0, 9.0),))).terms["stuckReplicas"] == 0.0
 
 
 # Learning.
 
+ACTIVITY = Activity(
+    elapsed=10.0, seconds=10.0, busy_seconds=10.0, steps=300.0, generation_tokens=900.0, finished=9.0,
+    finished_generation_tokens=900.0, inference_seconds=30.0, queued=9.0,
+)  # fmt: skip
+
+
+def learned(activity: Activity | None, policy: dict[str, Any], **state: Any) -> ScalerState:
+    seen = signals(running=3.0, kv_usage=0.3, activity=activity)
+    return decide(scaling(**policy), state_with(**state), seen, Replicas(4, ordered=4), NOW)[0]
+
 
 @pytest.mark.parametrize(
-    ("known", "seen", "learned"),
-    [
-        (None, 800.0, 800.0),
-        (1000.0, 800.0, 940.0),
-        (1000.0, None, 1000.0),
-        (1000.0, math.nan, 1000.0),
-        (1000.0, math.inf, 1000.0),
-        (1000.0, 0.0, 1000.0),
-        (None, -5.0, None),
-    ],
+    "policy", [{}, {"policy": "TargetTracking", "targets": [{"type": "WaitingPerReplica", "value": 4}]}]
 )
-def test_capacity_is_learned_slowly_and_from_readings_that_can_be_true(
-    known: float | None, seen: float | None, learned: float | None
-) -> None:
-    after, _ = desire(scaling(), state_with(capacity=known), signals(saturated_work_rate=seen), NOW)
-    assert after.capacity == pytest.approx(learned)
-    after, _ = desire(scaling(), state_with(work_per_request=known), signals(work_per_request=seen), NOW)
-    assert after.work_per_request == pytest.approx(learned)
+def test_what_a_tick_teaches_is_remembered_under_every_policy(policy: dict[str, Any]) -> None:
+    after = learned(ACTIVITY, policy)
+    assert after.model == EngineModel().learned(ACTIVITY, 3.0, 0.3)
+    assert after.correction == Correction().learned(ACTIVITY, 0.005)
+
+
+@pytest.mark.parametrize("activity", [None, replace(ACTIVITY, steps=math.nan), replace(ACTIVITY, seconds=0.0)])
+def test_a_broken_reading_teaches_nothing(activity: Activity | None) -> None:
+    after = learned(activity, {})
+    assert (after.model, after.correction) == (EngineModel(), Correction())
+
+
+def test_waits_while_replicas_start_do_not_count() -> None:
+    coming = {"scale_out_at": NOW - 30, "scale_out_to": 6, "desired": 6}
+    assert learned(replace(ACTIVITY, late=9.0), {}, **coming).correction == Correction()
 
 
 # Backlog.
@@ -155,7 +192,7 @@ def test_a_queue_before_anything_is_learned_is_no_backlog() -> None:
 
 
 def test_a_full_cache_asks_for_replicas_by_itself() -> None:
-    wish = asked(state_with(**LEARNED), signals(kv_usage=3.4, arrival_rate=2.0))
+    wish = asked(state_with(**LEARNED), signals(kv_usage=3.6, arrival_rate=2.0))
     assert (wish.raw, wish.terms["kvReplicas"]) == (4, 4.0)
     assert wish.why.endswith("KV cache -> 4.0")
     assert "KV cache ->" not in asked(state_with(**LEARNED), signals(kv_usage=0.1, arrival_rate=2.0)).why
@@ -178,11 +215,13 @@ def test_the_readings_and_the_terms_are_given_with_the_wish() -> None:
         "slotsPerReplica": 0,
         "readingAgeSeconds": None,
     }
-    assert wish.terms["capacityTokensPerSecond"] == 1000.0
+    assert wish.terms["prefillSecondsPerRequest"] == pytest.approx(0.2)
+    assert wish.terms["decodeSecondsPerRequest"] == pytest.approx(0.3)
+    assert (wish.terms["requestsPerFullReplica"], wish.terms["correctionFactor"]) == (1.0, 1.0)
     assert wish.terms["coldStartSeconds"] == 100.0
-    assert asked(state_with(), seen).terms["capacityTokensPerSecond"] is None
+    assert asked(state_with(), seen).terms["decodeSecondsPerRequest"] is None
 
 
 def test_noise_in_the_last_digit_orders_no_replica() -> None:
-    assert asked(state_with(), signals(occupancy=3.0000004)).raw == 3
-    assert asked(state_with(), signals(occupancy=3.001)).raw == 4
+    assert asked(state_with(), signals(kv_usage=2.7000003)).raw == 3
+    assert asked(state_with(), signals(kv_usage=2.701)).raw == 4

@@ -81,7 +81,7 @@ def test_a_family_without_a_readable_line_is_absent() -> None:
 
 def vllm(text: str) -> EngineSample:
     names = engine_for("vLLM").metrics
-    found = sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=True)
+    found = sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=True, objective=2.0)
     assert isinstance(found, EngineSample)
     return found
 
@@ -116,13 +116,13 @@ def test_buckets_of_several_ranks_are_added_up_in_order() -> None:
 
 def test_tgi_shows_nothing_before_its_first_request_and_is_idle() -> None:
     names = engine_for("TGI").metrics
-    found = sample_of(parse("", names.wanted), names, taken_at=5.0, own_metrics=False)
+    found = sample_of(parse("", names.wanted), names, taken_at=5.0, own_metrics=False, objective=2.0)
     assert found == EngineSample(taken_at=5.0)
 
 
 def test_tgi_counts_successes_and_failures_and_has_no_cache_gauge() -> None:
     names = engine_for("TGI").metrics
     text = 'tgi_batch_current_size 2\ntgi_queue_size 1\ntgi_request_success 5\ntgi_request_failure{err="x"} 1\n'
-    found = sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=True)
+    found = sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=True, objective=2.0)
     assert isinstance(found, EngineSample)
     assert (found.in_flight, found.requests_total, found.kv_usage, found.ttft_buckets) == (3.0, 6.0, None, ())

@@ -14,7 +14,7 @@ from llmendpoint.scaling.decision import Decision, Replicas
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, ReadingWindow, derive
 from llmendpoint.scaling.state import initial_state
-from support.builders import NOW, endpoint, pod, reading, sample, scaling
+from support.builders import NOW, endpoint, model_of, pod, reading, sample, scaling
 from support.ticks import stored, ticker_of
 
 # The Ready condition of the builder's pods changed at 15:01:30.
@@ -49,7 +49,7 @@ def test_a_pod_says_whether_its_engine_has_served(what: str, body: dict[str, Any
 
 def decisions(*phases: PodPhase, per_second: float = 4.0) -> list[Decision]:
     """What is decided every 10 s for two replicas, of which the second is in these phases."""
-    state = replace(initial_state(2, NOW - 1000), capacity=2000.0, work_per_request=205.0)
+    state = replace(initial_state(2, NOW - 1000), model=model_of(0.1025))
     window, found = ReadingWindow(), []
     for tick, phase in enumerate(phases):
         now, done = NOW + 10.0 * tick, 100_000 + 10.0 * tick * per_second / 2
@@ -62,7 +62,7 @@ def decisions(*phases: PodPhase, per_second: float = 4.0) -> list[Decision]:
             scaling(maxReplicas=20, scaleIn={"holdSeconds": 0, "cooldownSeconds": 0}), state, signals, counts, now
         )
         found.append(decision)
-        state = replace(state, desired=2)
+        state = replace(state, desired=2, model=model_of(0.1025))
     return found
 
 

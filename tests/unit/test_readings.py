@@ -12,6 +12,7 @@ from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.clamps import Situation, partial_metrics
 from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.engine_model import EngineModel
 from llmendpoint.scaling.signals import ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, endpoint, pod, reading, sample, scaling
@@ -28,12 +29,12 @@ def test_a_sample_that_is_given_twice_repeats_its_rate() -> None:
     rates = []
     for at, taken in ((0, first), (10, first), (20, second), (30, second), (40, second)):
         window, signals = derive(window, [reading("a", taken=taken)], NOW + at)
-        rates.append(signals.completion_rate)
+        rates.append(signals.arrival_rate)
     assert rates == [None, None, 2.0, 2.0, 2.0]
 
 
 def test_streams_that_end_together_are_as_long_as_they_were() -> None:
-    window, lengths = ReadingWindow(), []
+    window, model = ReadingWindow(), EngineModel()
     for second in range(10):
         made, ended = 400.0 * second, 3200.0 * (second // 8)  # 8 streams of 400 tokens, 50 tokens a second each
         taken = sample(
@@ -41,8 +42,9 @@ def test_streams_that_end_together_are_as_long_as_they_were() -> None:
             finished_prompt_tokens_total=0.0, finished_generation_tokens_total=ended,
         )  # fmt: skip
         window, signals = derive(window, [reading("a", taken=taken)], NOW + second)
-        lengths.append(signals.work_per_request)
-    assert [length for length in lengths if length is not None] == [400.0]
+        model = model.learned(signals.activity, 8.0, None) if signals.activity else model
+    assert model.requests is not None
+    assert model.requests.generation_tokens == 400.0
 
 
 def test_a_promql_target_without_a_value_never_scales_in() -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason="the recorded engi
 def read(name: str) -> EngineSample | str:
     names = engine_for("vLLM").metrics
     text = (RECORDED / name).read_text()
-    return sample_of(parse(text, names.wanted), names, taken_at=0.0, own_metrics=names.prefix in text)
+    return sample_of(parse(text, names.wanted), names, taken_at=0.0, own_metrics=names.prefix in text, objective=2.0)
 
 
 def test_a_loaded_engine_is_read() -> None:
@@ -25,8 +25,17 @@ def test_a_loaded_engine_is_read() -> None:
     assert isinstance(sample, EngineSample)
     assert (sample.running, sample.waiting) == (8.0, 16.0)
     assert sample.ttft_buckets[-1][1] == 8
-    assert sample.finished_work_total == 0, "a token of a running stream is not one of a finished request"
-    assert sample.work_total > 0
+    assert sample.finished_generation == 0, "a token of a running stream is not one of a finished request"
+    assert (sample.generation_tokens_total, sample.steps_total) == (1409.0, 177.0)
+    assert (sample.queued_total, sample.late_total, sample.inference_seconds_total) == (0.0, 0.0, 0.0)
+
+
+def test_what_was_finished_is_counted_with_its_waits() -> None:
+    sample = read("vllm-0.32.0-after.txt")
+    assert isinstance(sample, EngineSample)
+    assert (sample.requests_total, sample.queued_total, sample.late_total) == (24.0, 24.0, 16.0)
+    assert (sample.finished_prompt, sample.finished_generation) == (1230.0, 7200.0)
+    assert sample.inference_seconds_total > 0
 
 
 def test_an_idle_engine_is_zero_and_not_unknown() -> None:
@@ -37,7 +46,7 @@ def test_an_idle_engine_is_zero_and_not_unknown() -> None:
 
 def test_a_text_without_engine_metrics_is_unknown() -> None:
     names = engine_for("vLLM").metrics
-    why = sample_of(parse("python_info 1\n", names.wanted), names, taken_at=0.0, own_metrics=False)
+    why = sample_of(parse("python_info 1\n", names.wanted), names, taken_at=0.0, own_metrics=False, objective=2.0)
     assert isinstance(why, str)
     assert "statistics disabled" in why
 

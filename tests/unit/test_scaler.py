@@ -10,9 +10,10 @@ from llmendpoint.scaling.decision import Decision, Outcome, Replicas
 from llmendpoint.scaling.scaler import decide, warnings
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState, initial_state
-from support.builders import NOW, scaling
+from support.builders import NOW, model_of, scaling
 
-PLAIN = {"demand": {"utilization": 1.0, "headroom": 0}}
+# Of slots and cache in use, all that is known before anything is learned, so much per replica is planned.
+FULL = 0.85
 COLD_STARTS = (40.0, 50.0, 60.0)
 
 
@@ -24,8 +25,8 @@ def settled(desired: int = 2, **more: Any) -> ScalerState:
 def decided(state: ScalerState, need: float, *, starting: int = 0, **spec: Any) -> Decision:
     """The decision when so many replicas are needed."""
     ready = state.desired - starting
-    signals = Signals(known=ready, unknown=0, occupancy=need)
-    return decide(scaling(**PLAIN | spec), state, signals, Replicas(ready, starting, ordered=state.desired), NOW)[1]
+    signals = Signals(known=ready, unknown=0, occupancy=FULL * need)
+    return decide(scaling(**spec), state, signals, Replicas(ready, starting, ordered=state.desired), NOW)[1]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,8 @@ def test_what_is_ordered_is_expected_after_a_usual_cold_start(
 
 def test_what_comes_anyway_is_not_expected_once_more() -> None:
     """Replicas of a size that was given up start still when they are wanted again."""
-    signals = Signals(known=2, unknown=0, occupancy=3.5)
-    made = decide(scaling(**PLAIN), settled(), signals, Replicas(ready=2, starting=2, ordered=2), NOW)[1]
+    signals = Signals(known=2, unknown=0, occupancy=FULL * 3.5)
+    made = decide(scaling(), settled(), signals, Replicas(ready=2, starting=2, ordered=2), NOW)[1]
     assert (made.desired, made.expected_ready) == (4, None)
 
 
@@ -121,8 +122,8 @@ def test_a_bound_that_is_always_exceeded_is_warned_of(seconds: float, is_warned:
 def test_wanting_too_much_is_timed_from_its_beginning_to_its_end() -> None:
     state, since = settled(), []
     for tick, need in enumerate([2.0, *[9.0] * 3, *[2.0] * 20]):
-        signals, now = Signals(known=2, unknown=0, occupancy=need), NOW + 10.0 * tick
-        state, _ = decide(scaling(maxReplicas=3, **PLAIN), state, signals, Replicas(2, ordered=2), now)
+        signals, now = Signals(known=2, unknown=0, occupancy=FULL * need), NOW + 10.0 * tick
+        state, _ = decide(scaling(maxReplicas=3), state, signals, Replicas(2, ordered=2), now)
         since.append(state.at_max_since)
     assert since[:4] == [None, NOW + 10, NOW + 10, NOW + 10]
     assert since[-1] is None
@@ -140,14 +141,15 @@ def test_a_concurrency_above_the_batch_is_warned_of(value: float, slots: int, is
     assert warned(spec, settled(), None) == []
 
 
-def test_a_rate_above_what_a_replica_was_seen_to_finish_is_warned_of() -> None:
+def test_a_rate_above_what_a_replica_can_finish_is_warned_of() -> None:
     spec = scaling(targets=[{"type": "RequestsPerReplicaPerMinute", "value": 61}], **TRACKING)
-    assert warned(spec, settled()) == []
-    assert warned(spec, settled(capacity=1000.0, work_per_request=900.0)) == []
-    (sentence,) = warned(spec, settled(capacity=1000.0, work_per_request=1000.0))
+    seen = Signals(known=1, unknown=0, slots=256)
+    assert warned(spec, settled(), seen) == []
+    assert warned(spec, settled(model=model_of(0.9)), seen) == []
+    (sentence,) = warned(spec, settled(model=model_of(1.0)), seen)
     assert sentence == (
-        "target RequestsPerReplicaPerMinute 61 is above the 60 that a replica was seen to finish at most: it is never "
-        "reached; lower it"
+        "target RequestsPerReplicaPerMinute 61 is above the 60 that a replica can finish, by what was learned of its "
+        "requests: it is never reached; lower it"
     )
 
 

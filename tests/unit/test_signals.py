@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import parse
+from llmendpoint.scaling.activity import Activity
 from llmendpoint.scaling.decision import Outcome, Replicas
+from llmendpoint.scaling.histogram import quantile
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import (
     EngineSample,
     PodPhase,
     PodReading,
+    Queue,
     ReadingWindow,
     Signals,
     derive,
     finite,
-    quantile,
 )
 from llmendpoint.scaling.state import initial_state
 from llmendpoint.scaling.target_tracking import reads_ttft
@@ -54,7 +56,7 @@ def at(tick: int, **numbers: Any) -> EngineSample:
 def scrape(text: str) -> EngineSample | str:
     """The sample of an answer of vLLM's /metrics."""
     names = engine_for("vLLM").metrics
-    return sample_of(parse(text, names.wanted), names, taken_at=NOW, own_metrics=names.prefix in text)
+    return sample_of(parse(text, names.wanted), names, taken_at=NOW, own_metrics=names.prefix in text, objective=2.0)
 
 
 # The table of missing metrics, row by row.
@@ -128,14 +130,15 @@ def test_unread_replicas_are_put_at_the_mean_of_the_others() -> None:
     assert (signals.known, signals.unknown) == (2, 1)
     assert (signals.running, signals.waiting) == (18.0, 3.0)
     assert signals.kv_usage == pytest.approx(0.9)
-    assert signals.completion_rate == pytest.approx(9.0)
-    assert signals.arrival_rate == pytest.approx(9.0 + 2.1)  # what is in flight has arrived as well
+    # What is in flight has arrived as well.
+    assert signals.arrival_rate == pytest.approx((20 + 40 + 14) / 10 * 3 / 2)
+    assert did(signals).finished == 60  # by those that were read
 
 
 def test_partial_readings_scale_out_and_never_in() -> None:
     def decided(running: float) -> int:
         partial = signals_of(reading("a", taken=at(0, running=running)), reading("b"), slots=16)
-        spec = scaling(demand={"headroom": 0}, scaleIn={"holdSeconds": 0})
+        spec = scaling(scaleIn={"holdSeconds": 0})
         return decide(spec, initial_state(2, NOW - 1000), partial, Replicas(2, ordered=2), NOW)[1].desired
 
     assert decided(16.0) == 3
@@ -150,17 +153,26 @@ def test_draining_replicas_are_left_out_of_both_sides() -> None:
 # Rates.
 
 
+def did(signals: Signals) -> Activity:
+    assert signals.activity is not None
+    return signals.activity
+
+
+def finished(*ticks: Sequence[PodReading]) -> list[float | None]:
+    """Requests finished by tick; None where nothing is known."""
+    return [signals.activity.finished if signals.activity else None for signals in over_ticks(*ticks)]
+
+
 def test_the_first_tick_knows_no_rates() -> None:
     (signals,) = over_ticks([reading("a", taken=at(0, requests_total=1000))])
-    assert (signals.arrival_rate, signals.completion_rate, signals.work_rate) == (None, None, None)
+    assert (signals.arrival_rate, signals.activity, signals.queues) == (None, None, ())
 
 
 def test_arrivals_are_what_was_finished_and_what_has_come_in_addition() -> None:
     before = at(0, running=4, waiting=6, requests_total=100)
     after = at(1, running=8, waiting=12, requests_total=150)
     signals = over_ticks([reading("a", taken=before)], [reading("a", taken=after)])[-1]
-    assert signals.completion_rate == 5.0
-    assert signals.arrival_rate == 6.0
+    assert (did(signals).finished, signals.arrival_rate) == (50, 6.0)
 
 
 def test_arrivals_are_never_negative() -> None:
@@ -168,35 +180,41 @@ def test_arrivals_are_never_negative() -> None:
     assert gave_up.arrival_rate == 0.0
 
 
-def test_work_is_tokens_with_prompts_at_their_cost() -> None:
+def test_what_replicas_did_is_the_growth_of_their_counters() -> None:
+    first = at(0, running=2, requests_total=5, prompt_tokens_total=100, generation_tokens_total=50, steps_total=20,
+               finished_prompt_tokens_total=80, finished_generation_tokens_total=40, inference_seconds_total=7,
+               queued_total=5, late_total=1)  # fmt: skip
+    second = at(1, requests_total=7, prompt_tokens_total=150, generation_tokens_total=90, steps_total=60,
+                finished_prompt_tokens_total=140, finished_generation_tokens_total=85, inference_seconds_total=9,
+                queued_total=7, late_total=2)  # fmt: skip
+    signals = over_ticks(
+        [reading("a", taken=first), reading("b", taken=at(0))], [reading("a", taken=second), reading("b", taken=at(1))]
+    )[-1]
+    assert did(signals) == Activity(
+        elapsed=10, seconds=20, busy_seconds=5, steps=40, prompt_tokens=50, generation_tokens=40, finished=2,
+        finished_prompt_tokens=60, finished_generation_tokens=45, inference_seconds=2, queued=2, late=1,
+    )  # fmt: skip
+
+
+def test_an_engine_that_counts_tokens_at_the_end_counts_those_of_finished_requests() -> None:
     after = at(1, requests_total=10, prompt_tokens_total=2000, generation_tokens_total=900)
-    signals = over_ticks([reading("a", taken=at(0))], [reading("a", taken=after)])[-1]
-    assert signals.work_rate == pytest.approx(100.0)
-    assert signals.work_per_request == pytest.approx(100.0)
+    activity = did(over_ticks([reading("a", taken=at(0))], [reading("a", taken=after)])[-1])
+    assert (activity.finished_prompt_tokens, activity.finished_generation_tokens) == (2000, 900)
 
 
-def test_work_per_request_is_unknown_while_none_finishes() -> None:
-    after = at(1, generation_tokens_total=900)
-    assert over_ticks([reading("a", taken=at(0))], [reading("a", taken=after)])[-1].work_per_request is None
-
-
-def test_only_replicas_that_always_had_a_queue_tell_what_one_can_do() -> None:
-    def tokens(first: int, second: int) -> float | None:
-        before = at(0, running=8, waiting=first)
-        after = at(1, running=8, waiting=second, generation_tokens_total=500)
-        return over_ticks([reading("a", taken=before)], [reading("a", taken=after)])[-1].saturated_work_rate
-
-    assert tokens(3, 3) == 50.0
-    assert (tokens(0, 3), tokens(3, 0), tokens(0, 0)) == (None, None, None)
+@pytest.mark.parametrize(("first", "second", "is_there"), [(3, 4, True), (0, 4, False), (3, 0, False), (0, 0, False)])
+def test_a_queue_is_one_that_was_there_at_both_readings(first: int, second: int, is_there: bool) -> None:
+    before, after = at(0, waiting=first), at(1, waiting=second, requests_total=20)
+    signals = over_ticks([reading("a", taken=before)], [reading("a", taken=after)])[-1]
+    assert signals.queues == ((Queue(2.0, 4.0),) if is_there else ())
 
 
 def test_the_counters_of_a_restarted_engine_begin_again() -> None:
     before = at(0, running=8, waiting=4, requests_total=1000, generation_tokens_total=1e6)
     after = at(1, running=2, requests_total=5, generation_tokens_total=300)
     signals = over_ticks([reading("a", taken=before)], [reading("a", taken=after)])[-1]
-    assert signals.completion_rate == 0.5
+    assert (did(signals).finished, did(signals).generation_tokens) == (5, 300)
     assert signals.arrival_rate == 0.7  # the 12 that were in flight are lost, not finished
-    assert signals.work_rate == 30.0
 
 
 def test_a_new_replica_counts_from_when_it_came_up() -> None:
@@ -206,7 +224,7 @@ def test_a_new_replica_counts_from_when_it_came_up() -> None:
         [old[1], reading("b", STARTING)],
         [old[2], reading("b", taken=at(2, requests_total=10))],
     ]
-    assert [signals.completion_rate for signals in over_ticks(*ticks)] == [None, 1.0, 2.0]
+    assert finished(*ticks) == [None, 10, 20]
 
 
 def test_a_replica_that_was_not_ready_for_a_while_is_not_counted_from_zero() -> None:
@@ -215,7 +233,7 @@ def test_a_replica_that_was_not_ready_for_a_while_is_not_counted_from_zero() -> 
         [reading("a", UNREADY)],
         [reading("a", taken=at(2, requests_total=100_020))],
     ]
-    assert [signals.completion_rate for signals in over_ticks(*ticks)] == [None, None, 1.0]
+    assert finished(*ticks) == [None, None, 20]
 
 
 def test_a_replica_that_is_not_ready_when_the_operator_starts_is_not_counted_from_zero() -> None:
@@ -224,7 +242,7 @@ def test_a_replica_that_is_not_ready_when_the_operator_starts_is_not_counted_fro
         [reading("a", taken=at(1, requests_total=100_000))],
         [reading("a", taken=at(2, requests_total=100_010))],
     ]
-    assert [signals.completion_rate for signals in over_ticks(*ticks)] == [None, None, 1.0]
+    assert finished(*ticks) == [None, None, 10]
 
 
 def test_a_gap_in_the_readings_is_bridged() -> None:
@@ -233,7 +251,7 @@ def test_a_gap_in_the_readings_is_bridged() -> None:
         [reading("a")],
         [reading("a", taken=at(2, requests_total=140))],
     ]
-    assert [signals.completion_rate for signals in over_ticks(*ticks)] == [None, None, 2.0]
+    assert finished(*ticks) == [None, None, 40]
 
 
 # Time to first token.

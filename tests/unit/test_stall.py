@@ -60,7 +60,7 @@ def test_replicas_are_watched_one_by_one_and_named_in_order() -> None:
 def tgi(metrics: TgiMetrics) -> EngineSample:
     names = engine_for("TGI").metrics
     text = metrics.text(running=1, waiting=0, kv_usage=0.1).decode()
-    found = sample_of(parse(text, names.wanted), names, taken_at=NOW, own_metrics=True)
+    found = sample_of(parse(text, names.wanted), names, taken_at=NOW, own_metrics=True, objective=2.0)
     assert isinstance(found, EngineSample)
     return found
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmendpoint.scaling.cooldown import scale_in_until, scale_out_until
+from llmendpoint.scaling.correction import Correction
+from llmendpoint.scaling.engine_model import EngineModel
 from llmendpoint.scaling.state import ScalerState, Track, decode, encode, initial_state
 from support import strategies as some
-from support.builders import NOW
+from support.builders import NOW, model_of
 
 FULL = ScalerState(
     desired=4,
@@ -26,8 +28,8 @@ FULL = ScalerState(
     at_max_since=NOW - 700,
     hold=((NOW - 100, 5.0), (NOW, 4.0)),
     demand=((NOW - 10, 3.5),),
-    capacity=900.0,
-    work_per_request=210.0,
+    model=model_of(0.25),
+    correction=Correction(factor=1.1),
     tracks=(Track("WaitingPerReplica:4:", NOW - 30, total=8.0, replicas=2.0, readings=2, above=1, last=4.0),),
     cold_starts=(48.0, 61.0),
     reported=(("HoldWindow", 3),),
@@ -47,7 +49,7 @@ def test_a_state_survives_a_restart(state: ScalerState) -> None:
 def test_a_full_state_is_written_in_the_names_of_the_api() -> None:
     written = encode(FULL)
     assert decode(json.loads(json.dumps(written)), 99, NOW) == FULL
-    assert {"seenAt", "scaleOutDoneAt", "workPerRequest", "coldStarts"} <= written.keys()
+    assert {"seenAt", "scaleOutDoneAt", "model", "coldStarts"} <= written.keys()
     assert written["tracks"][0]["periodStart"] == NOW - 30
 
 
@@ -68,7 +70,10 @@ def test_what_says_nothing_is_not_written() -> None:
         {"desired": 3, "seenAt": NOW, "scaleInAt": "nan"},
         {"desired": 3, "seenAt": NOW, "scaleOutAt": 1e300},
         {"desired": 3, "seenAt": NOW, "lastScaleInAt": -1e300},
-        {"desired": 3, "seenAt": NOW, "capacity": "inf"},
+        {"desired": 3, "seenAt": NOW, "correction": {"factor": "inf"}},
+        {"desired": 3, "seenAt": NOW, "correction": {"factor": 100.0}},
+        {"desired": 3, "seenAt": NOW, "model": {"stepTime": {"gram": [1.0]}}},
+        {"desired": 3, "seenAt": NOW, "model": {"kvUsage": -1.0}},
         {"desired": 3, "seenAt": NOW, "hold": [[NOW]]},
         {"desired": 3, "seenAt": NOW, "tracks": "none"},
     ],
@@ -109,7 +114,7 @@ def test_a_clock_that_is_set_back_takes_every_time_with_it(seconds: float) -> No
     assert [now - at for at, _ in moved.hold] == pytest.approx([100, 0], abs=1e-3)
     assert [now - at for at, _ in moved.demand] == pytest.approx([10], abs=1e-3)
     assert now - moved.tracks[0].period_start == pytest.approx(30, abs=1e-3)
-    assert (moved.desired, moved.capacity, moved.cold_starts) == (4, 900.0, (48.0, 61.0))
+    assert (moved.desired, moved.model, moved.cold_starts) == (4, FULL.model, (48.0, 61.0))
 
 
 def test_a_clock_that_is_set_back_makes_no_cooldown_longer() -> None:
@@ -144,7 +149,7 @@ def test_a_milestone_is_news(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"seen_at": NOW + 10}, {"hold": ()}, {"demand": ()}, {"capacity": 1.0}, {"unknown_since": NOW}]
+    "change", [{"seen_at": NOW + 10}, {"hold": ()}, {"demand": ()}, {"model": EngineModel()}, {"unknown_since": NOW}]
 )
 def test_what_changes_at_each_tick_is_not(change: dict[str, Any]) -> None:
     assert replace(FULL, **change).milestones == FULL.milestones

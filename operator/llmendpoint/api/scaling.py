@@ -128,7 +128,7 @@ class ScaleIn(ApiModel):
     hold_seconds: int | None = Field(
         None,
         description="Demand policy: the highest need of the last so many seconds is kept. "
-        "Twice the learned cold start, between 300 and 900, when left out.",
+        "Three times the learned cold start, between 300 and 900, when left out.",
         ge=0,
         le=86400,
     )
@@ -139,8 +139,19 @@ class ScaleIn(ApiModel):
 class Demand(ApiModel):
     """Settings of the Demand policy; the defaults suit most endpoints."""
 
-    utilization: float = Field(0.9, description="Share of a replica's capacity to plan for (rho).", ge=0.1, le=1.5)
-    headroom: float = Field(2.0, description="Standard deviations of demand kept as head-room (z).", ge=0, le=10)
+    ttft_seconds: float = Field(
+        2.0,
+        description="Objective for the time to first token: how long a request may wait until an engine begins with "
+        "it. Reading its own prompt takes longer or shorter, whatever runs.",
+        ge=0.05,
+        le=600,
+    )
+    error_budget: float = Field(
+        0.01,
+        description="Share of requests that may miss the objective: 0.01 keeps 99 %. A larger one costs fewer GPUs.",
+        ge=0.0001,
+        le=0.5,
+    )
 
 
 class Fallback(ApiModel):

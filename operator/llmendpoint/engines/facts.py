@@ -26,6 +26,10 @@ class MetricNames:
     finished_prompt_tokens: tuple[str, ...] = ()
     """Tokens of finished requests, where prompt_tokens and generation_tokens grow with each step."""
     finished_generation_tokens: tuple[str, ...] = ()
+    inference_seconds: tuple[str, ...] = ()
+    """Counters of the time that finished requests spent in the batch."""
+    queue_bucket: str | None = None
+    """Histogram of the time that finished requests spent in the queue."""
     kv_usage: tuple[str, ...] = ()
     """The same gauge by its names in several versions: the first one found counts."""
     ttft_bucket: str | None = None
@@ -46,13 +50,18 @@ class MetricNames:
     @property
     def wanted(self) -> frozenset[str]:
         """All names that are read."""
-        ttft = (self.ttft_bucket,) if self.ttft_bucket else ()
         return frozenset(
             (
                 *self.running, *self.waiting, *self.requests, *self.prompt_tokens, *self.generation_tokens,
-                *self.steps, *self.finished_prompt_tokens, *self.finished_generation_tokens, *self.kv_usage, *ttft,
+                *self.steps, *self.finished_prompt_tokens, *self.finished_generation_tokens, *self.inference_seconds,
+                *self.kv_usage, *self.histograms,
             )
         )  # fmt: skip
+
+    @property
+    def histograms(self) -> tuple[str, ...]:
+        """Those of the names that have many rows."""
+        return tuple(name for name in (self.ttft_bucket, self.queue_bucket) if name)
 
 
 @dataclass(frozen=True)

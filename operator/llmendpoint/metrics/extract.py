@@ -5,18 +5,22 @@ from collections.abc import Sequence
 
 from llmendpoint.engines.facts import MetricNames
 from llmendpoint.metrics.parser import Samples
-from llmendpoint.scaling.signals import Buckets, EngineSample
+from llmendpoint.scaling.histogram import Buckets, above
+from llmendpoint.scaling.signals import EngineSample
 
 # More than any engine counts in its life.
 LARGEST = 1e18
 
 
-def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metrics: bool) -> EngineSample | str:
+def sample_of(
+    samples: Samples, names: MetricNames, *, taken_at: float, own_metrics: bool, objective: float
+) -> EngineSample | str:
     """The engine's numbers, or why they are not known.
 
     Args:
         samples: the wanted samples of one scrape.
         taken_at: when it was taken, seconds since the epoch.
+        objective: seconds in the queue after which a request is late.
         own_metrics: whether the text had any metric of this engine. A gauge that is absent is 0 then.
     """
     if not own_metrics and not names.appear_on_use:
@@ -27,6 +31,7 @@ def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metr
     broken = next((name for name, found in samples.items() if any(abs(one.value) > LARGEST for one in found)), None)
     if broken:
         return f"/metrics answers with an impossible value of {broken}: look at what the engine writes there"
+    queue = _buckets(samples, names.queue_bucket)
     kv_usage = next((_mean(samples, name) for name in names.kv_usage if samples.get(name)), None)
     return EngineSample(
         taken_at=taken_at,
@@ -40,6 +45,9 @@ def sample_of(samples: Samples, names: MetricNames, *, taken_at: float, own_metr
         ttft_buckets=_buckets(samples, names.ttft_bucket),
         finished_prompt_tokens_total=_sum_if_any(samples, names.finished_prompt_tokens),
         finished_generation_tokens_total=_sum_if_any(samples, names.finished_generation_tokens),
+        inference_seconds_total=_sum(samples, names.inference_seconds),
+        queued_total=queue[-1][1] if queue else 0.0,
+        late_total=above(objective, queue),
     )
 
 

@@ -160,7 +160,13 @@ class PrometheusReader:
                 "or set its clock right"
             )
         names = engine_for(target.engine).metrics
-        return sample_of(found.samples, names, taken_at=found.taken_at, own_metrics=bool(found.samples))
+        return sample_of(
+            found.samples,
+            names,
+            taken_at=found.taken_at,
+            own_metrics=bool(found.samples),
+            objective=target.scaling.demand.ttft_seconds,
+        )
 
 
 @dataclass(frozen=True)

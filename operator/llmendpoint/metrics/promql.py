@@ -25,12 +25,15 @@ def signal_queries(targets: Iterable[EndpointTarget]) -> dict[str, str]:
     for target in targets:
         names = engine_for(target.engine).metrics
         labels = ", ".join(("namespace", "pod", *names.labels))
-        for name in names.wanted - {names.ttft_bucket}:
+        for name in names.wanted.difference(names.histograms):
             total = "avg" if name in names.kv_usage else "sum"
             queries[name] = f"{total} by (namespace, pod) ({_once(name, labels)})"
         # 22 rows per pod: asked only where somebody wants it.
-        if names.ttft_bucket and any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets):
-            queries[names.ttft_bucket] = f"sum by (namespace, pod, le) ({_once(names.ttft_bucket, f'{labels}, le')})"
+        reads_ttft = any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets)
+        reads_queue = target.scaling.policy == "Demand"
+        for histogram, reads in ((names.ttft_bucket, reads_ttft), (names.queue_bucket, reads_queue)):
+            if histogram and reads:
+                queries[histogram] = f"sum by (namespace, pod, le) ({_once(histogram, f'{labels}, le')})"
     return queries
 
 

@@ -69,7 +69,13 @@ class PodScraper:
         if status != 200:
             return self._count("error", f"{pod.address}/metrics answered {status}")
         text = body.decode(errors="replace")
-        sample = sample_of(parse(text, names.wanted), names, taken_at=time.time(), own_metrics=names.prefix in text)
+        sample = sample_of(
+            parse(text, names.wanted),
+            names,
+            taken_at=time.time(),
+            own_metrics=names.prefix in text,
+            objective=target.scaling.demand.ttft_seconds,
+        )
         self._exporter.scrapes.labels("ok" if isinstance(sample, EngineSample) else "empty").inc()
         return sample
 

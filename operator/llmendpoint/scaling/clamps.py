@@ -11,12 +11,11 @@ from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.schedules import Bound, Limits, limits
 from llmendpoint.scaling.signals import Signals, finite
+from llmendpoint.scaling.staffing import FULL
 from llmendpoint.scaling.state import ScalerState
 from llmendpoint.scaling.target_tracking import total_of
 
 HOLD_SHORTEST, HOLD_LONGEST = 300.0, 900.0
-# How full a replica's batch and KV cache may be planned; above 0.85 KV use engines begin to preempt.
-FULL = 0.85
 ROUNDING = 1e-9
 
 
@@ -154,10 +153,10 @@ def budget(at: Situation, wanted: int) -> Effect | None:
 
 
 def hold_seconds(scaling: Scaling, state: ScalerState) -> float:
-    """Length of the hold window: as set, or twice the cold start within bounds."""
+    """Length of the hold window: as set, or three times the cold start within bounds."""
     if scaling.scale_in.hold_seconds is not None:
         return float(scaling.scale_in.hold_seconds)
-    return min(max(2.0 * cold_start_seconds(state.cold_starts), HOLD_SHORTEST), HOLD_LONGEST)
+    return min(max(3.0 * cold_start_seconds(state.cold_starts), HOLD_SHORTEST), HOLD_LONGEST)
 
 
 RULES: tuple[tuple[str, Rule], ...] = (

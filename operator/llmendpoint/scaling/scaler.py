@@ -11,7 +11,7 @@ from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
 from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.sentence import sentence
-from llmendpoint.scaling.signals import Signals
+from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import Point, ScalerState, initial_state
 
 PolicyFunction = Callable[[Scaling, ScalerState, Signals, float], tuple[ScalerState, Desire]]
@@ -21,6 +21,8 @@ POLICIES: dict[str, PolicyFunction] = {
     "TargetTracking": target_tracking.desire,
     "Step": step.desire,
 }
+# Waits in the queue are half of what misses the objective; the rest is cold starts and slow prefill.
+GOAL_PER_BUDGET = 0.5
 # How long the policy may want more than maxReplicas before somebody is told.
 AT_MAX_SECONDS = 600.0
 
@@ -71,7 +73,7 @@ def decide(
         held_until=held.until if held else None,
         expected_ready=now + wait if wait is not None else None,
     )
-    return _remembered(state, situation, decision), decision
+    return _learned(_remembered(state, situation, decision), scaling, signals), decision
 
 
 def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None, gpus_per_replica: int = 0) -> list[str]:
@@ -106,13 +108,12 @@ def _unreachable_targets(scaling: Scaling, state: ScalerState, signals: Signals 
                 f"target ConcurrentRequestsPerReplica {target.value:g} is above the {signals.slots} requests that a "
                 "replica works on at once: the rest only waits; lower it"
             )
-        if target.type == "RequestsPerReplicaPerMinute" and state.capacity and state.work_per_request:
-            most = 60.0 * state.capacity / state.work_per_request
-            if target.value > most:
-                found.append(
-                    f"target RequestsPerReplicaPerMinute {target.value:g} is above the {most:.0f} that a replica was "
-                    "seen to finish at most: it is never reached; lower it"
-                )
+        cost = state.model.cost(signals.slots) if signals else None
+        if target.type == "RequestsPerReplicaPerMinute" and cost and target.value > 60.0 / cost.total:
+            found.append(
+                f"target RequestsPerReplicaPerMinute {target.value:g} is above the {60.0 / cost.total:.0f} that a "
+                "replica can finish, by what was learned of its requests: it is never reached; lower it"
+            )
     return found
 
 
@@ -132,8 +133,8 @@ def adopted(state: ScalerState, mode: Mode, running: int, now: float) -> ScalerS
         initial_state(running, now),
         mode=mode,
         demand=state.demand,
-        capacity=state.capacity,
-        work_per_request=state.work_per_request,
+        model=state.model,
+        correction=state.correction,
         cold_starts=state.cold_starts,
     )
 
@@ -187,6 +188,22 @@ def _remembered(state: ScalerState, situation: Situation, decision: Decision) ->
         state,
         hold=_window(state.hold, (now, float(need)), hold_seconds(situation.scaling, state)),
         at_max_since=(state.at_max_since if state.at_max_since is not None else now) if beyond else None,
+    )
+
+
+def _learned(state: ScalerState, scaling: Scaling, signals: Signals) -> ScalerState:
+    """What this tick teaches counts from the next one on: more demand now never makes a request look cheaper now."""
+    activity = signals.activity
+    if activity is None or not activity.is_plausible:
+        return state
+    goal = GOAL_PER_BUDGET * scaling.demand.error_budget
+    # Waits while replicas start are the cold start's, and more of them would not have come sooner.
+    correction = state.correction if state.awaiting else state.correction.learned(activity, goal)
+    usage = None if signals.kv_usage is None else finite(signals.kv_usage, most=1e6)
+    return replace(
+        state,
+        model=state.model.learned(activity, finite(signals.running), usage),
+        correction=correction,
     )
 
 

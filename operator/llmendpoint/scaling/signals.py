@@ -1,20 +1,16 @@
 """What the engines' numbers say about load: readings of pods become the Signals of one tick."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
+
+from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.histogram import Buckets, quantile
 
 # Three ticks of 10 s: an older sample says nothing about now.
 STALE_SECONDS = 30.0
 TTFT_WINDOW_SECONDS = 60.0
-# Prefill is compute-bound and batched, decoding is bound by memory: a prompt token costs a fraction of a generated
-# one, which depends on GPU and batch. Demand and capacity are counted in the same weighted tokens, so this only
-# matters where the mix of the two changes.
-PROMPT_TOKEN_WEIGHT = 0.05
-
-Buckets = tuple[tuple[float, float], ...]
-"""(upper bound in seconds, cumulative count), ascending; the last bound is infinity."""
 
 
 class PodPhase(StrEnum):
@@ -49,6 +45,12 @@ class EngineSample:
     finished_prompt_tokens_total: float | None = None
     """Of finished requests only; None where the engine counts no others anyway."""
     finished_generation_tokens_total: float | None = None
+    inference_seconds_total: float = 0.0
+    """Time in the batch, of finished requests."""
+    queued_total: float = 0.0
+    """Finished requests whose time in the queue is known."""
+    late_total: float = 0.0
+    """Those of them that waited longer than the objective."""
 
     @property
     def in_flight(self) -> float:
@@ -56,16 +58,16 @@ class EngineSample:
         return self.running + self.waiting
 
     @property
-    def work_total(self) -> float:
-        """Tokens made, prompt tokens weighted by their cost."""
-        return self.generation_tokens_total + PROMPT_TOKEN_WEIGHT * self.prompt_tokens_total
+    def finished_prompt(self) -> float:
+        """Prompt tokens of finished requests."""
+        known = self.finished_prompt_tokens_total
+        return self.prompt_tokens_total if known is None else known
 
     @property
-    def finished_work_total(self) -> float:
-        """The part of work_total that was done for requests that are finished."""
-        if self.finished_prompt_tokens_total is None or self.finished_generation_tokens_total is None:
-            return self.work_total
-        return self.finished_generation_tokens_total + PROMPT_TOKEN_WEIGHT * self.finished_prompt_tokens_total
+    def finished_generation(self) -> float:
+        """Generated tokens of finished requests."""
+        known = self.finished_generation_tokens_total
+        return self.generation_tokens_total if known is None else known
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,13 @@ class PodReading:
     pod: str
     phase: PodPhase
     sample: EngineSample | None = None
+
+
+class Queue(NamedTuple):
+    """A replica that has requests waiting."""
+
+    finished_per_second: float
+    waiting: float
 
 
 @dataclass(frozen=True)
@@ -95,14 +104,10 @@ class Signals:
     """Requests that one replica works on at once at most."""
     arrival_rate: float | None = None
     """Requests per second offered, by conservation: finished + change of those in flight. None in the first tick."""
-    completion_rate: float | None = None
-    """Requests finished per second."""
-    work_rate: float | None = None
-    """Weighted tokens made per second (EngineSample.work_total)."""
-    work_per_request: float | None = None
-    """Mean weighted tokens of the requests that finished; None when none did."""
-    saturated_work_rate: float | None = None
-    """Weighted tokens per second of one replica whose batch is full; None when none is."""
+    activity: Activity | None = None
+    """What the read replicas did since the tick before; None in the first one."""
+    queues: tuple[Queue, ...] = ()
+    """Of the read replicas that had a queue at the tick before and have one now."""
     ttft_p95: float | None = None
     """95th percentile of the time to first token over the last minute, in seconds."""
     age: float | None = None
@@ -205,10 +210,9 @@ def _signals(
     used = [
         max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0)) for sample in fresh
     ]
-    rates = _rates(pairs, ready)
-    finished = sum(_growth(old.requests_total, new.requests_total) for old, new in pairs)
-    # Not what was worked meanwhile: streams take many ticks, and those that begin together end in one of them.
-    worked = sum(_growth(old.finished_work_total, new.finished_work_total) for old, new in pairs)
+    arrival_rate, activity, queues = _flow(pairs) if pairs else (None, None, ())
+    if arrival_rate is not None:
+        arrival_rate *= ready / len(pairs)  # all ready replicas get new requests, and they alone
     return Signals(
         known=known,
         unknown=serving - known,
@@ -217,47 +221,51 @@ def _signals(
         kv_usage=sum(kv) * serving / len(kv) if kv else None,
         occupancy=sum(used) * share,
         slots=slots,
-        arrival_rate=rates[0],
-        completion_rate=rates[1],
-        work_rate=rates[2],
-        work_per_request=worked / finished if finished > 0 else None,
-        saturated_work_rate=_saturated(pairs),
+        arrival_rate=arrival_rate,
+        activity=activity,
+        queues=queues,
         ttft_p95=_ttft_p95(history),
         age=max(now - sample.taken_at for sample in fresh),
         custom=tuple(custom),
     )
 
 
-def _rates(pairs: Sequence[Pair], ready: int) -> tuple[float | None, float | None, float | None]:
-    """(arrivals, completions, work) per second over all ready replicas, which alone get new requests."""
-    if not pairs:
-        return None, None, None
-    arrivals = completions = work = 0.0
+def _flow(pairs: Sequence[Pair]) -> tuple[float, Activity, tuple[Queue, ...]]:
+    """Arrivals per second at the replicas that were read twice, what these did, and the queues that stayed."""
+    arrival_rate, queues = 0.0, []
+    elapsed = busy = steps = prompt = generation = 0.0
+    finished = finished_prompt = finished_generation = inference = queued = late = 0.0
     for old, new in pairs:
         seconds = new.taken_at - old.taken_at
-        finished = _growth(old.requests_total, new.requests_total)
-        completions += finished / seconds
+        done = _growth(old.requests_total, new.requests_total)
         # An engine that restarted has lost its requests: its counters begin again, so nothing is subtracted.
         before = 0.0 if new.requests_total < old.requests_total else finite(old.in_flight)
-        arrivals += max(finished + finite(new.in_flight) - before, 0.0) / seconds
-        work += _growth(old.work_total, new.work_total) / seconds
-    share = ready / len(pairs)
-    return arrivals * share, completions * share, work * share
-
-
-def _saturated(pairs: Sequence[Pair]) -> float | None:
-    """Mean work rate of the replicas whose queue was never empty between the two samples, as far as one can tell."""
-    rates = [
-        _growth(old.work_total, new.work_total) / (new.taken_at - old.taken_at)
-        for old, new in pairs
-        if finite(old.waiting) > 0 and finite(new.waiting) > 0
-    ]
-    rates = [rate for rate in rates if rate > 0]
-    return sum(rates) / len(rates) if rates else None
+        arrival_rate += max(done + finite(new.in_flight) - before, 0.0) / seconds
+        if old.waiting > 0 and new.waiting > 0:
+            queues.append(Queue(done / seconds, finite(new.waiting)))
+        elapsed += seconds
+        # Half of the time by each gauge: the mean over many readings is right, whatever happened between two.
+        busy += seconds * ((old.running > 0) + (new.running > 0)) / 2.0
+        steps += _growth(old.steps_total or 0.0, new.steps_total or 0.0)
+        prompt += _growth(old.prompt_tokens_total, new.prompt_tokens_total)
+        generation += _growth(old.generation_tokens_total, new.generation_tokens_total)
+        finished += done
+        finished_prompt += _growth(old.finished_prompt, new.finished_prompt)
+        finished_generation += _growth(old.finished_generation, new.finished_generation)
+        inference += _growth(old.inference_seconds_total, new.inference_seconds_total)
+        queued += _growth(old.queued_total, new.queued_total)
+        late += _growth(old.late_total, new.late_total)
+    activity = Activity(
+        elapsed / len(pairs), elapsed, busy, steps, prompt, generation, finished, finished_prompt,
+        finished_generation, inference, queued, late,
+    )  # fmt: skip
+    return arrival_rate, activity, tuple(queues)
 
 
 def _growth(old: float, new: float) -> float:
     """How far a counter went; one that fell was restarted from 0."""
+    if 0.0 <= old <= new < 1e15:
+        return new - old
     old, new = finite(old, most=1e15), finite(new, most=1e15)
     return new - old if new >= old else new
 
@@ -280,25 +288,3 @@ def _ttft_p95(history: Sequence[tuple[float, Mapping[str, Buckets]]]) -> float |
 
 def _observations(buckets: Buckets) -> float:
     return buckets[-1][1] if buckets else 0.0
-
-
-def quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float | None:
-    """A quantile of a histogram, linear within a bucket, as Prometheus' histogram_quantile.
-
-    Args:
-        q: above 0, up to 1.
-        buckets: (upper bound, cumulative count), ascending. The last finite bound stands for what lies beyond it.
-
-    Returns:
-        None where nothing was observed, or where no bucket has a bound.
-    """
-    count = buckets[-1][1] if len(buckets) > 1 else 0.0
-    if count <= 0:
-        return None
-    rank = q * count
-    index = next(index for index, (_, cumulative) in enumerate(buckets) if cumulative >= rank)
-    lower, below = buckets[index - 1] if index else (0.0, 0.0)
-    bound, cumulative = buckets[index]
-    if math.isinf(bound):
-        return lower
-    return lower + (bound - lower) * (rank - below) / (cumulative - below)

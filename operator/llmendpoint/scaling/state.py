@@ -1,19 +1,19 @@
 """What the scaler must remember over a restart, and its form in status.scaling.state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
+
+from llmendpoint.scaling.correction import Correction
+from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.wire import WIRE
 
 Point = tuple[float, float]
 """(seconds since the epoch, value)"""
 Hold = tuple[str, int]
 """(rule, replicas that would run without it)"""
-
-# In a status, names are camelCase like everywhere in the API.
-_WIRE = ConfigDict(alias_generator=to_camel, allow_inf_nan=False)
 
 COLD_STARTS_KEPT = 20
 HOLDS_KEPT = 10
@@ -27,7 +27,7 @@ LATEST = 1e11
 class Track:
     """One target's alarms: how many evaluation periods in a row its metric was above or below."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _WIRE
+    __pydantic_config__: ClassVar[ConfigDict] = WIRE
 
     key: str
     """Which target this is; a changed target starts afresh."""
@@ -47,7 +47,7 @@ class Track:
 class ScalerState:
     """Times are seconds since the epoch."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _WIRE
+    __pydantic_config__: ClassVar[ConfigDict] = WIRE
 
     desired: int
     seen_at: float
@@ -66,11 +66,10 @@ class ScalerState:
     hold: tuple[Point, ...] = ()
     """(time, replicas needed): only the entries that can still be the maximum of a window that ends now."""
     demand: tuple[Point, ...] = ()
-    """(time, demand in replicas) of the last ten minutes."""
-    capacity: float | None = None
-    """Learned weighted tokens per second of one saturated replica."""
-    work_per_request: float | None = None
-    """Learned weighted tokens of one request."""
+    """(time, demand in replicas) of the last two minutes."""
+    model: EngineModel = EngineModel()  # noqa: RUF009 - it is frozen, and so is the next
+    """What one replica can do, as learned."""
+    correction: Correction = Correction()  # noqa: RUF009
     tracks: tuple[Track, ...] = ()
     cold_starts: tuple[float, ...] = field(default=())
     """The last times from pod creation to ready, in seconds, oldest first."""
@@ -128,9 +127,16 @@ def initial_state(current: int, now: float) -> ScalerState:
 
 def encode(state: ScalerState) -> dict[str, Any]:
     """The state as JSON values, without what is at its default."""
-    dumped = _STATE.dump_python(state, mode="json", by_alias=True)
-    defaults = {to_camel(entry.name): entry.default for entry in fields(ScalerState)}
-    return {name: value for name, value in dumped.items() if value not in (defaults[name], [])}
+    return {name: value for name, value in _dumped(state).items() if name in _REQUIRED or value != _DEFAULTS[name]}
+
+
+def _dumped(state: ScalerState) -> dict[str, Any]:
+    dumped: dict[str, Any] = _STATE.dump_python(state, mode="json", by_alias=True)
+    return dumped
+
+
+_REQUIRED = ("desired", "seenAt")
+_DEFAULTS = _dumped(ScalerState(desired=0, seen_at=0.0))
 
 
 def decode(data: Mapping[str, Any], current: int, now: float) -> ScalerState:

@@ -13,6 +13,7 @@ MODEL = np.dtype(
         ("beta", "f8"),
         ("gamma", "f8"),
         ("kappa", "f8"),
+        ("late_after", "f8"),  # seconds in the queue
         ("most_running", "i8"),
         ("most_tokens", "i8"),
         ("block_tokens", "i8"),
@@ -23,6 +24,7 @@ REQUEST = np.dtype(
     [
         ("arrived", "f8"),
         ("entered", "f8"),  # the engine
+        ("started", "f8"),  # its first step; infinite before
         ("first_token", "f8"),
         ("finished", "f8"),
         ("prompt", "i4"),
@@ -63,6 +65,8 @@ ENGINE = np.dtype(
         ("steps_total", "i8"),
         ("finished_prompt_tokens_total", "i8"),
         ("finished_generation_tokens_total", "i8"),
+        ("inference_seconds_total", "f8"),  # of finished requests, as are the late
+        ("late_total", "i8"),
     ]
 )
 PROXY = np.dtype(

@@ -138,7 +138,7 @@ def _advance(state: State, r: int, until: float) -> None:
             _jump(engine, until, model, requests, running)
         else:
             _finish_step(engine, requests, running, state.tokens[r], state.ttft[r])
-        _leave(engine, state.proxy[0], requests, running)
+        _leave(engine, state.proxy[0], requests, running, model.late_after)
         _show(engine)
         _begin_step(engine, engine.ends, model, requests, running, state.tokens[r])
 
@@ -176,6 +176,7 @@ def _begin_step(engine: Array, now: float, model: Array, requests: Array, runnin
         i = _pop_front(engine, requests)
         request = requests[i]
         engine.waiting_prompt -= request.target
+        request.started = min(request.started, now)
         request.blocks = need
         engine.blocks += need
         take = min(request.target, budget)
@@ -312,7 +313,7 @@ def _finish_step(engine: Array, requests: Array, running: Array, tokens: Array, 
 
 
 @compiled
-def _leave(engine: Array, proxy: Array, requests: Array, running: Array) -> None:
+def _leave(engine: Array, proxy: Array, requests: Array, running: Array, late_after: float) -> None:
     """Finished requests leave the batch."""
     stay = 0
     for position in range(engine.running):
@@ -328,6 +329,8 @@ def _leave(engine: Array, proxy: Array, requests: Array, running: Array) -> None
         engine.requests_total += 1
         engine.finished_prompt_tokens_total += request.prompt
         engine.finished_generation_tokens_total += request.output
+        engine.inference_seconds_total += engine.ends - request.started
+        engine.late_total += request.started - request.entered > late_after
         proxy.finished += 1
         proxy.generation_tokens += request.output
         _settle(proxy, request)

@@ -21,9 +21,14 @@ class Engines:
 
     A request whose prompt does not fit the KV cache is refused, as vLLM answers 400. One whose output would not fit
     ends where the cache is full, as with vLLM's max_model_len.
+
+    Args:
+        late_after: seconds in an engine's queue after which a request counts as late in its metrics.
     """
 
-    def __init__(self, trace: Trace, profile: EngineProfile, routing: Routing = "least-loaded") -> None:
+    def __init__(
+        self, trace: Trace, profile: EngineProfile, routing: Routing = "least-loaded", *, late_after: float = 2.0
+    ) -> None:
         self.profile = profile
         self._routes_by_load = routing == "least-loaded"
         most = profile.kv_blocks * BLOCK_TOKENS
@@ -32,10 +37,11 @@ class Engines:
         requests["prompt"] = trace.input_tokens
         # The last token's own KV is never needed.
         requests["output"] = np.clip(trace.output_tokens, 1, np.maximum(most - trace.input_tokens + 1, 1))
+        requests["started"] = np.inf
         requests["first_token"] = requests["finished"] = np.nan
         model = np.zeros(1, MODEL)
         model[0] = (
-            profile.alpha, profile.beta, profile.gamma, profile.kappa, profile.max_num_seqs,
+            profile.alpha, profile.beta, profile.gamma, profile.kappa, late_after, profile.max_num_seqs,
             profile.max_num_batched_tokens, BLOCK_TOKENS, profile.kv_blocks,
         )  # fmt: skip
         proxy = np.zeros(1, PROXY)

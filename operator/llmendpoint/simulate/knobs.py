@@ -10,7 +10,7 @@ from llmendpoint.simulate.span import Span
 
 @dataclass(frozen=True)
 class Knob:
-    """One setting by its path in spec.scaling, as ``demand.utilization`` or ``targets.0.value``."""
+    """One setting by its path in spec.scaling, as ``demand.errorBudget`` or ``targets.0.value``."""
 
     path: str
     span: Span
@@ -24,7 +24,7 @@ class Knob:
 
 
 # The first one of a policy is the one that `simulate --compare-tuned` sweeps.
-DEMAND = (Knob("demand.utilization", Span(0.1, 1.5)), Knob("demand.headroom", Span(0.1, 6.0)))
+DEMAND = (Knob("demand.errorBudget", Span(0.0005, 0.3)),)
 HOLD = Knob("scaleIn.holdSeconds", Span(60, 1800, whole=True))
 SCALE_OUT_COOLDOWN = Knob("scaleOut.cooldownSeconds", Span(1, 600, whole=True))
 SCALE_IN_COOLDOWN = Knob("scaleIn.cooldownSeconds", Span(1, 900, whole=True))

@@ -124,7 +124,7 @@ class _Run:
     def __init__(self, scenario: Scenario, policy: ScalingPolicy) -> None:
         self._scenario = scenario
         self._policy = policy
-        self.engines = Engines(scenario.trace, scenario.profile, scenario.routing)
+        self.engines = Engines(scenario.trace, scenario.profile, scenario.routing, late_after=scenario.slo_ttft)
         self.fleet = Fleet(
             ColdStarts(scenario.cold_start, seed=scenario.seed), scenario.schedulable, scenario.startup_timeout
         )

@@ -41,7 +41,7 @@ def test_demand_and_every_peer_run_with_their_defaults(by_default: Comparison) -
     for name, entry in by_default.results.items():
         assert not entry.tuned
         assert not entry.runs
-        assert entry.target == (0.9 if name == "demand" else PEERS[name].default)
+        assert entry.target == (0.01 if name == "demand" else PEERS[name].default)
         assert entry.reached == (entry.result.ttft_attainment >= 0.99)
         assert entry.result.requests == len(SCENARIO.trace.t)
         assert 1 <= entry.result.max_replicas_seen <= 4

@@ -86,7 +86,7 @@ def test_what_was_found_is_kept_when_the_search_is_interrupted() -> None:
 @pytest.mark.parametrize(
     ("settings", "paths"),
     [
-        ({}, ["demand.utilization", "demand.headroom", "scaleIn.holdSeconds", "scaleIn.cooldownSeconds"]),
+        ({}, ["demand.errorBudget", "scaleIn.holdSeconds", "scaleIn.cooldownSeconds"]),
         (
             {"policy": "TargetTracking", "targets": [CONCURRENCY, {"type": "TTFTP95Seconds", "value": 1}]},
             ["targets.0.value", "targets.1.value", "scaleOut.cooldownSeconds", "scaleIn.cooldownSeconds"],
@@ -110,6 +110,6 @@ def test_each_policy_has_settings_whose_ends_are_valid(settings: dict[str, Any],
 
 def test_what_the_user_wrote_stays_as_it_is_and_defaults_are_left_out() -> None:
     given = scaling(maxReplicas=4, scaleIn={"maxStep": 2})
-    assert written(given, {"scaleIn.holdSeconds": 300.0, "demand.headroom": 1.5}) == {
-        "maxReplicas": 4, "scaleIn": {"maxStep": 2, "holdSeconds": 300}, "demand": {"headroom": 1.5},
+    assert written(given, {"scaleIn.holdSeconds": 300.0, "demand.errorBudget": 0.05}) == {
+        "maxReplicas": 4, "scaleIn": {"maxStep": 2, "holdSeconds": 300}, "demand": {"errorBudget": 0.05},
     }  # fmt: skip

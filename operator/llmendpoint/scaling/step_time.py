@@ -1,0 +1,116 @@
+"""How long a step of an engine takes, learned from its counters at any load.
+
+A step of continuous batching takes alpha + beta x sequences + gamma x prompt tokens. So over any span a replica is busy
+for
+
+    alpha x steps + beta x generated tokens + gamma x prompt tokens
+
+seconds. Nothing has to be saturated to learn what saturation would be. The reading of the KV cache, which grows with
+the context, is part of beta.
+
+The fit is least squares over spans of half a minute with coefficients that are not negative: old spans are forgotten,
+and a weak pull to a prior holds what the spans do not tell apart (ridge regression).
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from pydantic import ConfigDict, NonNegativeInt
+
+from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.wire import WIRE, Number
+
+# Seconds: alpha, beta and gamma of an 8 B model on a small GPU. Rather slow: the first replicas are better too many.
+PRIOR = (0.03, 2e-4, 2e-4)
+# Weight of the prior beside that of one busy replica for half a minute.
+PRIOR_WEIGHT = 0.02
+SPAN_SECONDS = 30.0
+# Six hours: a new version of the model or another GPU is known by evening.
+FORGETTING = SPAN_SECONDS / 21_600.0
+# Two minutes.
+FEWEST_SPANS = 4
+SWEEPS = 6
+LEAST_FACTOR = 0.01
+
+Three = tuple[Number, Number, Number]
+Six = tuple[Number, Number, Number, Number, Number, Number]
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """The normal equations of the fit, and the span under way."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = WIRE
+
+    gram: Six = (PRIOR_WEIGHT, 0.0, 0.0, PRIOR_WEIGHT, 0.0, PRIOR_WEIGHT)
+    """Upper triangle of the sum of products of the three features, each in units of its prior."""
+    moment: Three = (PRIOR_WEIGHT, PRIOR_WEIGHT, PRIOR_WEIGHT)
+    """Sum of products of features and busy share."""
+    factors: Three = (1.0, 1.0, 1.0)
+    """alpha, beta and gamma by their prior."""
+    spans: NonNegativeInt = 0
+    """Spans learned from, counted up to FEWEST_SPANS."""
+    elapsed: Number = 0.0
+    """Length of the span under way, in seconds."""
+    seconds: Number = 0.0
+    """Replica-seconds of it."""
+    busy_seconds: Number = 0.0
+    """Busy ones of them."""
+    done: Three = (0.0, 0.0, 0.0)
+    """Steps, generated tokens and prompt tokens of the span."""
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether enough was seen."""
+        return self.spans >= FEWEST_SPANS
+
+    @property
+    def coefficients(self) -> tuple[float, float, float]:
+        """Alpha, beta and gamma in seconds."""
+        alpha, beta, gamma = (factor * prior for factor, prior in zip(self.factors, PRIOR, strict=True))
+        return alpha, beta, gamma
+
+    def learned(self, activity: Activity, busy_seconds: float) -> "StepTime":
+        """The fit after one more reading.
+
+        Args:
+            busy_seconds: replica-seconds in which a batch ran.
+        """
+        steps, generated, prompt = self.done
+        done = (steps + activity.steps, generated + activity.generation_tokens, prompt + activity.prompt_tokens)
+        elapsed, seconds = self.elapsed + activity.elapsed, self.seconds + activity.seconds
+        busy = self.busy_seconds + busy_seconds
+        if elapsed < SPAN_SECONDS:
+            return replace(self, elapsed=elapsed, seconds=seconds, busy_seconds=busy, done=done)
+        if not any(done):
+            return replace(self, elapsed=0.0, seconds=0.0, busy_seconds=0.0)
+        alpha, beta, gamma = (prior / seconds for prior in PRIOR)
+        features = (done[0] * alpha, done[1] * beta, done[2] * gamma)
+        gram, moment = _added(self.gram, self.moment, features, busy / seconds, seconds / SPAN_SECONDS)
+        factors = _solved(gram, moment, self.factors)
+        return StepTime(gram, moment, factors, min(self.spans + 1, FEWEST_SPANS))
+
+
+def _added(gram: Six, moment: Three, features: Three, busy: float, weight: float) -> tuple[Six, Three]:
+    """The normal equations with one more span; the prior is forgotten as little as spans are kept."""
+    keep, pull = 1.0 - FORGETTING, FORGETTING * PRIOR_WEIGHT
+    x, y, z = features
+    xx, xy, xz, yy, yz, zz = (keep * old for old in gram)
+    of_x, of_y, of_z = (keep * old + pull for old in moment)
+    u, v, w = weight * x, weight * y, weight * z
+    return (
+        (xx + u * x + pull, xy + u * y, xz + u * z, yy + v * y + pull, yz + v * z, zz + w * z + pull),
+        (of_x + u * busy, of_y + v * busy, of_z + w * busy),
+    )
+
+
+def _solved(gram: Six, moment: Three, start: Three) -> Three:
+    """Coefficients that are not negative, by Gauss-Seidel from those of the last span."""
+    xx, xy, xz, yy, yz, zz = gram
+    x, y, z = moment
+    a, b, c = start
+    for _ in range(SWEEPS):
+        a = max((x - xy * b - xz * c) / xx, LEAST_FACTOR)
+        b = max((y - xy * a - yz * c) / yy, LEAST_FACTOR)
+        c = max((z - xz * a - yz * b) / zz, LEAST_FACTOR)
+    return a, b, c
