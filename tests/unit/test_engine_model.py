@@ -1,0 +1,212 @@
+"""What one replica can do, learned from what the replicas did."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import astuple, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.engine_model import EngineModel, Requests
+from llmendpoint.scaling.state import decode, encode, initial_state
+from llmendpoint.scaling.step_time import FEWEST_SPANS, StepTime
+from support.builders import NOW
+
+# Coefficients as of the prior: 0.03, 2e-4 and 2e-4 s.
+KNOWN = StepTime(spans=FEWEST_SPANS)
+REQUESTS = Requests(prompt_tokens=2048.0, generation_tokens=200.0, inference_seconds=6.0)
+
+
+def finished(count: float, prompt: float, generation: float, inference: float, **more: float) -> Activity:
+    """Ten seconds of one replica in which so many requests finished, with so much each."""
+    return Activity(
+        10.0, 10.0, finished=count, finished_prompt_tokens=count * prompt,
+        finished_generation_tokens=count * generation, inference_seconds=count * inference, **more,
+    )  # fmt: skip
+
+
+# The cost.
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        EngineModel(),
+        EngineModel(step_time=KNOWN),
+        EngineModel(step_time=StepTime(spans=FEWEST_SPANS - 1), requests=REQUESTS),
+    ],
+    ids=["nothing", "no request", "too few spans"],
+)
+def test_a_cost_is_unknown_until_steps_and_requests_are_known(model: EngineModel) -> None:
+    assert model.cost(256) is None
+
+
+def test_the_cost_of_a_request_by_hand() -> None:
+    """A prompt fills one step: 2048 x 2e-4 + 0.03 s; 200 tokens, each a 256th of a step: 200 x (0.03 / 256 + 2e-4)."""
+    cost = EngineModel(KNOWN, REQUESTS).cost(256)
+    assert cost is not None
+    assert (cost.prefill, cost.decode, cost.batch) == pytest.approx((0.4396, 0.0634375, 256.0))
+    assert cost.total == pytest.approx(0.5030375)
+
+
+@pytest.mark.parametrize(
+    ("slots", "running", "kv_usage", "batch"),
+    [
+        (256, 10.0, 0.5, 19.0),  # 20 fill the KV cache, 0.95 of them before engines preempt
+        (16, 10.0, 0.5, 16.0),
+        (256, 10.0, 0.0, 256.0),  # the engine does not say, or was idle
+        (256, 0.1, 0.9, 1.0),  # one always runs
+        (256, 0.0, 0.9, 1.0),
+        (0, 0.0, 0.0, 1.0),
+    ],
+)
+def test_as_many_run_at_once_as_slots_and_the_kv_cache_allow(
+    slots: int, running: float, kv_usage: float, batch: float
+) -> None:
+    cost = EngineModel(KNOWN, REQUESTS, kv_usage, running).cost(slots)
+    assert cost is not None
+    assert (cost.decode, cost.batch) == pytest.approx((200.0 * (0.03 / batch + 2e-4), batch))
+
+
+# Requests.
+
+
+def test_the_first_requests_are_taken_as_they_are() -> None:
+    model = EngineModel().learned(finished(4, 1000, 100, 5.0), 1.0, None)
+    assert model.requests == Requests(1000.0, 100.0, 5.0)
+
+
+@pytest.mark.parametrize(("count", "prompt"), [(50, 1500.0), (150, 1750.0), (12.5, 1200.0), (0, 1000.0)])
+def test_fifty_requests_renew_half_of_what_they_are_like(count: float, prompt: float) -> None:
+    model = EngineModel(requests=Requests(1000.0, 100.0, 5.0)).learned(finished(count, 2000, 200, 10.0), 1.0, None)
+    assert model.requests is not None
+    assert astuple(model.requests) == pytest.approx((prompt, prompt / 10.0, prompt / 200.0))
+
+
+def test_other_requests_are_known_after_some_hundred_of_them() -> None:
+    model = EngineModel(requests=Requests(4000.0, 20.0, 5.0))
+    for _ in range(100):
+        model = model.learned(finished(3, 200, 800, 25.0), 1.0, None)
+    assert model.requests is not None
+    assert astuple(model.requests) == pytest.approx((200.0, 800.0, 25.0), rel=0.1)
+
+
+@pytest.mark.parametrize(("tokens", "seconds"), [(200.0, 0.03), (0.0, 6.0)])
+def test_a_request_gets_a_token_in_each_step(tokens: float, seconds: float) -> None:
+    assert Requests(2048.0, tokens, 6.0).step_seconds == seconds
+
+
+# The KV cache.
+
+
+def test_kv_use_and_the_requests_that_hold_it_are_means_of_an_hour() -> None:
+    six_minutes = Activity(360.0, 360.0)
+    model = EngineModel().learned(six_minutes, 10.0, 0.5)
+    assert (model.kv_usage, model.running) == pytest.approx((0.05, 1.0))
+    model = model.learned(six_minutes, 0.0, 0.0)
+    assert (model.kv_usage, model.running) == pytest.approx((0.045, 0.9))
+    assert model.running / model.kv_usage == pytest.approx(20.0), "idle time does not change how many fit"
+
+
+def test_a_reading_of_hours_is_taken_as_it_is() -> None:
+    model = EngineModel(kv_usage=0.2, running=9.0).learned(Activity(7200.0, 7200.0), 10.0, 0.5)
+    assert (model.kv_usage, model.running) == (0.5, 10.0)
+
+
+def test_an_engine_that_says_nothing_of_its_kv_cache_changes_neither() -> None:
+    model = EngineModel(kv_usage=0.2, running=9.0).learned(Activity(360.0, 360.0), 50.0, None)
+    assert (model.kv_usage, model.running) == (0.2, 9.0)
+
+
+# Busy time.
+
+
+@pytest.mark.parametrize(
+    ("requests", "gauge", "steps", "busy"),
+    [
+        (REQUESTS, 5.0, 100.0, 5.0),
+        (REQUESTS, 0.0, 100.0, 3.0),  # 100 steps of 6 / 200 s
+        (REQUESTS, 0.0, 1000.0, 10.0),  # and not 30: there were 10 replica-seconds
+        (None, 5.0, 1000.0, 5.0),
+        (None, 12.0, 0.0, 10.0),
+    ],
+)
+def test_a_replica_was_busy_by_its_gauge_or_by_its_steps(
+    requests: Requests | None, gauge: float, steps: float, busy: float
+) -> None:
+    activity = Activity(10.0, 10.0, busy_seconds=gauge, steps=steps)
+    assert EngineModel(requests=requests).learned(activity, 1.0, None).step_time.busy_seconds == pytest.approx(busy)
+
+
+def test_a_fleet_is_learned_as_one_engine() -> None:
+    """Four replicas, each 60 % busy: ten steps of 0.06 s per second with 8 sequences and 20 prompt tokens per step."""
+    model = EngineModel()
+    for _ in range(720):
+        activity = Activity(
+            10.0, 40.0, 24.0, 400.0, 8000.0, 3200.0, 16.0, 16.0 * 500.0, 16.0 * 200.0, 16.0 * 12.0
+        )  # fmt: skip
+        model = model.learned(activity, 19.2, 0.8)
+    alpha, beta, gamma = model.step_time.coefficients
+    assert alpha + 8.0 * beta + 20.0 * gamma == pytest.approx(0.06, rel=0.02)
+    cost = model.cost(256)
+    assert cost is not None
+    assert cost.batch == pytest.approx(0.95 * 24.0)
+    assert cost.total == pytest.approx(500 * (gamma + alpha / 2048) + 200 * (alpha / (0.95 * 24) + beta))
+
+
+# Over a restart.
+
+numbers = st.floats(0.0, 1e9)
+counts = st.integers(0, 10**6).map(float)
+activities = st.builds(Activity, st.floats(0.1, 600.0), st.floats(0.1, 1e5), st.floats(0.0, 1e5), *[counts] * 9)
+
+
+@given(st.lists(st.tuples(activities, numbers, st.none() | numbers), max_size=12))
+def test_a_model_survives_a_restart(readings: list[tuple[Activity, float, float | None]]) -> None:
+    model = EngineModel()
+    for activity, running, kv_usage in readings:
+        model = model.learned(activity, running, kv_usage)
+    state = replace(initial_state(2, NOW), model=model)
+    assert decode(json.loads(json.dumps(encode(state))), 99, NOW) == state
+
+
+def test_a_model_is_written_in_the_names_of_the_api() -> None:
+    written = encode(replace(initial_state(2, NOW), model=EngineModel(KNOWN, REQUESTS)))["model"]
+    assert written["stepTime"].keys() == {
+        "gram", "moment", "factors", "spans", "elapsed", "seconds", "busySeconds", "done",
+    }  # fmt: skip
+    assert written["requests"] == {"promptTokens": 2048.0, "generationTokens": 200.0, "inferenceSeconds": 6.0}
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"kvUsage": -0.1},
+        {"running": "inf"},
+        {"requests": {"promptTokens": None}},
+        {"requests": {"promptTokens": -1.0, "generationTokens": 1.0, "inferenceSeconds": 1.0}},
+        {"requests": {"promptTokens": 1.0, "generationTokens": "nan", "inferenceSeconds": 1.0}},
+        {"stepTime": {"spans": -1}},
+        {"stepTime": {"spans": 1.5}},
+        {"stepTime": {"factors": [1.0, 1.0]}},
+        {"stepTime": {"factors": [1.0, -1.0, 1.0]}},
+        {"stepTime": {"gram": [1.0] * 7}},
+        {"stepTime": {"gram": [1.0, 0.0, 0.0, 1.0, 0.0, -1.0]}},
+        {"stepTime": {"moment": ["nan", 1.0, 1.0]}},
+        {"stepTime": {"busySeconds": "inf"}},
+        {"stepTime": "fast"},
+        [],
+    ],
+)
+def test_a_model_that_somebody_edited_is_not_believed(edited: Any) -> None:
+    data = encode(replace(initial_state(2, NOW), model=EngineModel(KNOWN, REQUESTS)))
+    assert decode({**data, "model": _edited(data["model"], edited)}, 5, NOW) == initial_state(5, NOW)
+
+
+def _edited(old: Any, new: Any) -> Any:
+    if not isinstance(new, Mapping):
+        return new
+    return {**old, **{name: _edited(old[name], value) for name, value in new.items()}}
