@@ -24,17 +24,11 @@ pytestmark = pytest.mark.no_cover
 CONCURRENCY = {"policy": "TargetTracking", "targets": [{"type": "ConcurrentRequestsPerReplica", "value": 10}]}
 REQUESTS = {"policy": "TargetTracking", "targets": [{"type": "RequestsPerReplicaPerMinute", "value": 120}]}
 WAITING = {"policy": "TargetTracking", "targets": [{"type": "WaitingPerReplica", "value": 4}]}
-POLICIES = pytest.mark.parametrize(
-    "policy",
-    [
-        {},
-        CONCURRENCY | {"evaluation": "Fast"},
-        REQUESTS,
-        REQUESTS | {"evaluation": "Fast"},
-        WAITING | {"evaluation": "Fast"},
-    ],
-    ids=["demand", "concurrency-fast", "requests", "requests-fast", "waiting-fast"],
-)
+FAST = {"evaluation": "Fast"}
+TARGETS = [CONCURRENCY | FAST, REQUESTS, REQUESTS | FAST, WAITING | FAST]
+NAMES = ["concurrency-fast", "requests", "requests-fast", "waiting-fast"]
+TRACKING = pytest.mark.parametrize("policy", TARGETS, ids=NAMES)
+POLICIES = pytest.mark.parametrize("policy", [{}, *TARGETS], ids=["demand", *NAMES])
 
 
 # 1. min <= desired <= max, whatever the inputs.
@@ -239,14 +233,24 @@ def _asked(spec: Scaling, engines: list[tuple[float, float, float]]) -> int:
 
 
 # 10. Constant load settles.
-@POLICIES
+def settles(policy: dict[str, object], load: float, cold_start: float, hours: int) -> None:
+    world = World(scaling(maxReplicas=30, **policy), load=lambda _: load, cold_start=cold_start)
+    list(world.run(hours * 3600))
+    assert len({decision.desired for decision in world.run(3600)}) == 1
+
+
+@TRACKING
 @given(st.floats(0.0, 40.0), st.floats(20.0, 400.0))
 @settings(max_examples=10)
 def test_constant_load_settles(policy: dict[str, object], load: float, cold_start: float) -> None:
-    world = World(scaling(maxReplicas=30, **policy), load=lambda _: load, cold_start=cold_start)
-    # What was learned of waits is tried out slowly.
-    list(world.run((3 if policy else 9) * 3600))
-    assert len({decision.desired for decision in world.run(3600)}) == 1
+    settles(policy, load, cold_start, 3)
+
+
+@given(st.floats(0.0, 40.0), st.floats(20.0, 400.0))
+@settings(max_examples=5)
+def test_constant_load_settles_once_the_correction_has(load: float, cold_start: float) -> None:
+    """Which goes from one bound to the other within a day."""
+    settles({}, load, cold_start, 22)
 
 
 # 11. DryRun computes exactly what Active would.

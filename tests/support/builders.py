@@ -42,7 +42,7 @@ def scaling(**spec: Any) -> Scaling:
 def model_of(seconds: float, prefill: float = 0.0) -> EngineModel:
     """A model by which a request takes so many replica-seconds, some of them until its first token."""
     per_token = PRIOR[1]
-    requests = Requests(prefill / PRIOR[2], (seconds - prefill) / per_token, inference_seconds=seconds)
+    requests = Requests(prefill / PRIOR[2], (seconds - prefill) / per_token)
     return EngineModel(StepTime(factors=(0.0, 1.0, 1.0), spans=FEWEST_SPANS), requests)
 
 

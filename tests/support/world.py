@@ -85,7 +85,7 @@ class World:
         while len(self.replicas) < decision.desired:
             self._order(self.cold_start)
         while len(self.replicas) > decision.desired:
-            self._drain()
+            self.replicas.pop()  # it finishes what it has, and is not read any more
         return decision
 
     def _reading(self, index: int, replica: Replica) -> PodReading:
@@ -103,7 +103,6 @@ class World:
             # A step takes the same time whatever is in it.
             steps_total=replica.busy_seconds * TOKENS_PER_REQUEST / self.latency,
             kv_usage=KV_PER_REQUEST * running,
-            inference_seconds_total=replica.finished * self.latency,
             queued_total=replica.finished,
             late_total=replica.late,
         )
@@ -124,9 +123,3 @@ class World:
     def _order(self, cold_start: float) -> None:
         self.born += 1
         self.replicas.append(Replica(f"replica-{self.born}", self.now + cold_start))
-
-    def _drain(self) -> None:
-        """The last one goes; what it had is finished elsewhere."""
-        gone = self.replicas.pop()
-        if self.replicas:
-            self.replicas[0].in_flight += gone.in_flight

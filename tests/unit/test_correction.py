@@ -32,21 +32,27 @@ def test_nothing_is_corrected_at_first() -> None:
 @pytest.mark.parametrize(
     ("late", "change"),
     [
-        (0.0, -1.0 / 60.0),  # 10 / 6 x (0.00 - 0.01)
-        (5.0, -0.5 / 60.0),
+        (0.0, -1.0 / 150.0),
+        (5.0, -0.5 / 150.0),
         (10.0, 0.0),
-        (20.0, 1.0 / 60.0),
-        (30.0, 2.0 / 60.0),
-        (500.0, 2.0 / 60.0),  # of a spike no more than 3 % count
-        (1000.0, 2.0 / 60.0),
+        (20.0, 1.0 / 150.0),
+        (100.0, 9.0 / 150.0),
+        (500.0, 9.0 / 150.0),  # of a spike no more than ten times the goal counts
+        (1000.0, 9.0 / 150.0),
     ],
 )
 def test_more_late_requests_than_the_goal_raise_it_and_fewer_lower_it(late: float, change: float) -> None:
     assert math.log(over_windows((1000.0, late)).factor) == pytest.approx(change)
 
 
-def test_one_percent_too_many_for_an_hour_raise_it_by_a_tenth() -> None:
-    assert math.log(over_windows(*[(600.0, 12.0)] * 6).factor) == pytest.approx(0.1)
+def test_an_hour_without_a_late_request_lowers_it_by_four_per_cent() -> None:
+    assert over_windows(*[(600.0, 0.0)] * 6).factor == pytest.approx(0.96, abs=1e-3)
+
+
+@pytest.mark.parametrize("goal", [0.0001, 0.004, 0.2])
+def test_a_goal_is_kept_whatever_it_is(goal: float) -> None:
+    correction = Correction().learned(Activity(elapsed=600.0, queued=1000.0, late=3000.0 * goal), goal)
+    assert math.log(correction.factor) == pytest.approx(min(2.0, 1.0 / goal - 1.0) / 150.0)
 
 
 def test_a_window_is_ten_minutes() -> None:
@@ -56,7 +62,7 @@ def test_a_window_is_ten_minutes() -> None:
     assert (correction.factor, correction.elapsed, correction.queued, correction.late) == (1.0, 590.0, 590.0, 590.0)
     correction = correction.learned(Activity(elapsed=10.0, queued=10.0, late=10.0), GOAL)
     assert correction == Correction(factor=correction.factor, usual=600.0)
-    assert math.log(correction.factor) == pytest.approx(2.0 / 60.0)
+    assert math.log(correction.factor) == pytest.approx(9.0 / 150.0)
 
 
 def test_there_are_never_more_late_requests_than_requests() -> None:
@@ -89,11 +95,11 @@ def test_a_window_without_requests_changes_nothing() -> None:
     ],
 )
 def test_windows_weigh_by_their_requests(queued: float, usual: float, weight: float) -> None:
-    """Two hours make what is usual; 2 % late are 1 % too many."""
+    """Two hours make what is usual; 2 % late are twice the goal."""
     before = Correction(usual=1200.0)
     after = over_windows((queued, 0.02 * queued), start=before)
     assert after.usual == pytest.approx(usual)
-    assert math.log(after.factor) == pytest.approx(weight / 60.0)
+    assert math.log(after.factor) == pytest.approx(weight / 150.0)
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 1e6), st.floats(0.0, 1e6), st.floats(1.0, 3600.0)), max_size=30))
@@ -110,7 +116,7 @@ def test_whatever_is_read_it_stays_within_bounds_and_survives_a_restart(
 
 @pytest.mark.parametrize(
     "edited",
-    [{"factor": 0.49}, {"factor": 1.61}, {"factor": "nan"}, {"late": -1}, {"elapsed": "inf"}, {"queued": None},
+    [{"factor": 0.74}, {"factor": 1.61}, {"factor": "nan"}, {"late": -1}, {"elapsed": "inf"}, {"queued": None},
      {"usual": -1}, {"usual": "many"}],
 )  # fmt: skip
 def test_a_correction_that_somebody_edited_is_not_believed(edited: dict[str, Any]) -> None:

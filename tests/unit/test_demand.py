@@ -128,7 +128,7 @@ def test_a_queue_before_anything_is_learned_is_no_stuck_replica() -> None:
 
 ACTIVITY = Activity(
     elapsed=10.0, seconds=10.0, busy_seconds=10.0, steps=300.0, generation_tokens=900.0, finished=9.0,
-    finished_generation_tokens=900.0, inference_seconds=30.0, queued=9.0,
+    finished_generation_tokens=900.0, queued=9.0,
 )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def learned(activity: Activity | None, policy: dict[str, Any], **state: Any) -> 
 def test_what_a_tick_teaches_is_remembered_under_every_policy(policy: dict[str, Any]) -> None:
     after = learned(ACTIVITY, policy)
     assert after.model == EngineModel().learned(ACTIVITY, 3.0, 0.3)
-    assert after.correction == Correction().learned(ACTIVITY, 0.005)
+    assert after.correction == Correction().learned(ACTIVITY, 0.004)
 
 
 @pytest.mark.parametrize("activity", [None, replace(ACTIVITY, steps=math.nan), replace(ACTIVITY, seconds=0.0)])

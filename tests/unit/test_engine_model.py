@@ -17,14 +17,14 @@ from support.builders import NOW
 
 # Coefficients as of the prior: 0.03, 2e-4 and 2e-4 s.
 KNOWN = StepTime(spans=FEWEST_SPANS)
-REQUESTS = Requests(prompt_tokens=2048.0, generation_tokens=200.0, inference_seconds=6.0)
+REQUESTS = Requests(prompt_tokens=2048.0, generation_tokens=200.0)
 
 
-def finished(count: float, prompt: float, generation: float, inference: float, **more: float) -> Activity:
+def finished(count: float, prompt: float, generation: float, **more: float) -> Activity:
     """Ten seconds of one replica in which so many requests finished, with so much each."""
     return Activity(
         10.0, 10.0, finished=count, finished_prompt_tokens=count * prompt,
-        finished_generation_tokens=count * generation, inference_seconds=count * inference, **more,
+        finished_generation_tokens=count * generation, **more,
     )  # fmt: skip
 
 
@@ -75,28 +75,23 @@ def test_as_many_run_at_once_as_slots_and_the_kv_cache_allow(
 
 
 def test_the_first_requests_are_taken_as_they_are() -> None:
-    model = EngineModel().learned(finished(4, 1000, 100, 5.0), 1.0, None)
-    assert model.requests == Requests(1000.0, 100.0, 5.0)
+    model = EngineModel().learned(finished(4, 1000, 100), 1.0, None)
+    assert model.requests == Requests(1000.0, 100.0)
 
 
 @pytest.mark.parametrize(("count", "prompt"), [(50, 1500.0), (150, 1750.0), (12.5, 1200.0), (0, 1000.0)])
 def test_fifty_requests_renew_half_of_what_they_are_like(count: float, prompt: float) -> None:
-    model = EngineModel(requests=Requests(1000.0, 100.0, 5.0)).learned(finished(count, 2000, 200, 10.0), 1.0, None)
+    model = EngineModel(requests=Requests(1000.0, 100.0)).learned(finished(count, 2000, 200), 1.0, None)
     assert model.requests is not None
-    assert astuple(model.requests) == pytest.approx((prompt, prompt / 10.0, prompt / 200.0))
+    assert astuple(model.requests) == pytest.approx((prompt, prompt / 10.0))
 
 
 def test_other_requests_are_known_after_some_hundred_of_them() -> None:
-    model = EngineModel(requests=Requests(4000.0, 20.0, 5.0))
+    model = EngineModel(requests=Requests(4000.0, 20.0))
     for _ in range(100):
-        model = model.learned(finished(3, 200, 800, 25.0), 1.0, None)
+        model = model.learned(finished(3, 200, 800), 1.0, None)
     assert model.requests is not None
-    assert astuple(model.requests) == pytest.approx((200.0, 800.0, 25.0), rel=0.1)
-
-
-@pytest.mark.parametrize(("tokens", "seconds"), [(200.0, 0.03), (0.0, 6.0)])
-def test_a_request_gets_a_token_in_each_step(tokens: float, seconds: float) -> None:
-    assert Requests(2048.0, tokens, 6.0).step_seconds == seconds
+    assert astuple(model.requests) == pytest.approx((200.0, 800.0), rel=0.1)
 
 
 # The KV cache.
@@ -125,30 +120,36 @@ def test_an_engine_that_says_nothing_of_its_kv_cache_changes_neither() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requests", "gauge", "steps", "busy"),
+    ("requests", "count", "gauge", "busy"),
     [
-        (REQUESTS, 5.0, 100.0, 5.0),
-        (REQUESTS, 0.0, 100.0, 3.0),  # 100 steps of 6 / 200 s
-        (REQUESTS, 0.0, 1000.0, 10.0),  # and not 30: there were 10 replica-seconds
-        (None, 5.0, 1000.0, 5.0),
-        (None, 12.0, 0.0, 10.0),
+        (None, 5, 4.0, 4.0),  # what they are like is not known before
+        (REQUESTS, 0, 4.0, 4.0),
+        # The first step takes 0.03 + 2048 x 2e-4 = 0.4396 s. 5 requests in 10 s: r t = 0.2198.
+        (REQUESTS, 5, 4.0, (4.0 + 10 * 0.2198) / 1.2198),
+        (REQUESTS, 5, 10.0, 10.0),
+        (REQUESTS, 5, 0.0, 10 * 0.2198 / 1.2198),
+        (Requests(100.0, 200.0), 5, 4.0, (4.0 + 5 * 0.05) / 1.025),
+        (Requests(1e6, 200.0), 5, 4.0, (4.0 + 10 * 0.2198) / 1.2198),  # a step reads no more than 2048 tokens
     ],
 )
-def test_a_replica_was_busy_by_its_gauge_or_by_its_steps(
-    requests: Requests | None, gauge: float, steps: float, busy: float
+def test_the_first_step_of_a_busy_period_is_added_to_what_the_gauge_shows(
+    requests: Requests | None, count: float, gauge: float, busy: float
 ) -> None:
-    activity = Activity(10.0, 10.0, busy_seconds=gauge, steps=steps)
-    assert EngineModel(requests=requests).learned(activity, 1.0, None).step_time.busy_seconds == pytest.approx(busy)
+    activity = Activity(10.0, 10.0, busy_seconds=gauge, finished=count)
+    if requests:
+        tokens = (count * requests.prompt_tokens, count * requests.generation_tokens)
+        activity = replace(activity, finished_prompt_tokens=tokens[0], finished_generation_tokens=tokens[1])
+        model = EngineModel(requests=requests).learned(activity, 1.0, None)
+    else:
+        model = EngineModel().learned(activity, 1.0, None)
+    assert model.step_time.busy_seconds == pytest.approx(busy)
 
 
 def test_a_fleet_is_learned_as_one_engine() -> None:
     """Four replicas, each 60 % busy: ten steps of 0.06 s per second with 8 sequences and 20 prompt tokens per step."""
-    model = EngineModel()
+    model = EngineModel(requests=Requests(500.0, 200.0))
     for _ in range(720):
-        activity = Activity(
-            10.0, 40.0, 24.0, 400.0, 8000.0, 3200.0, 16.0, 16.0 * 500.0, 16.0 * 200.0, 16.0 * 12.0
-        )  # fmt: skip
-        model = model.learned(activity, 19.2, 0.8)
+        model = model.learned(Activity(10.0, 40.0, 24.0, 400.0, 8000.0, 3200.0), 19.2, 0.8)
     alpha, beta, gamma = model.step_time.coefficients
     assert alpha + 8.0 * beta + 20.0 * gamma == pytest.approx(0.06, rel=0.02)
     cost = model.cost(256)
@@ -161,7 +162,7 @@ def test_a_fleet_is_learned_as_one_engine() -> None:
 
 numbers = st.floats(0.0, 1e9)
 counts = st.integers(0, 10**6).map(float)
-activities = st.builds(Activity, st.floats(0.1, 600.0), st.floats(0.1, 1e5), st.floats(0.0, 1e5), *[counts] * 9)
+activities = st.builds(Activity, st.floats(0.1, 600.0), st.floats(0.1, 1e5), st.floats(0.0, 1e5), *[counts] * 8)
 
 
 @given(st.lists(st.tuples(activities, numbers, st.none() | numbers), max_size=12))
@@ -178,7 +179,7 @@ def test_a_model_is_written_in_the_names_of_the_api() -> None:
     assert written["stepTime"].keys() == {
         "gram", "moment", "factors", "spans", "elapsed", "seconds", "busySeconds", "done",
     }  # fmt: skip
-    assert written["requests"] == {"promptTokens": 2048.0, "generationTokens": 200.0, "inferenceSeconds": 6.0}
+    assert written["requests"] == {"promptTokens": 2048.0, "generationTokens": 200.0}
 
 
 @pytest.mark.parametrize(
@@ -187,8 +188,8 @@ def test_a_model_is_written_in_the_names_of_the_api() -> None:
         {"kvUsage": -0.1},
         {"running": "inf"},
         {"requests": {"promptTokens": None}},
-        {"requests": {"promptTokens": -1.0, "generationTokens": 1.0, "inferenceSeconds": 1.0}},
-        {"requests": {"promptTokens": 1.0, "generationTokens": "nan", "inferenceSeconds": 1.0}},
+        {"requests": {"promptTokens": -1.0, "generationTokens": 1.0}},
+        {"requests": {"promptTokens": 1.0, "generationTokens": "nan"}},
         {"stepTime": {"spans": -1}},
         {"stepTime": {"spans": 1.5}},
         {"stepTime": {"factors": [1.0, 1.0]}},

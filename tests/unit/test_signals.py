@@ -182,17 +182,17 @@ def test_arrivals_are_never_negative() -> None:
 
 def test_what_replicas_did_is_the_growth_of_their_counters() -> None:
     first = at(0, running=2, requests_total=5, prompt_tokens_total=100, generation_tokens_total=50, steps_total=20,
-               finished_prompt_tokens_total=80, finished_generation_tokens_total=40, inference_seconds_total=7,
+               finished_prompt_tokens_total=80, finished_generation_tokens_total=40,
                queued_total=5, late_total=1)  # fmt: skip
     second = at(1, requests_total=7, prompt_tokens_total=150, generation_tokens_total=90, steps_total=60,
-                finished_prompt_tokens_total=140, finished_generation_tokens_total=85, inference_seconds_total=9,
+                finished_prompt_tokens_total=140, finished_generation_tokens_total=85,
                 queued_total=7, late_total=2)  # fmt: skip
     signals = over_ticks(
         [reading("a", taken=first), reading("b", taken=at(0))], [reading("a", taken=second), reading("b", taken=at(1))]
     )[-1]
     assert did(signals) == Activity(
         elapsed=10, seconds=20, busy_seconds=5, steps=40, prompt_tokens=50, generation_tokens=40, finished=2,
-        finished_prompt_tokens=60, finished_generation_tokens=45, inference_seconds=2, queued=2, late=1,
+        finished_prompt_tokens=60, finished_generation_tokens=45, queued=2, late=1,
     )  # fmt: skip
 
 

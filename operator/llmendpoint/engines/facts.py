@@ -26,8 +26,6 @@ class MetricNames:
     finished_prompt_tokens: tuple[str, ...] = ()
     """Tokens of finished requests, where prompt_tokens and generation_tokens grow with each step."""
     finished_generation_tokens: tuple[str, ...] = ()
-    inference_seconds: tuple[str, ...] = ()
-    """Counters of the time that finished requests spent in the batch."""
     queue_bucket: str | None = None
     """Histogram of the time that finished requests spent in the queue."""
     kv_usage: tuple[str, ...] = ()
@@ -53,7 +51,7 @@ class MetricNames:
         return frozenset(
             (
                 *self.running, *self.waiting, *self.requests, *self.prompt_tokens, *self.generation_tokens,
-                *self.steps, *self.finished_prompt_tokens, *self.finished_generation_tokens, *self.inference_seconds,
+                *self.steps, *self.finished_prompt_tokens, *self.finished_generation_tokens,
                 *self.kv_usage, *self.histograms,
             )
         )  # fmt: skip

@@ -41,7 +41,6 @@ TGI = EngineFacts(
         prompt_tokens=("tgi_request_input_length_sum",),
         generation_tokens=("tgi_request_generated_tokens_sum",),
         steps=("tgi_batch_inference_success",),
-        inference_seconds=("tgi_request_inference_duration_sum",),
         queue_bucket="tgi_request_queue_duration_bucket",
         labels=("err", "method"),
         appear_on_use=True,

@@ -70,7 +70,6 @@ VLLM = EngineFacts(
         steps=("vllm:iteration_tokens_total_count",),
         finished_prompt_tokens=("vllm:request_prompt_tokens_sum",),
         finished_generation_tokens=("vllm:request_generation_tokens_sum",),
-        inference_seconds=("vllm:request_inference_time_seconds_sum",),
         queue_bucket="vllm:request_queue_time_seconds_bucket",
         kv_usage=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
         ttft_bucket="vllm:time_to_first_token_seconds_bucket",

@@ -45,7 +45,6 @@ def sample_of(
         ttft_buckets=_buckets(samples, names.ttft_bucket),
         finished_prompt_tokens_total=_sum_if_any(samples, names.finished_prompt_tokens),
         finished_generation_tokens_total=_sum_if_any(samples, names.finished_generation_tokens),
-        inference_seconds_total=_sum(samples, names.inference_seconds),
         queued_total=queue[-1][1] if queue else 0.0,
         late_total=above(objective, queue),
     )

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 # More than any fleet does between two readings.
 MOST = 1e12
+# More than any replica does of anything in a second.
+FASTEST = 1e6
 # Less than any fleet does, if it does anything, and the shortest time between two readings in seconds.
 LEAST = 0.1
 
@@ -17,7 +19,7 @@ class Activity:
     seconds: float = 0.0
     """Replica-seconds between the samples."""
     busy_seconds: float = 0.0
-    """Replica-seconds in which a batch ran, as far as gauges tell."""
+    """Replica-seconds in which a batch ran, by the gauges."""
     steps: float = 0.0
     prompt_tokens: float = 0.0
     generation_tokens: float = 0.0
@@ -25,8 +27,6 @@ class Activity:
     """Requests."""
     finished_prompt_tokens: float = 0.0
     finished_generation_tokens: float = 0.0
-    inference_seconds: float = 0.0
-    """Time in the batch, of the finished requests."""
     queued: float = 0.0
     """Finished requests whose time in the queue is known."""
     late: float = 0.0
@@ -37,4 +37,6 @@ class Activity:
         """Whether these can be true; a broken engine may say anything."""
         counted = self.finished == 0.0 or self.finished >= LEAST
         spans = min(self.elapsed, self.seconds) >= LEAST
-        return spans and counted and all(0.0 <= value < MOST for value in vars(self).values())
+        # A counter that was absent once grows by all that it ever counted.
+        possible = max(self.steps, self.generation_tokens, self.prompt_tokens) <= FASTEST * self.seconds
+        return spans and counted and possible and all(0.0 <= value < MOST for value in vars(self).values())

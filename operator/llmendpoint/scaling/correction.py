@@ -14,14 +14,14 @@ from llmendpoint.scaling.activity import Activity
 from llmendpoint.scaling.wire import WIRE, Number
 
 WINDOW_SECONDS = 600.0
-# A spike that no replica could have come in time for says little about ordinary hours.
-LATE_COUNTED = 0.03
-# Change of the factor's logarithm per window and excess share: 1 % too many for an hour raise it by a tenth.
-GAIN = 10.0 / 6.0
+# A spike that no replica could have come in time for says little about ordinary hours: by the goal, so much counts.
+MOST_LATE = 10.0
+# Change of the factor's logarithm per window: 4 % in an hour without a late request, as much back for twice the goal.
+GAIN = 1.0 / 150.0
 # Windows count by their requests, a busy one no more than three usual ones.
 MOST_WEIGHT = 3.0
 USUAL_SHARE = 1.0 / 12.0
-LEAST, MOST = 0.5, 1.6
+LEAST, MOST = 0.75, 1.6
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,6 @@ class Correction:
         if queued < 1:
             return Correction(factor=self.factor, usual=self.usual)
         usual = queued if self.usual is None else self.usual + USUAL_SHARE * (queued - self.usual)
-        excess = min(late / queued, LATE_COUNTED) - goal
+        excess = min(late / queued / goal, MOST_LATE) - 1.0
         change = GAIN * excess * min(queued / usual, MOST_WEIGHT)
         return Correction(factor=min(max(self.factor * math.exp(change), LEAST), MOST), usual=usual)

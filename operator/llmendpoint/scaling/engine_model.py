@@ -42,13 +42,6 @@ class Requests:
 
     prompt_tokens: Number
     generation_tokens: Number
-    inference_seconds: Number
-    """Time in the batch."""
-
-    @property
-    def step_seconds(self) -> float:
-        """Mean time of a step as requests see it: a request gets one token in each."""
-        return self.inference_seconds / max(self.generation_tokens, 1.0)
 
 
 @dataclass(frozen=True)
@@ -92,30 +85,40 @@ class EngineModel:
             kv_usage: share of the KV cache in use, sum over replicas; None where the engine does not say.
         """
         requests = _renewed(self.requests, activity)
-        # A gauge shows an engine's last step, so that an engine that has just begun looks idle; steps by their mean
-        # time are the other estimate, which is too low where long steps come alone. The larger one counts.
-        by_steps = activity.steps * (requests.step_seconds if requests else 0.0)
-        busy = min(max(activity.busy_seconds, by_steps), activity.seconds)
         weight = min(activity.elapsed / KV_MEMORY_SECONDS, 1.0) if kv_usage is not None else 0.0
         return replace(
             self,
-            step_time=self.step_time.learned(activity, busy),
+            step_time=self.step_time.learned(activity, self._busy_seconds(activity)),
             requests=requests,
             kv_usage=self.kv_usage + weight * ((kv_usage or 0.0) - self.kv_usage),
             running=self.running + weight * (running - self.running),
         )
+
+    def _busy_seconds(self, activity: Activity) -> float:
+        """Replica-seconds in which a batch ran.
+
+        The gauge of running requests is of an engine's last step: during the first step of a busy period, a long one
+        where prompts are long, it shows an idle engine. Requests that come at a rate r find an idle engine with the
+        probability 1 - u, u being the busy share, and their first step of t seconds is not seen. So of u the gauge
+        shows g = u - r t (1 - u), and u = (g + r t) / (1 + r t).
+        """
+        if self.requests is None:
+            return activity.busy_seconds
+        alpha, _, gamma = self.step_time.coefficients
+        first_step = alpha + gamma * min(self.requests.prompt_tokens, CHUNK_TOKENS)
+        unseen = activity.finished * first_step  # r t, times the replica-seconds
+        return (activity.busy_seconds + unseen) / (1.0 + unseen / activity.seconds)
 
 
 def _renewed(known: Requests | None, activity: Activity) -> Requests | None:
     count = activity.finished
     if count <= 0:
         return known
-    seen = (
-        activity.finished_prompt_tokens / count, activity.finished_generation_tokens / count,
-        activity.inference_seconds / count,
-    )  # fmt: skip
+    prompt, generation = activity.finished_prompt_tokens / count, activity.finished_generation_tokens / count
     if known is None:
-        return Requests(*seen)
+        return Requests(prompt, generation)
     weight = count / (count + REQUESTS_REMEMBERED)
-    before = (known.prompt_tokens, known.generation_tokens, known.inference_seconds)
-    return Requests(*(old + weight * (new - old) for old, new in zip(before, seen, strict=True)))
+    return Requests(
+        known.prompt_tokens + weight * (prompt - known.prompt_tokens),
+        known.generation_tokens + weight * (generation - known.generation_tokens),
+    )

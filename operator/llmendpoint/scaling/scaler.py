@@ -21,8 +21,8 @@ POLICIES: dict[str, PolicyFunction] = {
     "TargetTracking": target_tracking.desire,
     "Step": step.desire,
 }
-# Waits in the queue are half of what misses the objective; the rest is cold starts and slow prefill.
-GOAL_PER_BUDGET = 0.5
+# Waits in the queue are less than half of what misses the objective; the rest is cold starts and slow prefill.
+GOAL_PER_BUDGET = 0.4
 # How long the policy may want more than maxReplicas before somebody is told.
 AT_MAX_SECONDS = 600.0
 

@@ -45,8 +45,6 @@ class EngineSample:
     finished_prompt_tokens_total: float | None = None
     """Of finished requests only; None where the engine counts no others anyway."""
     finished_generation_tokens_total: float | None = None
-    inference_seconds_total: float = 0.0
-    """Time in the batch, of finished requests."""
     queued_total: float = 0.0
     """Finished requests whose time in the queue is known."""
     late_total: float = 0.0
@@ -234,7 +232,7 @@ def _flow(pairs: Sequence[Pair]) -> tuple[float, Activity, tuple[Queue, ...]]:
     """Arrivals per second at the replicas that were read twice, what these did, and the queues that stayed."""
     arrival_rate, queues = 0.0, []
     elapsed = busy = steps = prompt = generation = 0.0
-    finished = finished_prompt = finished_generation = inference = queued = late = 0.0
+    finished = finished_prompt = finished_generation = queued = late = 0.0
     for old, new in pairs:
         seconds = new.taken_at - old.taken_at
         done = _growth(old.requests_total, new.requests_total)
@@ -252,12 +250,11 @@ def _flow(pairs: Sequence[Pair]) -> tuple[float, Activity, tuple[Queue, ...]]:
         finished += done
         finished_prompt += _growth(old.finished_prompt, new.finished_prompt)
         finished_generation += _growth(old.finished_generation, new.finished_generation)
-        inference += _growth(old.inference_seconds_total, new.inference_seconds_total)
         queued += _growth(old.queued_total, new.queued_total)
         late += _growth(old.late_total, new.late_total)
     activity = Activity(
         elapsed / len(pairs), elapsed, busy, steps, prompt, generation, finished, finished_prompt,
-        finished_generation, inference, queued, late,
+        finished_generation, queued, late,
     )  # fmt: skip
     return arrival_rate, activity, tuple(queues)
 

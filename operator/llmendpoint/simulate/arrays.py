@@ -65,8 +65,7 @@ ENGINE = np.dtype(
         ("steps_total", "i8"),
         ("finished_prompt_tokens_total", "i8"),
         ("finished_generation_tokens_total", "i8"),
-        ("inference_seconds_total", "f8"),  # of finished requests, as are the late
-        ("late_total", "i8"),
+        ("late_total", "i8"),  # of finished requests
     ]
 )
 PROXY = np.dtype(

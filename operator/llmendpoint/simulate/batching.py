@@ -329,7 +329,6 @@ def _leave(engine: Array, proxy: Array, requests: Array, running: Array, late_af
         engine.requests_total += 1
         engine.finished_prompt_tokens_total += request.prompt
         engine.finished_generation_tokens_total += request.output
-        engine.inference_seconds_total += engine.ends - request.started
         engine.late_total += request.started - request.entered > late_after
         proxy.finished += 1
         proxy.generation_tokens += request.output

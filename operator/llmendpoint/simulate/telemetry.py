@@ -15,7 +15,7 @@ BOUNDS = (*(float(bound) for bound in TTFT_BOUNDS), float("inf"))
 SHOWN = [
     "shown_running", "shown_waiting", "shown_waiting_prompt", "shown_cached", "shown_blocks", "requests_total",
     "prompt_tokens_total", "generation_tokens_total", "steps_total", "finished_prompt_tokens_total",
-    "finished_generation_tokens_total", "inference_seconds_total", "late_total",
+    "finished_generation_tokens_total", "late_total",
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
     found = {}
     for replica in fleet.of(PodPhase.READY):
         running, waiting, queued, cached, blocks, *counters = gauges.item(replica.slot)
-        requests, prompt, generation, steps, finished_prompt, finished_generation, inference, late = counters
+        requests, prompt, generation, steps, finished_prompt, finished_generation, late = counters
         sample = EngineSample(
             taken_at=now,
             running=running,
@@ -55,7 +55,6 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
             ttft_buckets=tuple(zip(BOUNDS, ttft[replica.slot].tolist(), strict=True)),
             finished_prompt_tokens_total=finished_prompt,
             finished_generation_tokens_total=finished_generation,
-            inference_seconds_total=inference,
             queued_total=requests,
             late_total=late,
         )
