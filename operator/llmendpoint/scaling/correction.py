@@ -5,7 +5,7 @@ engines' queues is in their own histograms, so the factor is found by integral c
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -46,7 +46,7 @@ class Correction:
         queued, late = self.queued + activity.queued, self.late + min(activity.late, activity.queued)
         elapsed = self.elapsed + activity.elapsed
         if elapsed < WINDOW_SECONDS:
-            return replace(self, elapsed=elapsed, queued=queued, late=late)
+            return Correction(self.factor, elapsed, queued, late, self.usual)
         if queued < 1:
             return Correction(factor=self.factor, usual=self.usual)
         usual = queued if self.usual is None else self.usual + USUAL_SHARE * (queued - self.usual)

@@ -1,6 +1,6 @@
 """What one replica can do with the requests that an endpoint gets, learned from what the replicas did."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import ConfigDict
@@ -86,8 +86,7 @@ class EngineModel:
         """
         requests = _renewed(self.requests, activity)
         weight = min(activity.elapsed / KV_MEMORY_SECONDS, 1.0) if kv_usage is not None else 0.0
-        return replace(
-            self,
+        return EngineModel(
             step_time=self.step_time.learned(activity, self._busy_seconds(activity)),
             requests=requests,
             kv_usage=self.kv_usage + weight * ((kv_usage or 0.0) - self.kv_usage),

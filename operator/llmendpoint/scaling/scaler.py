@@ -8,7 +8,9 @@ from llmendpoint.api.status import Clamp
 from llmendpoint.scaling import cooldown, demand, step, target_tracking
 from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
+from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
+from llmendpoint.scaling.engine_model import EngineModel
 from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.sentence import sentence
 from llmendpoint.scaling.signals import Signals, finite
@@ -73,7 +75,7 @@ def decide(
         held_until=held.until if held else None,
         expected_ready=now + wait if wait is not None else None,
     )
-    return _learned(_remembered(state, situation, decision), scaling, signals), decision
+    return _remembered(state, situation, decision), decision
 
 
 def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None, gpus_per_replica: int = 0) -> list[str]:
@@ -184,27 +186,27 @@ def _remembered(state: ScalerState, situation: Situation, decision: Decision) ->
         state = replace(cooldown.scaled(state, decision.desired, now), reported=())
     elif decision.held_by:
         state = state.report((decision.held_by, need))
+    model, correction = _learned(state, situation.scaling, situation.signals)
     return replace(
         state,
+        seen_at=now,
         hold=_window(state.hold, (now, float(need)), hold_seconds(situation.scaling, state)),
         at_max_since=(state.at_max_since if state.at_max_since is not None else now) if beyond else None,
+        model=model,
+        correction=correction,
     )
 
 
-def _learned(state: ScalerState, scaling: Scaling, signals: Signals) -> ScalerState:
+def _learned(state: ScalerState, scaling: Scaling, signals: Signals) -> tuple[EngineModel, Correction]:
     """What this tick teaches counts from the next one on: more demand now never makes a request look cheaper now."""
     activity = signals.activity
     if activity is None or not activity.is_plausible:
-        return state
+        return state.model, state.correction
     goal = GOAL_PER_BUDGET * scaling.demand.error_budget
     # Waits while replicas start are the cold start's, and more of them would not have come sooner.
     correction = state.correction if state.awaiting else state.correction.learned(activity, goal)
     usage = None if signals.kv_usage is None else finite(signals.kv_usage, most=1e6)
-    return replace(
-        state,
-        model=state.model.learned(activity, finite(signals.running), usage),
-        correction=correction,
-    )
+    return state.model.learned(activity, finite(signals.running), usage), correction
 
 
 def _window(points: tuple[Point, ...], new: Point, seconds: float) -> tuple[Point, ...]:

@@ -102,9 +102,9 @@ class ScalerState:
 
     def at(self, now: float) -> "ScalerState":
         """The state on a clock that may have been set back: every time moves along, so that nothing lasts longer."""
-        shift = min(now - self.seen_at, 0.0)
-        if shift == 0.0:
-            return replace(self, seen_at=now)
+        shift = now - self.seen_at
+        if shift >= 0.0:
+            return self
         times: dict[str, Any] = {name: None if (at := getattr(self, name)) is None else at + shift for name in _TIMES}
         return replace(
             self,

@@ -12,7 +12,7 @@ The fit is least squares over spans of half a minute with coefficients that are 
 and a weak pull to a prior holds what the spans do not tell apart (ridge regression).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import ConfigDict, NonNegativeInt
@@ -81,9 +81,9 @@ class StepTime:
         elapsed, seconds = self.elapsed + activity.elapsed, self.seconds + activity.seconds
         busy = self.busy_seconds + busy_seconds
         if elapsed < SPAN_SECONDS:
-            return replace(self, elapsed=elapsed, seconds=seconds, busy_seconds=busy, done=done)
+            return StepTime(self.gram, self.moment, self.factors, self.spans, elapsed, seconds, busy, done)
         if not any(done):
-            return replace(self, elapsed=0.0, seconds=0.0, busy_seconds=0.0)
+            return StepTime(self.gram, self.moment, self.factors, self.spans)
         alpha, beta, gamma = (prior / seconds for prior in PRIOR)
         features = (done[0] * alpha, done[1] * beta, done[2] * gamma)
         gram, moment = _added(self.gram, self.moment, features, busy / seconds, seconds / SPAN_SECONDS)
