@@ -8,7 +8,6 @@ experience has the last word (correction.py).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import dropwhile, takewhile
 from statistics import fmean
 
 from llmendpoint.api.scaling import Demand, Scaling
@@ -35,7 +34,7 @@ MOST = 1e6
 def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Replicas for the offered work, for the backlog that would outlast a cold start, and for the KV cache."""
     cost = state.model.cost(signals.slots) if signals.arrival_rate is not None else None
-    earlier = dropwhile(lambda point: now - point[0] > MEAN_SECONDS, state.demand)
+    earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
     state = replace(state, demand=(*earlier, (now, round(_demand(cost, signals), 4))))
     # The mean over two minutes rides out noise; when load jumps, the last half minute says more.
     steady = _mean(state.demand, now, MEAN_SECONDS)
@@ -107,7 +106,7 @@ def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float) -> f
 
 
 def _mean(points: tuple[Point, ...], now: float, seconds: float) -> float:
-    return fmean(value for _, value in takewhile(lambda point: now - point[0] <= seconds, reversed(points)))
+    return fmean([value for at, value in points if now - at <= seconds])
 
 
 def _inputs(signals: Signals) -> dict[str, float | int | None]:
