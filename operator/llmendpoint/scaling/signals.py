@@ -25,8 +25,7 @@ class PodPhase(StrEnum):
     DRAINING = "draining"
 
 
-@dataclass(frozen=True)
-class EngineSample:
+class EngineSample(NamedTuple):
     """One reading of one engine. Counters are since the engine's start."""
 
     taken_at: float
@@ -183,8 +182,11 @@ def derive(
 
 def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:
     """The sample that a rate is taken from: the last one that is older, so that a repeated sample repeats its rate."""
-    known = (window.last.get(pod), window.earlier.get(pod))
-    return next((before for before in known if before is not None and before.taken_at < sample.taken_at), None)
+    for known in (window.last, window.earlier):
+        before = known.get(pod)
+        if before is not None and before.taken_at < sample.taken_at:
+            return before
+    return None
 
 
 Pair = tuple[EngineSample, EngineSample]
