@@ -46,7 +46,9 @@ e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.
 	$(RUN) pytest tests/vllm -m vllm -s
 
 test: check unit ## Everything: check, unit tests, laws, tests in a browser, on a real API server and on a real node
-	$(RUN) pytest tests/browser tests/prometheus tests/realtime tests/apiserver tests/e2e
+	@# By itself: Playwright keeps an event loop running, in which nobody else can start one.
+	$(RUN) pytest tests/browser
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/e2e
 
 bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
 	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)
