@@ -109,7 +109,7 @@ def states(draw: st.DrawFn) -> ScalerState:
         hold=draw(points),
         demand=draw(points),
         model=draw(st.builds(model_of, st.floats(1e-3, 30.0)) | models()),
-        correction=draw(st.builds(Correction, st.floats(0.75, 1.6), st.floats(0.0, 599.0), finite, finite)),
+        correction=draw(st.builds(Correction, st.floats(0.75, 2.0), st.floats(0.0, 599.0), finite, finite)),
         tracks=tuple(draw(st.lists(tracks(), max_size=3))),
         cold_starts=tuple(draw(st.lists(st.floats(1.0, 900.0), max_size=5))),
         reported=tuple(draw(st.lists(st.tuples(st.sampled_from(["Bounds", "HoldWindow"]), counts), max_size=3))),

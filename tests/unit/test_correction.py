@@ -116,7 +116,7 @@ def test_whatever_is_read_it_stays_within_bounds_and_survives_a_restart(
 
 @pytest.mark.parametrize(
     "edited",
-    [{"factor": 0.74}, {"factor": 1.61}, {"factor": "nan"}, {"late": -1}, {"elapsed": "inf"}, {"queued": None},
+    [{"factor": 0.74}, {"factor": 2.01}, {"factor": "nan"}, {"late": -1}, {"elapsed": "inf"}, {"queued": None},
      {"usual": -1}, {"usual": "many"}],
 )  # fmt: skip
 def test_a_correction_that_somebody_edited_is_not_believed(edited: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def test_the_sum_of_demand_can_be_redone_from_the_record() -> None:
     short = demand / 2 + math.sqrt(demand**2 / 4 + variance * math.log(1 / 0.01) / (2 * objective))
     assert terms["flowReplicas"] == pytest.approx(short * terms["correctionFactor"], abs=1e-3)
     flow = terms["flowReplicas"] + terms["stuckReplicas"]
-    assert found.raw == math.ceil(max(flow, terms["backlogReplicas"], terms["kvReplicas"])) == 2
+    assert found.raw == math.ceil(max(flow, terms["backlogReplicas"])) == 2
     assert inputs["occupancy"] == pytest.approx(inputs["running"] / inputs["slotsPerReplica"])
     assert inputs["readingAgeSeconds"] == 2.0
 

@@ -68,7 +68,7 @@ def test_the_objective_and_the_error_budget_are_the_settings(ttft: float, budget
     assert wish.terms["flowReplicas"] == pytest.approx(short(10.0, ttft + 0.3, budget), abs=1e-3)
 
 
-@given(st.floats(0.0, 200.0), st.floats(0.5, 1.6))
+@given(st.floats(0.0, 200.0), st.floats(0.75, 2.0))
 def test_no_correction_goes_below_the_work_that_is_offered(rate: float, factor: float) -> None:
     wish = asked(state_with(correction=Correction(factor), **LEARNED), signals(arrival_rate=rate))
     assert wish.terms["flowReplicas"] == pytest.approx(max(factor * short(rate / 2), rate / 2), abs=1e-2)
@@ -82,6 +82,17 @@ def points(*values: float) -> tuple[tuple[float, float], ...]:
 def test_a_jump_up_is_followed_by_the_mean_of_the_last_half_minute() -> None:
     rising = state_with(demand=points(*[1.0] * 9, *[5.0] * 3))
     assert asked(rising, signals(occupancy=5.0)).terms["demandMean"] == 5.0
+
+
+def test_what_may_be_noise_is_no_jump() -> None:
+    """Half a minute of requests of 0.5 s varies by sqrt(2 x D x 0.5 / 30) replicas, and twice that is no news."""
+    rising = state_with(demand=points(*[4.0] * 10, *[6.0] * 2), **LEARNED)
+    steady = (10 * 4.0 + 3 * 6.0) / 13
+    recent = (4.0 + 3 * 6.0) / 4
+    wish = asked(rising, signals(arrival_rate=12.0))
+    assert wish.terms["demandMean"] == pytest.approx(max(steady, recent - 2 * math.sqrt(steady / 30)), abs=1e-3)
+    calm = state_with(demand=points(*[4.0] * 10, *[4.2] * 2), **LEARNED)
+    assert asked(calm, signals(arrival_rate=8.4)).terms["demandMean"] == pytest.approx(4.0 + 0.6 / 13, abs=1e-3)
 
 
 def test_a_jump_down_is_followed_by_the_mean_of_two_minutes() -> None:
@@ -188,16 +199,6 @@ def test_a_queue_before_anything_is_learned_is_no_backlog() -> None:
     assert asked(state_with(), signals(waiting=2000.0, occupancy=4.0)).terms["backlogReplicas"] == 0.0
 
 
-# KV cache.
-
-
-def test_a_full_cache_asks_for_replicas_by_itself() -> None:
-    wish = asked(state_with(**LEARNED), signals(kv_usage=3.6, arrival_rate=2.0))
-    assert (wish.raw, wish.terms["kvReplicas"]) == (4, 4.0)
-    assert wish.why.endswith("KV cache -> 4.0")
-    assert "KV cache ->" not in asked(state_with(**LEARNED), signals(kv_usage=0.1, arrival_rate=2.0)).why
-
-
 # What is reported.
 
 
@@ -223,5 +224,5 @@ def test_the_readings_and_the_terms_are_given_with_the_wish() -> None:
 
 
 def test_noise_in_the_last_digit_orders_no_replica() -> None:
-    assert asked(state_with(), signals(kv_usage=2.7000003)).raw == 3
-    assert asked(state_with(), signals(kv_usage=2.701)).raw == 4
+    assert asked(state_with(), signals(occupancy=0.85 * 3.0000004)).raw == 3
+    assert asked(state_with(), signals(occupancy=0.85 * 3.001)).raw == 4

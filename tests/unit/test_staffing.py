@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmendpoint.scaling.staffing import DISPERSION, replicas_for
+from llmendpoint.scaling.staffing import DISPERSION, deviation, replicas_for
 
 demands = st.floats(0.01, 1e4)
 times = st.floats(0.01, 600.0)
@@ -95,3 +95,8 @@ def test_where_the_objective_shrinks_with_the_root_of_the_work_the_excess_grows_
     """Square-root staffing: with T = 2 / sqrt(D) the excess is 3 x 2 / 2 sqrt(D)."""
     excess = replicas_for(demand, 3.0, 2.0 / math.sqrt(demand), math.exp(-2)) - demand
     assert excess / math.sqrt(demand) == pytest.approx(3.0, rel=0.03)
+
+
+@pytest.mark.parametrize(("seconds", "replicas"), [(1.0, 6.0), (9.0, 2.0), (36.0, 1.0)])
+def test_noise_averages_out_over_time(seconds: float, replicas: float) -> None:
+    assert deviation(9.0, 2.0, seconds) == pytest.approx(replicas)  # of a variance of 2 x 9 x 2 per second

@@ -21,7 +21,7 @@ GAIN = 1.0 / 150.0
 # Windows count by their requests, a busy one no more than three usual ones.
 MOST_WEIGHT = 3.0
 USUAL_SHARE = 1.0 / 12.0
-LEAST, MOST = 0.75, 1.6
+LEAST, MOST = 0.75, 2.0
 
 
 @dataclass(frozen=True)

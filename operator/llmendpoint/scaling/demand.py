@@ -15,13 +15,13 @@ from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.engine_model import Cost
 from llmendpoint.scaling.signals import Signals, finite
-from llmendpoint.scaling.staffing import FULL, replicas_for
+from llmendpoint.scaling.staffing import FULL, deviation, replicas_for
 from llmendpoint.scaling.state import Point, ScalerState
 
 MEAN_SECONDS = 120.0
 RECENT_SECONDS = 30.0
-# How full of requests the KV cache may get; at 0.95 engines preempt.
-KV_LIMIT = 0.9
+# Standard deviations of half a minute's demand that are no jump.
+JUMP = 2.0
 # Reading its own prompt is no wait, and half of that again is lost to the others in the batch.
 PREFILL_ALLOWANCE = 1.5
 # A stuck replica is replaced, and another one serves those that wait behind what it is stuck with.
@@ -32,15 +32,16 @@ MOST = 1e6
 
 
 def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
-    """Replicas for the offered work, for the backlog that would outlast a cold start, and for the KV cache."""
+    """Replicas for the offered work, for those that are stuck, and for the backlog that would outlast a cold start."""
     cost = state.model.cost(signals.slots) if signals.arrival_rate is not None else None
     earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
     state = replace(state, demand=(*earlier, (now, round(_demand(cost, signals), 4))))
-    # The mean over two minutes rides out noise; when load jumps, the last half minute says more.
+    # The mean over two minutes rides out noise. When load jumps, by more than noise, the last half minute says more.
     steady = _mean(state.demand, now, MEAN_SECONDS)
-    mean = max(steady, _mean(state.demand, now, RECENT_SECONDS))
+    noise = JUMP * deviation(steady, cost.total, RECENT_SECONDS) if cost else 0.0
+    mean = max(steady, _mean(state.demand, now, RECENT_SECONDS) - noise)
     need = _need(scaling.demand, state, signals, cost, mean, steady)
-    wanted = min(max(need.flow + need.stuck, need.backlog, need.kv), MOST)
+    wanted = min(max(need.flow + need.stuck, need.backlog), MOST)
     return state, Desire(
         raw=math.ceil(wanted - ROUNDING),
         why=_words(scaling.demand, state, signals, cost, mean, need),
@@ -58,7 +59,6 @@ class Need:
     stuck: float = 0.0
     """Beside these, for replicas that are stuck."""
     backlog: float = 0.0
-    kv: float = 0.0
 
 
 def _demand(cost: Cost | None, signals: Signals) -> float:
@@ -69,16 +69,14 @@ def _demand(cost: Cost | None, signals: Signals) -> float:
 
 
 def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | None, mean: float, steady: float) -> Need:
-    kv = finite(signals.kv_usage, most=MOST) / KV_LIMIT
     if cost is None:
-        return Need(flow=mean / FULL, kv=kv)
+        return Need(flow=mean / FULL)
     objective = demand.ttft_seconds + PREFILL_ALLOWANCE * cost.prefill
     short = replicas_for(mean, cost.total, objective, demand.error_budget)
     return Need(
         flow=max(short * state.correction.factor, steady),  # however few are late
         stuck=_stuck(demand.ttft_seconds, signals, cost),
         backlog=_backlog(state, signals, cost, mean),
-        kv=kv,
     )
 
 
@@ -132,7 +130,6 @@ def _terms(state: ScalerState, cost: Cost | None, mean: float, need: Need) -> Ma
         "flowReplicas": round(need.flow, 3),
         "stuckReplicas": round(need.stuck, 3),
         "backlogReplicas": round(need.backlog, 3),
-        "kvReplicas": round(need.kv, 3),
         "prefillSecondsPerRequest": round(cost.prefill, 5) if cost else None,
         "decodeSecondsPerRequest": round(cost.decode, 5) if cost else None,
         "requestsPerFullReplica": round(cost.batch, 1) if cost else None,
@@ -152,5 +149,4 @@ def _words(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | No
         )
     if need.stuck:
         text = f"{text}; replicas are stuck with large requests -> + {need.stuck:.1f}"
-    text = f"{text}; backlog {f'-> {need.backlog:.1f}' if need.backlog else 'none'}"
-    return f"{text}; KV cache -> {need.kv:.1f}" if need.kv > max(need.flow + need.stuck, need.backlog) else text
+    return f"{text}; backlog {f'-> {need.backlog:.1f}' if need.backlog else 'none'}"

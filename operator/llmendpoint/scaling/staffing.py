@@ -25,5 +25,20 @@ def replicas_for(demand: float, request_seconds: float, objective: float, late: 
         objective: T in seconds, above 0.
         late: share of requests that may wait longer, in (0, 1).
     """
-    variance = DISPERSION * demand * request_seconds
+    variance = _variance(demand, request_seconds)
     return demand / 2.0 + math.sqrt(demand * demand / 4.0 + variance * math.log(1.0 / late) / (2.0 * objective))
+
+
+def deviation(demand: float, request_seconds: float, seconds: float) -> float:
+    """Standard deviation of the mean demand of so many seconds, in replicas.
+
+    Args:
+        demand: D, the mean over a long time.
+        request_seconds: c, replica-seconds of one request.
+    """
+    return math.sqrt(_variance(demand, request_seconds) / seconds)
+
+
+def _variance(demand: float, request_seconds: float) -> float:
+    """Of the work that arrives, per second."""
+    return DISPERSION * demand * request_seconds
