@@ -79,33 +79,38 @@ def points(*values: float) -> tuple[tuple[float, float], ...]:
     return tuple((NOW - 10.0 * (len(values) - index), value) for index, value in enumerate(values))
 
 
-def test_a_jump_up_is_followed_by_the_mean_of_the_last_half_minute() -> None:
-    rising = state_with(demand=points(*[1.0] * 9, *[5.0] * 3))
-    assert asked(rising, signals(occupancy=5.0)).terms["demandMean"] == 5.0
+def test_a_jump_up_is_followed_by_the_last_half_minute_as_far_as_it_is_no_noise() -> None:
+    """Half a minute of requests of 0.5 s varies by sqrt(2 x D x 0.5 / 30) replicas, and twice that is no news."""
+    rising = state_with(demand=points(*[1.0] * 9, *[5.0] * 3), **LEARNED)
+    steady = (9 * 1.0 + 4 * 5.0) / 13
+    wish = asked(rising, signals(arrival_rate=10.0))
+    assert wish.terms["demandMean"] == pytest.approx(5.0 - 2 * math.sqrt(steady / 30), abs=1e-3)
 
 
 def test_what_may_be_noise_is_no_jump() -> None:
-    """Half a minute of requests of 0.5 s varies by sqrt(2 x D x 0.5 / 30) replicas, and twice that is no news."""
-    rising = state_with(demand=points(*[4.0] * 10, *[6.0] * 2), **LEARNED)
-    steady = (10 * 4.0 + 3 * 6.0) / 13
-    recent = (4.0 + 3 * 6.0) / 4
-    wish = asked(rising, signals(arrival_rate=12.0))
-    assert wish.terms["demandMean"] == pytest.approx(max(steady, recent - 2 * math.sqrt(steady / 30)), abs=1e-3)
     calm = state_with(demand=points(*[4.0] * 10, *[4.2] * 2), **LEARNED)
     assert asked(calm, signals(arrival_rate=8.4)).terms["demandMean"] == pytest.approx(4.0 + 0.6 / 13, abs=1e-3)
 
 
 def test_a_jump_down_is_followed_by_the_mean_of_two_minutes() -> None:
-    falling = state_with(demand=points(*[5.0] * 9, *[1.0] * 3))
-    assert asked(falling, signals(occupancy=1.0)).terms["demandMean"] == pytest.approx(
+    falling = state_with(demand=points(*[5.0] * 9, *[1.0] * 3), **LEARNED)
+    assert asked(falling, signals(arrival_rate=2.0)).terms["demandMean"] == pytest.approx(
         (9 * 5.0 + 4 * 1.0) / 13, abs=1e-3
     )
 
 
 def test_only_the_last_two_minutes_are_kept() -> None:
-    old = state_with(demand=((NOW - 121, 9.0), (NOW - 120, 8.0)))
-    after, _ = desire(scaling(), old, signals(occupancy=1.0), NOW)
+    old = state_with(demand=((NOW - 121, 9.0), (NOW - 120, 8.0)), **LEARNED)
+    after, _ = desire(scaling(), old, signals(arrival_rate=2.0), NOW)
     assert after.demand == ((NOW - 120, 8.0), (NOW, 1.0))
+
+
+def test_demand_by_flow_and_used_slots_are_never_averaged() -> None:
+    known = state_with(demand=points(4.0), **LEARNED)
+    restarted, wish = desire(scaling(), known, signals(occupancy=1.5, arrival_rate=None), NOW)
+    assert (restarted.demand, wish.terms["demandMean"]) == (known.demand, 1.5)
+    unlearned, wish = desire(scaling(), state_with(demand=points(4.0)), signals(occupancy=1.5, arrival_rate=8.0), NOW)
+    assert (unlearned.demand, wish.terms["demandMean"]) == ((), 1.5)
 
 
 # Stuck replicas.

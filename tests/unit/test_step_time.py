@@ -83,7 +83,7 @@ def test_readings_are_added_up_to_spans_of_half_a_minute() -> None:
 
 
 def test_it_is_learned_after_two_minutes_and_no_more_is_counted() -> None:
-    fits = [taught(StepTime(), SMALL_GPU, spans) for spans in (FEWEST_SPANS - 1, FEWEST_SPANS, 3 * FEWEST_SPANS)]
+    fits = [taught(StepTime(), SMALL_GPU, spans) for spans in (3, 4, 12)]
     assert [fit.is_learned for fit in fits] == [False, True, True]
     assert fits[-1].spans == FEWEST_SPANS
 

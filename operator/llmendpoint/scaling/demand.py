@@ -33,13 +33,19 @@ MOST = 1e6
 
 def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Replicas for the offered work, for those that are stuck, and for the backlog that would outlast a cold start."""
-    cost = state.model.cost(signals.slots) if signals.arrival_rate is not None else None
-    earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
-    state = replace(state, demand=(*earlier, (now, round(_demand(cost, signals), 4))))
-    # The mean over two minutes rides out noise. When load jumps, by more than noise, the last half minute says more.
-    steady = _mean(state.demand, now, MEAN_SECONDS)
-    noise = JUMP * deviation(steady, cost.total, RECENT_SECONDS) if cost else 0.0
-    mean = max(steady, _mean(state.demand, now, RECENT_SECONDS) - noise)
+    cost = state.model.cost(signals.slots)
+    if cost is None or signals.arrival_rate is None:
+        # Used slots are another measure than flow: no mean is taken over both.
+        state, cost = (state if cost else replace(state, demand=())), None
+        mean = steady = finite(signals.occupancy, most=MOST)
+    else:
+        demand = min(finite(signals.arrival_rate) * cost.total, MOST)
+        earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
+        state = replace(state, demand=(*earlier, (now, round(demand, 4))))
+        # The mean over two minutes rides out noise; when load jumps by more than that, the last half minute says more.
+        steady = _mean(state.demand, now, MEAN_SECONDS)
+        noise = JUMP * deviation(steady, cost.total, RECENT_SECONDS)
+        mean = max(steady, _mean(state.demand, now, RECENT_SECONDS) - noise)
     need = _need(scaling.demand, state, signals, cost, mean, steady)
     wanted = min(max(need.flow + need.stuck, need.backlog), MOST)
     return state, Desire(
@@ -59,13 +65,6 @@ class Need:
     stuck: float = 0.0
     """Beside these, for replicas that are stuck."""
     backlog: float = 0.0
-
-
-def _demand(cost: Cost | None, signals: Signals) -> float:
-    """Offered work in replicas: by flow once its cost is learned, by used batch slots and KV cache before."""
-    if cost is None:
-        return finite(signals.occupancy, most=MOST)
-    return min(finite(signals.arrival_rate) * cost.total, MOST)
 
 
 def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | None, mean: float, steady: float) -> Need:

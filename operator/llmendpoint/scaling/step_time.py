@@ -15,7 +15,7 @@ and a weak pull to a prior holds what the spans do not tell apart (ridge regress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import ConfigDict, NonNegativeInt
+from pydantic import ConfigDict
 
 from llmendpoint.scaling.activity import Activity
 from llmendpoint.scaling.wire import WIRE, Number
@@ -27,8 +27,8 @@ PRIOR_WEIGHT = 0.02
 SPAN_SECONDS = 30.0
 # Six hours: a new version of the model or another GPU is known by evening.
 FORGETTING = SPAN_SECONDS / 21_600.0
-# Two minutes.
-FEWEST_SPANS = 4
+# Two minutes of one replica, half a minute of four.
+FEWEST_SPANS = 4.0
 SWEEPS = 6
 LEAST_FACTOR = 0.01
 
@@ -48,8 +48,8 @@ class StepTime:
     """Sum of products of features and busy share."""
     factors: Three = (1.0, 1.0, 1.0)
     """alpha, beta and gamma by their prior."""
-    spans: NonNegativeInt = 0
-    """Spans learned from, counted up to FEWEST_SPANS."""
+    spans: Number = 0.0
+    """Spans of one replica learned from, counted up to FEWEST_SPANS."""
     elapsed: Number = 0.0
     """Length of the span under way, in seconds."""
     seconds: Number = 0.0
@@ -88,7 +88,7 @@ class StepTime:
         features = (done[0] * alpha, done[1] * beta, done[2] * gamma)
         gram, moment = _added(self.gram, self.moment, features, busy / seconds, seconds / SPAN_SECONDS)
         factors = _solved(gram, moment, self.factors)
-        return StepTime(gram, moment, factors, min(self.spans + 1, FEWEST_SPANS))
+        return StepTime(gram, moment, factors, min(self.spans + seconds / SPAN_SECONDS, FEWEST_SPANS))
 
 
 def _added(gram: Six, moment: Three, features: Three, busy: float, weight: float) -> tuple[Six, Three]:
