@@ -7,7 +7,7 @@ experience has the last word (correction.py).
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
 from llmendpoint.api.scaling import Demand, Scaling
@@ -36,12 +36,12 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
     cost = state.model.cost(signals.slots)
     if cost is None or signals.arrival_rate is None:
         # Used slots are another measure than flow: no mean is taken over both.
-        state, cost = (state if cost else replace(state, demand=())), None
+        state, cost = (state if cost else state.changed(demand=())), None
         mean = steady = finite(signals.occupancy, most=MOST)
     else:
         demand = min(finite(signals.arrival_rate) * cost.total, MOST)
         earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
-        state = replace(state, demand=(*earlier, (now, round(demand, 4))))
+        state = state.changed(demand=(*earlier, (now, round(demand, 4))))
         # The mean over two minutes rides out noise; when load jumps by more than that, the last half minute says more.
         steady = _mean(state.demand, now, MEAN_SECONDS)
         noise = JUMP * deviation(steady, cost.total, RECENT_SECONDS)

@@ -187,8 +187,7 @@ def _remembered(state: ScalerState, situation: Situation, decision: Decision) ->
     elif decision.held_by:
         state = state.report((decision.held_by, need))
     model, correction = _learned(state, situation.scaling, situation.signals)
-    return replace(
-        state,
+    return state.changed(
         seen_at=now,
         hold=_window(state.hold, (now, float(need)), hold_seconds(situation.scaling, state)),
         at_max_since=(state.at_max_since if state.at_max_since is not None else now) if beyond else None,

@@ -90,6 +90,10 @@ class ScalerState:
         """Whether replicas of the last scale-out are still expected; they are given up after a while."""
         return self.scale_out_at is not None and self.scale_out_done_at is None
 
+    def changed(self, **fields: Any) -> "ScalerState":
+        """The state with some other values: dataclasses.replace() at half its cost, for what every tick does."""
+        return ScalerState(**vars(self) | fields)
+
     def learn_cold_start(self, seconds: float) -> "ScalerState":
         """Remember how long a replica took from creation to ready."""
         return replace(self, cold_starts=(*self.cold_starts, round(seconds, 1))[-COLD_STARTS_KEPT:])

@@ -61,7 +61,7 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
         )
         for index, target in enumerate(scaling.targets)
     ]
-    state = replace(state, tracks=tuple(vote.track for vote in votes))
+    state = state.changed(tracks=tuple(vote.track for vote in votes))
     current = state.desired
     high = [vote.wants for vote in votes if vote.alarm == "high"]
     if high:
