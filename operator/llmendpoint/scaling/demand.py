@@ -24,8 +24,8 @@ RECENT_SECONDS = 30.0
 JUMP = 2.0
 # Reading its own prompt is no wait, and half of that again is lost to the others in the batch.
 PREFILL_ALLOWANCE = 1.5
-# A stuck replica is replaced, and another one serves those that wait behind what it is stuck with.
-PER_STUCK_REPLICA = 2.0
+# Stuck replicas are replaced; the larger the share that is, the sooner their successors will be stuck with the like.
+PER_STUCK_SHARE = 5.0
 # Noise in the last digits must not decide between n and n + 1 replicas.
 ROUNDING = 1e-6
 MOST = 1e6
@@ -81,12 +81,12 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
 
 def _stuck(objective: float, signals: Signals, cost: Cost) -> float:
     """For capacity that is lost to few requests much larger than the mean, behind which the others wait."""
-    lost = (
+    lost = sum(
         max(1.0 - queue.finished_per_second * cost.total, 0.0)
         for queue in signals.queues
         if queue.waiting > objective * queue.finished_per_second
     )
-    return PER_STUCK_REPLICA * sum(lost)
+    return lost * (1.0 + PER_STUCK_SHARE * lost / max(signals.ready, 1))
 
 
 def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float) -> float:
