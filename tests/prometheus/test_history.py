@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 from llmendpoint.cli.main import app
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.history import ANSWER_SECONDS, asked
 from llmendpoint.metrics.prometheus_server import PrometheusServer
-from support.builders import endpoint_object
+from support.builders import endpoint_file
 from support.prometheus import Prometheus, free_port, running_simulator
 
 REQUESTS, TOKENS = 6, 5
@@ -52,10 +51,7 @@ async def test_what_was_asked_is_counted_once_with_its_mean_lengths(server: Prom
 
 
 def simulate(directory: Path, trace: str, namespace: str = "past", **spec: Any) -> Result:
-    path = directory / "endpoint.yaml"
-    body = endpoint_object("llama", namespace, scaling={"maxReplicas": 2, **spec})
-    body.pop("status")
-    path.write_text(yaml.safe_dump(body))
+    path = endpoint_file(directory, namespace, scaling={"maxReplicas": 2, **spec})
     return CliRunner().invoke(
         app,
         ["simulate", "-f", str(path), "--trace", trace, "--engine-profile", "a10g-llama-8b", "--cold-start", "60",

@@ -1,6 +1,9 @@
 """Endpoints, pods and readings for tests, each with defaults that are well."""
 
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
@@ -32,6 +35,15 @@ def endpoint_object(
         "spec": {"model": {"source": "hf://acme/llama"}, **spec},
         "status": status or {},
     }  # fmt: skip
+
+
+def endpoint_file(directory: Path, namespace: str = "team", **spec: Any) -> Path:
+    """A file with the endpoint "llama", as a user has it; ``spec`` is in the wire form."""
+    path = directory / "endpoint.yaml"
+    body = endpoint_object(namespace=namespace, **spec)
+    body["metadata"] = {"name": "llama", "namespace": namespace}
+    path.write_text(yaml.safe_dump({name: body[name] for name in ("apiVersion", "kind", "metadata", "spec")}))
+    return path
 
 
 def scaling(**spec: Any) -> Scaling:

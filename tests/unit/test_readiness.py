@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from llmendpoint.reconcile.observation import epoch, observe, view_of
+from llmendpoint.reconcile.observation import observe, view_of
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key, Store
 from llmendpoint.scaling.decision import Decision, Replicas
+from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, ReadingWindow, derive
 from llmendpoint.scaling.state import initial_state

@@ -89,6 +89,13 @@ SloAttainment = Annotated[
     float,
     typer.Option(help="Share of the requests that it has to be good for.", min=0.0, max=1.0, rich_help_panel=SERVICE),
 ]
+ChooseOn = Annotated[
+    float,
+    typer.Option(
+        help="Choose on this share of the trace, from its start, and report the rest; 0: both on the whole.",
+        min=0.0, max=0.9, rich_help_panel=SEARCH,
+    ),
+]  # fmt: skip
 Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Replays at once.", min=1, rich_help_panel=SEARCH)]
 
 

@@ -37,13 +37,7 @@ def simulate(
             rich_help_panel=SEARCH,
         ),
     ] = False,
-    choose_on: Annotated[
-        float,
-        typer.Option(
-            help="Tune on this share of the trace, from its start, and report the rest; 0: both on the whole.",
-            min=0.0, max=0.9, rich_help_panel=SEARCH,
-        ),
-    ] = 0.0,
+    choose_on: scenario.ChooseOn = 0.0,
     jobs: scenario.Jobs = scenario.CPUS,
     output: Annotated[
         Literal["table", "json", "html"],

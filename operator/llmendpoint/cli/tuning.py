@@ -30,13 +30,7 @@ def tune(
     slo_ttft: scenario.SloTtft = 2.0,
     slo_attainment: scenario.SloAttainment = 0.99,
     trials: Annotated[int, typer.Option(help="Settings to try.", min=1, rich_help_panel=SEARCH)] = 40,
-    choose_on: Annotated[
-        float,
-        typer.Option(
-            help="Choose on this share of the trace, from its start, and report the rest; 0: both on the whole.",
-            min=0.0, max=0.9, rich_help_panel=SEARCH,
-        ),
-    ] = 0.5,
+    choose_on: scenario.ChooseOn = 0.5,
     jobs: scenario.Jobs = scenario.CPUS,
     output: Annotated[
         Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="table, json, or yaml to paste.")

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.manifests.engine import ENGINE_CONTAINER
+from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.signals import PodPhase
 
 Manifest = Mapping[str, Any]
@@ -176,8 +176,3 @@ def container_status(body: Manifest, name: str) -> Manifest | None:
 def restarts(body: Manifest) -> int:
     """Restarts of the pod's containers together."""
     return sum(entry.get("restartCount", 0) for entry in container_statuses(body))
-
-
-def epoch(timestamp: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time."""
-    return datetime.fromisoformat(timestamp).timestamp()

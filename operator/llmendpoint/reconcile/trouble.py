@@ -9,7 +9,8 @@ from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
-from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses, epoch
+from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses
+from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.signals import PodPhase
 
 NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError"})

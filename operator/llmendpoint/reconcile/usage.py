@@ -7,13 +7,12 @@ first look at the pods, the GPUs of the record count as held.
 
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from llmendpoint.api.status import DryRunUsage, Usage
 from llmendpoint.reconcile.gpus import gpus_of
 from llmendpoint.reconcile.observation import Observation
 from llmendpoint.reconcile.quota import replica_gpus
-from llmendpoint.scaling.record import rfc3339
+from llmendpoint.scaling.record import epoch, rfc3339
 
 HOUR = 3600.0
 # What a trial would save grows although nothing changes, and is looked at in the status.
@@ -84,11 +83,11 @@ def opened(usage: Usage | None, now: float) -> Account:
         return Account(since=float(math.floor(now)), at=float(math.floor(now)))
     dry = usage.dry_run
     return Account(
-        since=_seconds(usage.since),
-        at=_seconds(usage.as_of),
+        since=epoch(usage.since),
+        at=epoch(usage.as_of),
         held=Meter(usage.gpus, usage.gpu_hours * HOUR, usage.cost),
         trial=Trial(
-            _seconds(dry.since),
+            epoch(dry.since),
             would=Meter(dry.gpus, dry.gpu_hours * HOUR, dry.cost),
             actual=Meter(usage.gpus, dry.actual_gpu_hours * HOUR, dry.actual_cost),
         )
@@ -150,7 +149,7 @@ def is_news(account: Account, known: Usage | None) -> bool:
     if shown.gpus != account.trial.would.gpus:
         return True
     differs = account.trial.would.gpus != account.held.gpus
-    return differs and account.at - _seconds(known.as_of) >= TRIAL_SECONDS
+    return differs and account.at - epoch(known.as_of) >= TRIAL_SECONDS
 
 
 def trial_sentence(trial: DryRunUsage) -> str:
@@ -172,7 +171,3 @@ def _saved(trial: Trial) -> float | None:
 
 def _rounded(cost: float | None) -> float | None:
     return None if cost is None else round(cost, 4)
-
-
-def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()

@@ -33,10 +33,11 @@ MOST = 1e6
 
 def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
     """Replicas for the offered work, for those that are stuck, and for the backlog that would outlast a cold start."""
-    cost = state.model.cost(signals.slots)
-    if cost is None or signals.arrival_rate is None:
+    learned = state.model.cost(signals.slots)
+    cost = learned if signals.arrival_rate is not None else None
+    if cost is None:
         # Used slots are another measure than flow: no mean is taken over both.
-        state, cost = (state if cost else state.changed(demand=())), None
+        state = state if learned else state.changed(demand=())
         mean = steady = finite(signals.occupancy, most=MOST)
     else:
         demand = min(finite(signals.arrival_rate) * cost.total, MOST)

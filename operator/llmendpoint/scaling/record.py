@@ -61,7 +61,7 @@ def _is_news(state: ScalerState, decision: Decision, previous: ScalingStatus, no
     if known.reason in {Outcome.SCALE_OUT, Outcome.SCALE_IN}:
         return True  # the change itself is in the history; what follows it, a cooldown say, is worth knowing at once
     seconds = NOISE_SECONDS if NOISE.issuperset({known.reason, decision.reason}) else REASON_SECONDS
-    return now - datetime.fromisoformat(known.time).timestamp() >= seconds
+    return now - epoch(known.time) >= seconds
 
 
 def _record(decision: Decision) -> DecisionRecord:
@@ -92,3 +92,8 @@ def _time(seconds: float | None) -> str | None:
 def rfc3339(seconds: float) -> str:
     """A time as the API server writes it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch(timestamp: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time."""
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -104,13 +104,13 @@ def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None, gpus
 
 def _unreachable_targets(scaling: Scaling, state: ScalerState, signals: Signals | None) -> list[str]:
     found = []
+    cost = state.model.cost(signals.slots) if signals else None
     for target in scaling.targets:
         if target.type == "ConcurrentRequestsPerReplica" and signals and 0 < signals.slots < target.value:
             found.append(
                 f"target ConcurrentRequestsPerReplica {target.value:g} is above the {signals.slots} requests that a "
                 "replica works on at once: the rest only waits; lower it"
             )
-        cost = state.model.cost(signals.slots) if signals else None
         if target.type == "RequestsPerReplicaPerMinute" and cost and target.value > 60.0 / cost.total:
             found.append(
                 f"target RequestsPerReplicaPerMinute {target.value:g} is above the {60.0 / cost.total:.0f} that a "

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 from llmendpoint.cli.main import app
-from support.builders import endpoint_object
+from support.builders import endpoint_file
 
 KEYS = {
     "gpu_hours", "ttft_attainment", "ttft_p50", "ttft_p95", "ttft_p99", "scale_outs", "scale_ins", "requests",
@@ -19,10 +18,7 @@ KEYS = {
 
 
 def simulate(directory: Path, *arguments: str, trace: str = "poisson:rate=1,hours=0.2", **spec: Any) -> Result:
-    path = directory / "endpoint.yaml"
-    body = endpoint_object(**{"scaling": {"maxReplicas": 8}, **spec})
-    body["metadata"] = {"name": "llama"}
-    path.write_text(yaml.safe_dump({name: body[name] for name in ("apiVersion", "kind", "metadata", "spec")}))
+    path = endpoint_file(directory, **{"scaling": {"maxReplicas": 8}, **spec})
     profile = [] if "--engine-profile" in arguments else ["--engine-profile", "a10g-llama-8b"]
     return CliRunner().invoke(
         app, ["simulate", "-f", str(path), "--trace", trace, "--cold-start", "60", *profile, *arguments]

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner, Result
 
 from llmendpoint.cli.main import app
 from llmendpoint.simulate.peers import PEERS
-from support.builders import endpoint_object
+from support.builders import endpoint_file
 
 PROMISED = {
     "gpu_hours", "ttft_attainment", "ttft_p50", "ttft_p95", "ttft_p99", "scale_outs", "scale_ins", "requests",
@@ -20,10 +19,7 @@ STEP = "step:rate=0.6,hours=0.4,factor=3,at=500"
 
 
 def simulate(directory: Path, *arguments: str, trace: str = STEP, columns: int = 120, **scaling: Any) -> Result:
-    path = directory / "endpoint.yaml"
-    body = endpoint_object(scaling={"maxReplicas": 4, **scaling})
-    body["metadata"] = {"name": "llama"}
-    path.write_text(yaml.safe_dump({name: body[name] for name in ("apiVersion", "kind", "metadata", "spec")}))
+    path = endpoint_file(directory, scaling={"maxReplicas": 4, **scaling})
     return CliRunner().invoke(
         app,
         ["simulate", "-f", str(path), "--trace", trace, "--cold-start", "60", "--engine-profile", "a10g-llama-8b",

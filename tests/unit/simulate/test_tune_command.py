@@ -11,14 +11,11 @@ from typer.testing import CliRunner, Result
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.cli.main import app
 from llmendpoint.simulate import parallel
-from support.builders import endpoint_object
+from support.builders import endpoint_file
 
 
 def tune(directory: Path, *arguments: str, trace: str = "poisson:rate=1,hours=0.3", **scaling: Any) -> Result:
-    path = directory / "endpoint.yaml"
-    body = endpoint_object(scaling={"maxReplicas": 4, **scaling})
-    body["metadata"] = {"name": "llama"}
-    path.write_text(yaml.safe_dump({name: body[name] for name in ("apiVersion", "kind", "metadata", "spec")}))
+    path = endpoint_file(directory, scaling={"maxReplicas": 4, **scaling})
     return CliRunner().invoke(
         app,
         ["tune", "-f", str(path), "--trace", trace, "--cold-start", "60", "--engine-profile", "a10g-llama-8b",
