@@ -8,6 +8,8 @@ import yaml
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
+from llmendpoint.api.status import Clamp
+from llmendpoint.scaling.decision import Decision, Outcome, Replicas, Unread
 from llmendpoint.scaling.engine_model import EngineModel, Requests
 from llmendpoint.scaling.signals import EngineSample, PodPhase, PodReading
 from llmendpoint.scaling.step_time import FEWEST_SPANS, PRIOR, StepTime
@@ -49,6 +51,15 @@ def endpoint_file(directory: Path, namespace: str = "team", **spec: Any) -> Path
 def scaling(**spec: Any) -> Scaling:
     """spec.scaling; arguments in the wire form."""
     return Scaling.model_validate({"maxReplicas": 10, **spec})
+
+
+def decision(at: float, desired: int, *, raw: int | None = None, held_by: str | None = None, **more: Any) -> Decision:
+    """A decision to leave the count as it is, or what ``more`` says in its place."""
+    raw = desired if raw is None else raw
+    holding = Clamp(name=held_by, before=raw, after=desired) if held_by else None
+    usual = {"current": desired, "reason": Outcome.HELD if held_by else Outcome.STEADY, "holding": holding}
+    usual |= {"desire": Unread(raw, "the sum"), "replicas": Replicas(desired)}
+    return Decision(**{"time": at, "desired": desired} | usual | more)
 
 
 def model_of(seconds: float, prefill: float = 0.0) -> EngineModel:

@@ -1,7 +1,5 @@
 """Hypothesis strategies for settings, signals and states, wild ones included."""
 
-from dataclasses import fields
-
 from hypothesis import strategies as st
 
 from llmendpoint.api.scaling import Scaling
@@ -75,7 +73,7 @@ def signals(
 
 
 def activities(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Activity]:
-    return st.builds(Activity, **{entry.name: numbers for entry in fields(Activity)})
+    return st.builds(Activity, **dict.fromkeys(Activity._fields, numbers))
 
 
 @st.composite

@@ -100,6 +100,7 @@ class World:
             waiting=replica.in_flight - running,
             requests_total=replica.finished,
             generation_tokens_total=replica.finished * TOKENS_PER_REQUEST,
+            finished_generation_tokens_total=replica.finished * TOKENS_PER_REQUEST,
             # A step takes the same time whatever is in it.
             steps_total=replica.busy_seconds * TOKENS_PER_REQUEST / self.latency,
             kv_usage=KV_PER_REQUEST * running,

@@ -9,6 +9,7 @@ import pytest
 from llmendpoint.scaling import clamps
 from llmendpoint.scaling.clamps import RULES, Effect, Situation
 from llmendpoint.scaling.decision import Replicas, Room
+from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, scaling
@@ -19,7 +20,8 @@ NO_SIGNALS = Signals(known=4, unknown=0)
 def situation(spec: dict[str, Any] | None = None, signals: Signals = NO_SIGNALS, **state: Any) -> Situation:
     """Four replicas run, and nothing has happened for a long time."""
     remembered = replace(initial_state(4, NOW), **{"hold": (), **state})
-    return Situation(scaling(**spec or {}), remembered, signals, Replicas(4, ordered=4), NOW)
+    settings = scaling(**spec or {})
+    return Situation(settings, remembered, signals, Replicas(4, ordered=4), NOW, limits(settings, NOW))
 
 
 def after(effect: Effect | None, wanted: int) -> int:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from llmendpoint.api.status import ScalingStatus
-from llmendpoint.scaling.decision import Decision, Outcome, Replicas
+from llmendpoint.scaling.decision import Decision, Replicas
 from llmendpoint.scaling.record import scaling_status, tells_of_hold
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
-from support.builders import NOW, model_of, sample, scaling
+from support.builders import NOW, decision, model_of, sample, scaling
 
 REQUESTS = {"policy": "TargetTracking", "targets": [{"type": "RequestsPerReplicaPerMinute", "value": 600}]}
 
@@ -29,10 +29,10 @@ def decided(running: int, **spec: object) -> Decision:
         taken = sample(now - 2, running=running, requests_total=done, kv_usage=0.1)
         readings = [PodReading(pod, PodPhase.READY, taken) for pod in "abc"]
         window, signals = derive(window, readings, now, slots=16)
-        state, decision = decide(
+        state, made = decide(
             settings, replace(state, desired=3, model=model), signals, Replicas(ready=3, ordered=3), now
         )
-    return decision
+    return made
 
 
 def test_the_sum_of_demand_can_be_redone_from_the_record() -> None:
@@ -69,15 +69,15 @@ def statuses(load: float, ticks: int) -> Iterator[tuple[Decision, ScalingStatus 
         signals = Signals(
             state.desired, 0, running=load * 8, kv_usage=load * 0.3, occupancy=load * 0.3, arrival_rate=arrivals / 10
         )
-        state, decision = decide(scaling(maxReplicas=20), state, signals, Replicas(state.desired), now)
-        before, status = status, scaling_status(state, decision, status, now)
-        yield decision, before, status
+        state, made = decide(scaling(maxReplicas=20), state, signals, Replicas(state.desired), now)
+        before, status = status, scaling_status(state, made, status, now)
+        yield made, before, status
 
 
 @pytest.mark.parametrize("load", [3.0, 3.4, 3.8, 4.2, 4.5])
 def test_noise_of_a_steady_load_is_neither_written_nor_told_again_and_again(load: float) -> None:
     hour = list(statuses(load, 720))[360:]
-    changes = sum(decision.desired != decision.current for decision, _, _ in hour)
+    changes = sum(made.desired != made.current for made, _, _ in hour)
     written = [(before, after) for _, before, after in hour if after is not before]
     told = sum(tells_of_hold(after, before) for before, after in written)
     assert len(written) <= 3 * changes + 6
@@ -90,11 +90,8 @@ def test_a_hold_is_told_when_its_rule_or_its_count_is_new_since_the_last_change(
     for index, held in enumerate(holds):
         now = NOW + 700.0 * index
         state = state.report(held) if held else state
-        decision = Decision(
-            time=now, current=4, raw=held[1] if held else 4, desired=4, sentence="",
-            held_by=held[0] if held else None, reason=Outcome.HELD if held else Outcome.STEADY,
-        )  # fmt: skip
-        before, status = status, scaling_status(state, decision, status, now)
+        made = decision(now, 4, raw=held[1] if held else 4, held_by=held[0] if held else None)
+        before, status = status, scaling_status(state, made, status, now)
         told.append(tells_of_hold(status, before))
     assert told == [False, True, False, False, True, True, False]
 
@@ -102,6 +99,6 @@ def test_a_hold_is_told_when_its_rule_or_its_count_is_new_since_the_last_change(
 def test_a_change_of_the_size_makes_every_hold_new() -> None:
     state = replace(initial_state(2, NOW), reported=(("HoldWindow", 1),))
     full = Signals(2, 0, running=500.0, occupancy=20.0)
-    after, decision = decide(scaling(), state, full, Replicas(2), NOW + 10)
-    assert decision.desired > 2
+    after, made = decide(scaling(), state, full, Replicas(2), NOW + 10)
+    assert made.desired > 2
     assert after.reported == ()

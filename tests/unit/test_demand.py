@@ -153,16 +153,20 @@ def learned(activity: Activity | None, policy: dict[str, Any], **state: Any) -> 
     return decide(scaling(**policy), state_with(**state), seen, Replicas(4, ordered=4), NOW)[0]
 
 
-@pytest.mark.parametrize(
-    "policy", [{}, {"policy": "TargetTracking", "targets": [{"type": "WaitingPerReplica", "value": 4}]}]
-)
-def test_what_a_tick_teaches_is_remembered_under_every_policy(policy: dict[str, Any]) -> None:
-    after = learned(ACTIVITY, policy)
-    assert after.model == EngineModel().learned(ACTIVITY, 3.0, 0.3)
-    assert after.correction == Correction().learned(ACTIVITY, 0.004)
+TRACKING: dict[str, Any] = {"policy": "TargetTracking", "targets": [{"type": "WaitingPerReplica", "value": 4}]}
 
 
-@pytest.mark.parametrize("activity", [None, replace(ACTIVITY, steps=math.nan), replace(ACTIVITY, seconds=0.0)])
+@pytest.mark.parametrize("policy", [{}, TRACKING])
+def test_what_replicas_can_do_is_learned_under_every_policy(policy: dict[str, Any]) -> None:
+    assert learned(ACTIVITY, policy).model == EngineModel().learned(ACTIVITY, 3.0, 0.3)
+
+
+def test_the_correction_is_learned_where_it_is_used() -> None:
+    assert learned(ACTIVITY, {}).correction == Correction().learned(ACTIVITY, 0.004)
+    assert learned(ACTIVITY, TRACKING).correction == Correction()
+
+
+@pytest.mark.parametrize("activity", [None, ACTIVITY._replace(steps=math.nan), ACTIVITY._replace(seconds=0.0)])
 def test_a_broken_reading_teaches_nothing(activity: Activity | None) -> None:
     after = learned(activity, {})
     assert (after.model, after.correction) == (EngineModel(), Correction())
@@ -170,7 +174,7 @@ def test_a_broken_reading_teaches_nothing(activity: Activity | None) -> None:
 
 def test_waits_while_replicas_start_do_not_count() -> None:
     coming = {"scale_out_at": NOW - 30, "scale_out_to": 6, "desired": 6}
-    assert learned(replace(ACTIVITY, late=9.0), {}, **coming).correction == Correction()
+    assert learned(ACTIVITY._replace(late=9.0), {}, **coming).correction == Correction()
 
 
 # Backlog.

@@ -8,15 +8,12 @@ from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.usage import Account, Meter, Trial
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
-from llmendpoint.scaling.decision import Decision, Outcome
-from support.builders import NOW
+from support.builders import NOW, decision
 from support.ticks import stored, ticker_of
 
 KEY = ("team", "llama")
 LABELS = 'name="llama",namespace="team"'
-HELD = Decision(
-    time=NOW, current=4, raw=2, desired=4, reason=Outcome.HELD, sentence="stay at 4", held_by="ScaleInCooldown"
-)
+HELD = decision(NOW, 4, raw=2, held_by="ScaleInCooldown")
 ACCOUNT = Account(since=NOW, at=NOW, held=Meter(2, gpu_seconds=9000.0, cost=5.0))
 
 
@@ -49,7 +46,7 @@ def test_a_hold_is_there_while_it_holds() -> None:
         f"llmendpoint_desired_replicas{{{LABELS}}}": 4,
         f'llmendpoint_decision_hold{{{LABELS},reason="ScaleInCooldown"}}': 1,
     }
-    exporter.endpoints.decisions[KEY] = replace(HELD, held_by=None)
+    exporter.endpoints.decisions[KEY] = replace(HELD, holding=None)
     assert not [name for name in series(exporter) if "hold" in name]
 
 

@@ -138,7 +138,7 @@ def test_the_first_step_of_a_busy_period_is_added_to_what_the_gauge_shows(
     activity = Activity(10.0, 10.0, busy_seconds=gauge, finished=count)
     if requests:
         tokens = (count * requests.prompt_tokens, count * requests.generation_tokens)
-        activity = replace(activity, finished_prompt_tokens=tokens[0], finished_generation_tokens=tokens[1])
+        activity = activity._replace(finished_prompt_tokens=tokens[0], finished_generation_tokens=tokens[1])
         model = EngineModel(requests=requests).learned(activity, 1.0, None)
     else:
         model = EngineModel().learned(activity, 1.0, None)

@@ -126,3 +126,12 @@ def test_tgi_counts_successes_and_failures_and_has_no_cache_gauge() -> None:
     found = sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=True, objective=2.0)
     assert isinstance(found, EngineSample)
     assert (found.in_flight, found.requests_total, found.kv_usage, found.ttft_buckets) == (3.0, 6.0, None, ())
+
+
+def test_tgi_counts_tokens_at_the_end_so_all_are_of_finished_requests() -> None:
+    names = engine_for("TGI").metrics
+    text = "tgi_request_input_length_sum 2000\ntgi_request_generated_tokens_sum 900\n"
+    found = sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=True, objective=2.0)
+    assert isinstance(found, EngineSample)
+    assert (found.prompt_tokens_total, found.generation_tokens_total) == (2000, 900)
+    assert (found.finished_prompt_tokens_total, found.finished_generation_tokens_total) == (2000, 900)

@@ -13,6 +13,7 @@ from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.clamps import Situation, partial_metrics
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.signals import ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
 from support.builders import NOW, endpoint, pod, reading, sample, scaling
@@ -50,7 +51,8 @@ def test_streams_that_end_together_are_as_long_as_they_were() -> None:
 def test_a_promql_target_without_a_value_never_scales_in() -> None:
     settings = scaling(policy="TargetTracking", targets=PROMQL, metrics=FROM_PROMETHEUS)
     for custom, held in (((None,), True), ((), True), ((0.5,), False)):
-        at = Situation(settings, initial_state(4, NOW), Signals(known=4, unknown=0, custom=custom), Replicas(4), NOW)
+        signals = Signals(known=4, unknown=0, custom=custom)
+        at = Situation(settings, initial_state(4, NOW), signals, Replicas(4), NOW, limits(settings, NOW))
         effect = partial_metrics(at, 1)
         assert (effect is not None) == held
         assert partial_metrics(at, 5) is None

@@ -25,7 +25,7 @@ def test_a_loaded_engine_is_read() -> None:
     assert isinstance(sample, EngineSample)
     assert (sample.running, sample.waiting) == (8.0, 16.0)
     assert sample.ttft_buckets[-1][1] == 8
-    assert sample.finished_generation == 0, "a token of a running stream is not one of a finished request"
+    assert sample.finished_generation_tokens_total == 0, "a token of a running stream is not one of a finished request"
     assert (sample.generation_tokens_total, sample.steps_total) == (1409.0, 177.0)
     assert (sample.queued_total, sample.late_total) == (0.0, 0.0)
 
@@ -34,7 +34,7 @@ def test_what_was_finished_is_counted_with_its_waits() -> None:
     sample = read("vllm-0.32.0-after.txt")
     assert isinstance(sample, EngineSample)
     assert (sample.requests_total, sample.queued_total, sample.late_total) == (24.0, 24.0, 16.0)
-    assert (sample.finished_prompt, sample.finished_generation) == (1230.0, 7200.0)
+    assert (sample.finished_prompt_tokens_total, sample.finished_generation_tokens_total) == (1230.0, 7200.0)
 
 
 def test_an_idle_engine_is_zero_and_not_unknown() -> None:

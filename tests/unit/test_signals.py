@@ -196,12 +196,6 @@ def test_what_replicas_did_is_the_growth_of_their_counters() -> None:
     )  # fmt: skip
 
 
-def test_an_engine_that_counts_tokens_at_the_end_counts_those_of_finished_requests() -> None:
-    after = at(1, requests_total=10, prompt_tokens_total=2000, generation_tokens_total=900)
-    activity = did(over_ticks([reading("a", taken=at(0))], [reading("a", taken=after)])[-1])
-    assert (activity.finished_prompt_tokens, activity.finished_generation_tokens) == (2000, 900)
-
-
 @pytest.mark.parametrize(("first", "second", "is_there"), [(3, 4, True), (0, 4, False), (3, 0, False), (0, 0, False)])
 def test_a_queue_is_one_that_was_there_at_both_readings(first: int, second: int, is_there: bool) -> None:
     before, after = at(0, waiting=first), at(1, waiting=second, requests_total=20)
@@ -301,7 +295,7 @@ def test_histograms_that_no_target_reads_are_not_kept() -> None:
         taken = at(tick, ttft_buckets=ttft(*counts))
         window, signals = derive(window, [reading("a", taken=taken)], NOW + TICK * tick, with_ttft=False)
     assert signals.ttft_p95 is None
-    assert [by_pod for _, by_pod in window.ttft] == [{}, {}]
+    assert window.ttft == ()
 
 
 @pytest.mark.parametrize(("kind", "reads"), [("TTFTP95Seconds", True), ("ConcurrentRequestsPerReplica", False)])

@@ -3,7 +3,7 @@
 import pytest
 
 from llmendpoint.api.scaling import Scaling
-from llmendpoint.scaling.decision import Desire
+from llmendpoint.scaling.decision import Desire, Unread
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import initial_state
 from llmendpoint.scaling.step import desire
@@ -28,7 +28,7 @@ def asked(spec: Scaling, metric: float, *, serving: int, desired: int | None = N
     """The wish after the metric per replica has been the same for so many points."""
     state = initial_state(serving if desired is None else desired, NOW)
     signals = Signals(known=serving, unknown=0, running=metric * serving)
-    wish = Desire(0, "")
+    wish: Desire = Unread(0, "")
     for tick in range(points + 1):
         state, wish = desire(spec, state, signals, NOW + 10.0 * tick)
     return wish

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmendpoint.api.scaling import Scaling, Target
-from llmendpoint.scaling.decision import Desire
+from llmendpoint.scaling.decision import Desire, Unread
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState, initial_state
 from llmendpoint.scaling.target_tracking import desire, total_of
@@ -35,7 +35,7 @@ class Tracker:
 
     def __init__(self, spec: Scaling, replicas: int = 4) -> None:
         self.spec, self.state, self.now = spec, initial_state(replicas, NOW), NOW
-        self.wish = Desire(0, "")
+        self.wish: Desire = Unread(0, "")
         self.period = MINUTE if spec.evaluation == "Standard" else TICK
 
     def points(self, *signals: Signals) -> int:

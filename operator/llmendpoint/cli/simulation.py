@@ -64,7 +64,7 @@ def _simulate(question: Question, asked: Setting, slo_attainment: float, output:
 
     scaling = asked.scaling
     within = asked.scenario.warm_within(scaling.min_replicas, scaling.max_replicas)
-    result = replay(within, OperatorPolicy(scaling, slots=asked.slots, gpus=within.profile.gpus))
+    result = replay(within, OperatorPolicy(scaling, slots=asked.slots))
     scenario.tell_of_refused(result, question)
     if output == "json":
         typer.echo(json.dumps(simulation_output.figures(result)))

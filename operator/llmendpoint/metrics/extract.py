@@ -33,18 +33,22 @@ def sample_of(
         return f"/metrics answers with an impossible value of {broken}: look at what the engine writes there"
     queue = _buckets(samples, names.queue_bucket)
     kv_usage = next((_mean(samples, name) for name in names.kv_usage if samples.get(name)), None)
+    prompt, generation = _sum(samples, names.prompt_tokens), _sum(samples, names.generation_tokens)
+    finished_prompt = _sum_if_any(samples, names.finished_prompt_tokens)
+    finished_generation = _sum_if_any(samples, names.finished_generation_tokens)
     return EngineSample(
         taken_at=taken_at,
         running=_sum(samples, names.running),
         waiting=_sum(samples, names.waiting),
         requests_total=_sum(samples, names.requests),
-        prompt_tokens_total=_sum(samples, names.prompt_tokens),
-        generation_tokens_total=_sum(samples, names.generation_tokens),
+        prompt_tokens_total=prompt,
+        generation_tokens_total=generation,
+        # An engine that does not count them apart counts no others.
+        finished_prompt_tokens_total=prompt if finished_prompt is None else finished_prompt,
+        finished_generation_tokens_total=generation if finished_generation is None else finished_generation,
         steps_total=_sum(samples, names.steps) if any(samples.get(name) for name in names.steps) else None,
         kv_usage=kv_usage,
         ttft_buckets=_buckets(samples, names.ttft_bucket),
-        finished_prompt_tokens_total=_sum_if_any(samples, names.finished_prompt_tokens),
-        finished_generation_tokens_total=_sum_if_any(samples, names.finished_generation_tokens),
         queued_total=queue[-1][1] if queue else 0.0,
         late_total=above(objective, queue),
     )

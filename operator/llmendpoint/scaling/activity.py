@@ -1,6 +1,6 @@
 """What the replicas of an endpoint did between two readings."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # More than any fleet does between two readings.
 MOST = 1e12
@@ -10,8 +10,7 @@ FASTEST = 1e6
 LEAST = 0.1
 
 
-@dataclass(frozen=True)
-class Activity:
+class Activity(NamedTuple):
     """Sums over the replicas that were read twice, each since its sample before."""
 
     elapsed: float = 0.0
@@ -39,4 +38,5 @@ class Activity:
         spans = min(self.elapsed, self.seconds) >= LEAST
         # A counter that was absent once grows by all that it ever counted.
         possible = max(self.steps, self.generation_tokens, self.prompt_tokens) <= FASTEST * self.seconds
-        return spans and counted and possible and all(0.0 <= value < MOST for value in vars(self).values())
+        # A sum with a number that is none is none, and smaller than nothing.
+        return spans and counted and possible and min(self) >= 0.0 and sum(self) < MOST

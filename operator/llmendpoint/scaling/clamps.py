@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling import cooldown
 from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Replicas
-from llmendpoint.scaling.schedules import Bound, Limits, limits
+from llmendpoint.scaling.schedules import Bound, Limits
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.staffing import FULL
 from llmendpoint.scaling.state import ScalerState
@@ -28,11 +27,8 @@ class Situation:
     signals: Signals
     replicas: Replicas
     now: float
-
-    @cached_property
-    def limits(self) -> Limits:
-        """The bounds now."""
-        return limits(self.scaling, self.now)
+    limits: Limits
+    """The bounds now."""
 
     @property
     def current(self) -> int:

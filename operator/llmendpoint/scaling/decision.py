@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from llmendpoint.api.status import Clamp
 
@@ -51,13 +51,36 @@ class Replicas:
     """None where no quota is known."""
 
 
+class Desire(Protocol):
+    """What a policy asks for before any rule is applied. Words and numbers are made only where somebody reads them."""
+
+    @property
+    def raw(self) -> int:
+        """Replicas."""
+        ...
+
+    @property
+    def why(self) -> str:
+        """The sum in words, first half of the decision's sentence."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The readings that went in."""
+        ...
+
+    @property
+    def terms(self) -> Mapping[str, Any]:
+        """Intermediate numbers of the formula."""
+        ...
+
+
 @dataclass(frozen=True)
-class Desire:
-    """What a policy asks for before any rule is applied."""
+class Unread:
+    """The desire where there is nothing that a policy could read."""
 
     raw: int
     why: str
-    """The sum in words, first half of the decision's sentence."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)
 
@@ -68,13 +91,53 @@ class Decision:
 
     time: float
     current: int
-    raw: int
     desired: int
     reason: Outcome
-    sentence: str
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    terms: Mapping[str, Any] = field(default_factory=dict)
+    desire: Desire
+    replicas: Replicas
+    """As they were."""
     clamps: tuple[Clamp, ...] = ()
-    held_by: str | None = None
+    holding: Clamp | None = None
+    """The last of them, where it is not the policy's wish that is done."""
     held_until: float | None = None
     expected_ready: float | None = None
+
+    @property
+    def raw(self) -> int:
+        """Replicas that the policy asked for."""
+        return self.desire.raw
+
+    @property
+    def held_by(self) -> str | None:
+        """Name of the rule that holds the count."""
+        return self.holding.name if self.holding else None
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The readings that went in."""
+        return self.desire.inputs
+
+    @property
+    def terms(self) -> Mapping[str, Any]:
+        """Intermediate numbers of the formula."""
+        return self.desire.terms
+
+    @property
+    def sentence(self) -> str:
+        """The sum, the wish, what there is, and what is done."""
+        replicas = self.replicas
+        coming = f"{replicas.ready} + {replicas.starting + replicas.unschedulable} starting"
+        if replicas.unready:
+            coming += f" + {replicas.unready} not ready just now"
+        parts = [f"{self.desire.why}; want {self.raw}, have {coming}"]
+        if self.holding and self.holding.detail:
+            parts.append(self.holding.detail)
+        if self.desired > self.current:
+            parts.append(f"scale out {self.current} -> {self.desired}")
+        elif self.desired < self.current:
+            parts.append(f"scale in {self.current} -> {self.desired}")
+        else:
+            parts.append(f"stay at {self.current}")
+        if self.expected_ready is not None:
+            parts.append(f"ready in about {self.expected_ready - self.time:.0f} s")
+        return "; ".join(parts)

@@ -6,13 +6,11 @@ experience has the last word (correction.py).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from llmendpoint.api.scaling import Demand, Scaling
 from llmendpoint.scaling.cold_start import cold_start_seconds
-from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.engine_model import Cost
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.staffing import FULL, deviation, replicas_for
@@ -31,7 +29,7 @@ ROUNDING = 1e-6
 MOST = 1e6
 
 
-def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
+def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, "DemandDesire"]:
     """Replicas for the offered work, for those that are stuck, and for the backlog that would outlast a cold start."""
     learned = state.model.cost(signals.slots)
     cost = learned if signals.arrival_rate is not None else None
@@ -44,17 +42,16 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
         earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
         state = state.changed(demand=(*earlier, (now, round(demand, 4))))
         # The mean over two minutes rides out noise; when load jumps by more than that, the last half minute says more.
-        steady = _mean(state.demand, now, MEAN_SECONDS)
+        steady = _mean(state.demand)
         noise = JUMP * deviation(steady, cost.total, RECENT_SECONDS)
-        mean = max(steady, _mean(state.demand, now, RECENT_SECONDS) - noise)
+        recent = [point for point in state.demand if now - point[0] <= RECENT_SECONDS]
+        mean = max(steady, _mean(recent) - noise)
     need = _need(scaling.demand, state, signals, cost, mean, steady)
     wanted = min(max(need.flow + need.stuck, need.backlog), MOST)
-    return state, Desire(
-        raw=math.ceil(wanted - ROUNDING),
-        why=_words(scaling.demand, state, signals, cost, mean, need),
-        inputs=_inputs(signals),
-        terms=_terms(state, cost, mean, need),
-    )
+    return state, DemandDesire(
+        math.ceil(wanted - ROUNDING), scaling.demand, signals, state.cold_starts, state.correction.factor, cost, mean,
+        need,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,6 +93,8 @@ def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float) -> f
     While replicas start, the queue grows by itself: it asks for no more than what is on its way, and keeps that.
     """
     waiting = finite(signals.waiting) * cost.total  # replica-seconds
+    if not waiting:
+        return 0.0
     cold_start = cold_start_seconds(state.cold_starts)
     if waiting <= max(signals.ready - mean, 0.0) * cold_start:
         return 0.0
@@ -103,50 +102,73 @@ def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float) -> f
     return min(wanted, float(state.desired)) if state.awaiting else wanted
 
 
-def _mean(points: tuple[Point, ...], now: float, seconds: float) -> float:
-    return fmean([value for at, value in points if now - at <= seconds])
+def _mean(points: Sequence[Point]) -> float:
+    return sum([value for _, value in points]) / len(points)
 
 
-def _inputs(signals: Signals) -> dict[str, float | int | None]:
-    def rounded(value: float | None) -> float | None:
-        return None if value is None else round(finite(value), 3)
+@dataclass(frozen=True)
+class DemandDesire:
+    """The replicas that Demand asks for, and what they follow from."""
 
-    return {
-        "arrivalRate": rounded(signals.arrival_rate),
-        "running": rounded(signals.running),
-        "waiting": rounded(signals.waiting),
-        "kvUsage": rounded(signals.kv_usage),
-        "occupancy": rounded(signals.occupancy),
-        "slotsPerReplica": signals.slots,
-        "readingAgeSeconds": rounded(signals.age),
-        "podsRead": signals.known,
-        "podsUnread": signals.unknown,
-    }
+    raw: int
+    settings: Demand
+    signals: Signals
+    cold_starts: Sequence[float]
+    factor: float
+    """The correction."""
+    cost: Cost | None
+    mean: float
+    """Demand in replicas."""
+    need: Need
+
+    @property
+    def why(self) -> str:
+        """Demand, head-room, what is stuck, the backlog."""
+        cost, need = self.cost, self.need
+        if cost is None:
+            text = f"demand {self.mean:.1f} replicas (batch slots and KV cache in use) / {FULL:g} -> {need.flow:.1f}"
+        else:
+            text = (
+                f"demand {self.mean:.1f} replicas ({finite(self.signals.arrival_rate):.1f} req/s x {cost.total:.3g} "
+                f"s); waits of {1.0 - self.settings.error_budget:.4g} within {self.settings.ttft_seconds:g} s, "
+                f"corrected x {self.factor:.2f} -> {need.flow:.1f}"
+            )
+        if need.stuck:
+            text = f"{text}; replicas are stuck with large requests -> + {need.stuck:.1f}"
+        return f"{text}; backlog {f'-> {need.backlog:.1f}' if need.backlog else 'none'}"
+
+    @property
+    def inputs(self) -> Mapping[str, float | int | None]:
+        """The readings that went in."""
+        signals = self.signals
+        return {
+            "arrivalRate": _rounded(signals.arrival_rate),
+            "running": _rounded(signals.running),
+            "waiting": _rounded(signals.waiting),
+            "kvUsage": _rounded(signals.kv_usage),
+            "occupancy": _rounded(signals.occupancy),
+            "slotsPerReplica": signals.slots,
+            "readingAgeSeconds": _rounded(signals.age),
+            "podsRead": signals.known,
+            "podsUnread": signals.unknown,
+        }
+
+    @property
+    def terms(self) -> Mapping[str, float | None]:
+        """Intermediate numbers of the formula."""
+        cost, need = self.cost, self.need
+        return {
+            "demandMean": round(self.mean, 3),
+            "flowReplicas": round(need.flow, 3),
+            "stuckReplicas": round(need.stuck, 3),
+            "backlogReplicas": round(need.backlog, 3),
+            "prefillSecondsPerRequest": round(cost.prefill, 5) if cost else None,
+            "decodeSecondsPerRequest": round(cost.decode, 5) if cost else None,
+            "requestsPerFullReplica": round(cost.batch, 1) if cost else None,
+            "correctionFactor": round(self.factor, 3),
+            "coldStartSeconds": round(cold_start_seconds(self.cold_starts), 1),
+        }
 
 
-def _terms(state: ScalerState, cost: Cost | None, mean: float, need: Need) -> Mapping[str, float | None]:
-    return {
-        "demandMean": round(mean, 3),
-        "flowReplicas": round(need.flow, 3),
-        "stuckReplicas": round(need.stuck, 3),
-        "backlogReplicas": round(need.backlog, 3),
-        "prefillSecondsPerRequest": round(cost.prefill, 5) if cost else None,
-        "decodeSecondsPerRequest": round(cost.decode, 5) if cost else None,
-        "requestsPerFullReplica": round(cost.batch, 1) if cost else None,
-        "correctionFactor": round(state.correction.factor, 3),
-        "coldStartSeconds": round(cold_start_seconds(state.cold_starts), 1),
-    }
-
-
-def _words(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | None, mean: float, need: Need) -> str:
-    if cost is None:
-        text = f"demand {mean:.1f} replicas (batch slots and KV cache in use) / {FULL:g} -> {need.flow:.1f}"
-    else:
-        text = (
-            f"demand {mean:.1f} replicas ({finite(signals.arrival_rate):.1f} req/s x {cost.total:.3g} s); waits of "
-            f"{1.0 - demand.error_budget:.4g} within {demand.ttft_seconds:g} s, corrected x "
-            f"{state.correction.factor:.2f} -> {need.flow:.1f}"
-        )
-    if need.stuck:
-        text = f"{text}; replicas are stuck with large requests -> + {need.stuck:.1f}"
-    return f"{text}; backlog {f'-> {need.backlog:.1f}' if need.backlog else 'none'}"
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(finite(value), 3)

@@ -9,10 +9,9 @@ from llmendpoint.scaling import cooldown, demand, step, target_tracking
 from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.correction import Correction
-from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas
+from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas, Unread
 from llmendpoint.scaling.engine_model import EngineModel
 from llmendpoint.scaling.schedules import limits
-from llmendpoint.scaling.sentence import sentence
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import Point, ScalerState, initial_state
 
@@ -44,7 +43,7 @@ def decide(
     state = adopted(state.at(now), scaling.mode, replicas.ordered, now)
     state = cooldown.settle(state, replicas, now)
     state, desire, outcome = _ask(scaling, state, signals, now)
-    situation = Situation(scaling, state, signals, replicas, now)
+    situation = Situation(scaling, state, signals, replicas, now, limits(scaling, now))
     desired, clamps, holding = _apply_rules(situation, desire.raw)
     if desired != state.desired:
         outcome = Outcome.SCALE_OUT if desired > state.desired else Outcome.SCALE_IN
@@ -56,22 +55,12 @@ def decide(
     decision = Decision(
         time=now,
         current=state.desired,
-        raw=desire.raw,
         desired=desired,
         reason=outcome,
-        sentence=sentence(
-            why=desire.why,
-            raw=desire.raw,
-            current=state.desired,
-            desired=desired,
-            replicas=replicas,
-            holding=held.detail if held else None,
-            wait=wait,
-        ),
-        inputs=desire.inputs,
-        terms=desire.terms,
+        desire=desire,
+        replicas=replicas,
         clamps=clamps,
-        held_by=clamps[-1].name if held else None,
+        holding=clamps[-1] if held else None,
         held_until=held.until if held else None,
         expected_ready=now + wait if wait is not None else None,
     )
@@ -146,7 +135,7 @@ def _ask(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> 
     if signals.ready == 0:
         return (
             state,
-            Desire(state.desired, "no replica is ready, so there is nothing to read"),
+            Unread(state.desired, "no replica is ready, so there is nothing to read"),
             Outcome.NO_READY_REPLICAS,
         )
     if signals.known == 0:
@@ -161,9 +150,9 @@ def _fallback(scaling: Scaling, state: ScalerState, now: float) -> Desire:
     unknown = now - (state.unknown_since if state.unknown_since is not None else now)
     fallback = scaling.fallback
     if fallback is None or unknown < fallback.after_seconds:
-        return Desire(state.desired, f"no replica could be read for {unknown:.0f} s, so the size is kept")
+        return Unread(state.desired, f"no replica could be read for {unknown:.0f} s, so the size is kept")
     wanted = max(state.desired, fallback.replicas)
-    return Desire(wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas")
+    return Unread(wanted, f"no replica could be read for {unknown:.0f} s: fallback to {fallback.replicas} replicas")
 
 
 def _apply_rules(situation: Situation, raw: int) -> tuple[int, tuple[Clamp, ...], Effect | None]:
@@ -198,12 +187,12 @@ def _remembered(state: ScalerState, situation: Situation, decision: Decision) ->
 
 def _learned(state: ScalerState, scaling: Scaling, signals: Signals) -> tuple[EngineModel, Correction]:
     """What this tick teaches counts from the next one on: more demand now never makes a request look cheaper now."""
-    activity = signals.activity
+    activity, correction = signals.activity, state.correction
     if activity is None or not activity.is_plausible:
-        return state.model, state.correction
-    goal = GOAL_PER_BUDGET * scaling.demand.error_budget
+        return state.model, correction
     # Waits while replicas start are the cold start's, and more of them would not have come sooner.
-    correction = state.correction if state.awaiting else state.correction.learned(activity, goal)
+    if scaling.policy == "Demand" and not state.awaiting:
+        correction = correction.learned(activity, GOAL_PER_BUDGET * scaling.demand.error_budget)
     usage = None if signals.kv_usage is None else finite(signals.kv_usage, most=1e6)
     return state.model.learned(activity, finite(signals.running), usage), correction
 

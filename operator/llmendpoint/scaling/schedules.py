@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -40,16 +41,14 @@ class Active:
         return f'schedule "{self.schedule.name}" holds {bound} until {end:{"%H:%M" if same_day else "%Y-%m-%d %H:%M"}}'
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """A bound of the replica count and the schedule that sets it, if one does."""
 
     replicas: int
     by: Active | None = None
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Fewest and most replicas."""
 
     low: Bound
@@ -63,6 +62,8 @@ class Limits:
 def limits(scaling: Scaling, now: float) -> Limits:
     """The bounds at a time, in seconds since the epoch."""
     low, high = Bound(scaling.min_replicas), Bound(scaling.max_replicas)
+    if not scaling.schedules:
+        return Limits(low, high)
     for active in sorted(_active(scaling, now), key=lambda found: found.start):
         schedule = active.schedule
         if schedule.max_replicas is not None:

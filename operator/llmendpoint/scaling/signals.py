@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import add, sub
 from typing import NamedTuple
 
 from llmendpoint.scaling.activity import Activity
@@ -11,6 +12,8 @@ from llmendpoint.scaling.histogram import Buckets, quantile
 # Three ticks of 10 s: an older sample says nothing about now.
 STALE_SECONDS = 30.0
 TTFT_WINDOW_SECONDS = 60.0
+# More than any counter reaches.
+MOST_COUNTED = 1e15
 
 
 class PodPhase(StrEnum):
@@ -25,6 +28,10 @@ class PodPhase(StrEnum):
     DRAINING = "draining"
 
 
+# A member of an enumeration is looked up slowly, and these are asked for with each pod and tick.
+READY, STARTING, UNREADY = PodPhase.READY, PodPhase.STARTING, PodPhase.UNREADY
+
+
 class EngineSample(NamedTuple):
     """One reading of one engine. Counters are since the engine's start."""
 
@@ -36,18 +43,18 @@ class EngineSample(NamedTuple):
     """Requests finished."""
     prompt_tokens_total: float = 0.0
     generation_tokens_total: float = 0.0
+    finished_prompt_tokens_total: float = 0.0
+    """Of finished requests only, like the next one."""
+    finished_generation_tokens_total: float = 0.0
+    queued_total: float = 0.0
+    """Finished requests whose time in the queue is known."""
+    late_total: float = 0.0
+    """Those of them that waited longer than the objective."""
     steps_total: float | None = None
     """A counter that moves with every step of the batch; None where the engine shows none."""
     kv_usage: float | None = None
     """Share of the KV cache in use, 0 to 1; None where the engine does not say."""
     ttft_buckets: Buckets = ()
-    finished_prompt_tokens_total: float | None = None
-    """Of finished requests only; None where the engine counts no others anyway."""
-    finished_generation_tokens_total: float | None = None
-    queued_total: float = 0.0
-    """Finished requests whose time in the queue is known."""
-    late_total: float = 0.0
-    """Those of them that waited longer than the objective."""
 
     @property
     def in_flight(self) -> float:
@@ -55,16 +62,9 @@ class EngineSample(NamedTuple):
         return self.running + self.waiting
 
     @property
-    def finished_prompt(self) -> float:
-        """Prompt tokens of finished requests."""
-        known = self.finished_prompt_tokens_total
-        return self.prompt_tokens_total if known is None else known
-
-    @property
-    def finished_generation(self) -> float:
-        """Generated tokens of finished requests."""
-        known = self.finished_generation_tokens_total
-        return self.generation_tokens_total if known is None else known
+    def counters(self) -> tuple[float, ...]:
+        """The counters that every engine shows, from requests_total to late_total."""
+        return self[3:10]
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,10 @@ class Signals:
         return self.custom[index] if index < len(self.custom) else None
 
 
+Pair = tuple[EngineSample, EngineSample]
+History = tuple[tuple[float, Mapping[str, Buckets]], ...]
+
+
 @dataclass(frozen=True)
 class ReadingWindow:
     """The earlier samples that rates need. Lost at a restart, when rates are unknown for one tick."""
@@ -130,7 +134,7 @@ class ReadingWindow:
     """The last sample of each ready replica."""
     earlier: Mapping[str, EngineSample] = field(default_factory=dict)
     """The one before it: a source that is filled more seldom than every tick gives some samples twice."""
-    ttft: tuple[tuple[float, Mapping[str, Buckets]], ...] = ()
+    ttft: History = ()
 
 
 def finite(value: float | None, *, most: float = 1e9) -> float:
@@ -160,24 +164,33 @@ def derive(
         stale_seconds: a sample older than this counts as none.
         with_ttft: False where no target reads it. A minute of histograms is most of what there is to remember.
     """
-    readings = list(readings)
-    ready = [reading for reading in readings if reading.phase is PodPhase.READY]
-    unready = [reading for reading in readings if reading.phase is PodPhase.UNREADY]
-    fresh = {
-        reading.pod: reading.sample
-        for reading in ready
-        if reading.sample is not None and now - reading.sample.taken_at <= stale_seconds
-    }
-    earlier = {pod: before for pod, sample in fresh.items() if (before := _before(window, pod, sample)) is not None}
+    ready = unready = 0
+    fresh: dict[str, EngineSample] = {}
+    last: dict[str, EngineSample] = {}
+    earlier: dict[str, EngineSample] = {}
+    for reading in readings:
+        pod, sample = reading.pod, reading.sample
+        if reading.phase is STARTING:
+            # An engine that comes up has served nothing: its counters begin now.
+            last[pod] = EngineSample(now)
+        elif reading.phase is READY and sample is not None and now - sample.taken_at <= stale_seconds:
+            ready += 1
+            fresh[pod] = last[pod] = sample
+            before = _before(window, pod, sample)
+            if before is not None:
+                earlier[pod] = before
+        elif reading.phase is READY or reading.phase is UNREADY:
+            ready += reading.phase is READY
+            unready += reading.phase is UNREADY
+            if pod in window.last:
+                last[pod] = window.last[pod]
     pairs = [(before, fresh[pod]) for pod, before in earlier.items()]
-    # An engine that comes up has served nothing: its counters begin now.
-    new = {reading.pod: EngineSample(now) for reading in readings if reading.phase is PodPhase.STARTING}
-    known = {reading.pod: window.last[reading.pod] for reading in (*ready, *unready) if reading.pod in window.last}
-    buckets = {pod: sample.ttft_buckets for pod, sample in fresh.items()} if with_ttft else {}
-    history = (*window.ttft, (now, buckets))
-    history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
-    signals = _signals(list(fresh.values()), pairs, len(ready), len(unready), slots, history, custom, now)
-    return ReadingWindow({**known, **new, **fresh}, earlier, history), signals
+    history: History = ()
+    if with_ttft:
+        history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
+        history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
+    signals = _signals(list(fresh.values()), pairs, ready, unready, slots, history, custom, now)
+    return ReadingWindow(last, earlier, history), signals
 
 
 def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:
@@ -189,16 +202,13 @@ def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSamp
     return None
 
 
-Pair = tuple[EngineSample, EngineSample]
-
-
 def _signals(
     fresh: Sequence[EngineSample],
     pairs: Sequence[Pair],
     ready: int,
     unready: int,
     slots: int,
-    history: Sequence[tuple[float, Mapping[str, Buckets]]],
+    history: History,
     custom: Sequence[float | None],
     now: float,
 ) -> Signals:
@@ -206,26 +216,35 @@ def _signals(
     if not known:
         return Signals(known=0, unknown=serving, slots=slots, custom=tuple(custom))
     share = serving / known  # puts the unread replicas at the mean of the read ones
-    kv = [finite(sample.kv_usage, most=1.0) for sample in fresh if sample.kv_usage is not None]
-    used = [
-        max(finite(sample.kv_usage, most=1.0), min(finite(sample.running) / max(slots, 1), 1.0)) for sample in fresh
-    ]
+    running = waiting = kv_usage = occupancy = 0.0
+    kv_known = 0
+    for sample in fresh:
+        batch, kv = finite(sample.running), sample.kv_usage
+        running += batch
+        waiting += finite(sample.waiting)
+        used = min(batch / max(slots, 1), 1.0)
+        if kv is not None:
+            kv = finite(kv, most=1.0)
+            kv_known += 1
+            kv_usage += kv
+            used = max(used, kv)
+        occupancy += used
     arrival_rate, activity, queues = _flow(pairs) if pairs else (None, None, ())
     if arrival_rate is not None:
         arrival_rate *= ready / len(pairs)  # all ready replicas get new requests, and they alone
     return Signals(
         known=known,
         unknown=serving - known,
-        running=sum(finite(sample.running) for sample in fresh) * share,
-        waiting=sum(finite(sample.waiting) for sample in fresh) * share,
-        kv_usage=sum(kv) * serving / len(kv) if kv else None,
-        occupancy=sum(used) * share,
+        running=running * share,
+        waiting=waiting * share,
+        kv_usage=kv_usage * serving / kv_known if kv_known else None,
+        occupancy=occupancy * share,
         slots=slots,
         arrival_rate=arrival_rate,
         activity=activity,
         queues=queues,
-        ttft_p95=_ttft_p95(history),
-        age=max(now - sample.taken_at for sample in fresh),
+        ttft_p95=_ttft_p95(history) if history else None,
+        age=now - min([sample.taken_at for sample in fresh]),
         custom=tuple(custom),
     )
 
@@ -233,27 +252,23 @@ def _signals(
 def _flow(pairs: Sequence[Pair]) -> tuple[float, Activity, tuple[Queue, ...]]:
     """Arrivals per second at the replicas that were read twice, what these did, and the queues that stayed."""
     arrival_rate, queues = 0.0, []
-    elapsed = busy = steps = prompt = generation = 0.0
-    finished = finished_prompt = finished_generation = queued = late = 0.0
+    elapsed = busy = steps = 0.0
+    totals = [0.0] * len(pairs[0][1].counters)
     for old, new in pairs:
         seconds = new.taken_at - old.taken_at
-        done = _growth(old.requests_total, new.requests_total)
+        grown = _growths(old.counters, new.counters)
+        done = grown[0]
         # An engine that restarted has lost its requests: its counters begin again, so nothing is subtracted.
-        before = 0.0 if new.requests_total < old.requests_total else finite(old.in_flight)
-        arrival_rate += max(done + finite(new.in_flight) - before, 0.0) / seconds
+        before = 0.0 if new.requests_total < old.requests_total else finite(old.running + old.waiting)
+        arrival_rate += max(done + finite(new.running + new.waiting) - before, 0.0) / seconds
         if old.waiting > 0 and new.waiting > 0:
             queues.append(Queue(done / seconds, finite(new.waiting)))
         elapsed += seconds
         # Half of the time by each gauge: the mean over many readings is right, whatever happened between two.
         busy += seconds * ((old.running > 0) + (new.running > 0)) / 2.0
         steps += _growth(old.steps_total or 0.0, new.steps_total or 0.0)
-        prompt += _growth(old.prompt_tokens_total, new.prompt_tokens_total)
-        generation += _growth(old.generation_tokens_total, new.generation_tokens_total)
-        finished += done
-        finished_prompt += _growth(old.finished_prompt, new.finished_prompt)
-        finished_generation += _growth(old.finished_generation, new.finished_generation)
-        queued += _growth(old.queued_total, new.queued_total)
-        late += _growth(old.late_total, new.late_total)
+        totals = list(map(add, totals, grown))
+    finished, prompt, generation, finished_prompt, finished_generation, queued, late = totals
     activity = Activity(
         elapsed / len(pairs), elapsed, busy, steps, prompt, generation, finished, finished_prompt,
         finished_generation, queued, late,
@@ -261,15 +276,21 @@ def _flow(pairs: Sequence[Pair]) -> tuple[float, Activity, tuple[Queue, ...]]:
     return arrival_rate, activity, tuple(queues)
 
 
+def _growths(old: Sequence[float], new: Sequence[float]) -> Sequence[float]:
+    """How far counters went. The usual case first, where none was restarted and none is NaN, which no sum survives."""
+    grown = list(map(sub, new, old))
+    if min(grown) >= 0.0 and sum(grown) < MOST_COUNTED:
+        return grown
+    return list(map(_growth, old, new))
+
+
 def _growth(old: float, new: float) -> float:
     """How far a counter went; one that fell was restarted from 0."""
-    if 0.0 <= old <= new < 1e15:
-        return new - old
-    old, new = finite(old, most=1e15), finite(new, most=1e15)
+    old, new = finite(old, most=MOST_COUNTED), finite(new, most=MOST_COUNTED)
     return new - old if new >= old else new
 
 
-def _ttft_p95(history: Sequence[tuple[float, Mapping[str, Buckets]]]) -> float | None:
+def _ttft_p95(history: History) -> float | None:
     since: dict[str, Buckets] = {}
     before: dict[str, Buckets] = {}
     for _, by_pod in history:

@@ -4,15 +4,17 @@ https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-s
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from llmendpoint.api.scaling import Scaling, StepAdjustmentBand
+from llmendpoint.api.scaling import Scaling, StepAdjustment, StepAdjustmentBand
 from llmendpoint.scaling import target_tracking
-from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState
 
 
-def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
+def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, "StepDesire"]:
     """Apply the band in which the metric per replica lies, once the alarm of its direction is on.
 
     Replicas that start are part of the answer: a band adds to those that serve, as AWS does during warm-up.
@@ -28,13 +30,39 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
         out = adjusted > state.desired and track.above >= target_tracking.POINTS_ABOVE
         in_ = adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW
         raw = adjusted if out or in_ else raw
-    words = f"{target.type} {per_replica:.3g} per replica, {breach:+.3g} from {target.value:g}"
-    return state, Desire(
-        raw=max(raw, 0),
-        why=f"{words}: {'no step applies' if band is None else f'{scaling.adjustment_type} {band.adjustment:g}'}",
-        inputs=tracked.inputs,
-        terms={"breach": round(breach, 3), "adjustment": band.adjustment if band else None},
-    )
+    return state, StepDesire(max(raw, 0), tracked, scaling.adjustment_type, per_replica, breach, band)
+
+
+@dataclass(frozen=True)
+class StepDesire:
+    """The replicas that a step asks for, and what they follow from."""
+
+    raw: int
+    tracked: target_tracking.TrackingDesire
+    adjustment_type: StepAdjustment
+    per_replica: float
+    """The metric."""
+    breach: float
+    """How far it is from the target."""
+    band: StepAdjustmentBand | None
+
+    @property
+    def why(self) -> str:
+        """The metric, the breach, the band."""
+        target, band = self.tracked.votes[0].target, self.band
+        words = f"{target.type} {self.per_replica:.3g} per replica, {self.breach:+.3g} from {target.value:g}"
+        step = "no step applies" if band is None else f"{self.adjustment_type} {band.adjustment:g}"
+        return f"{words}: {step}"
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The readings that went in."""
+        return self.tracked.inputs
+
+    @property
+    def terms(self) -> Mapping[str, float | None]:
+        """Intermediate numbers of the formula."""
+        return {"breach": round(self.breach, 3), "adjustment": self.band.adjustment if self.band else None}
 
 
 def _holds(band: StepAdjustmentBand, breach: float) -> bool:

@@ -67,8 +67,8 @@ class StepTime:
     @property
     def coefficients(self) -> tuple[float, float, float]:
         """Alpha, beta and gamma in seconds."""
-        alpha, beta, gamma = (factor * prior for factor, prior in zip(self.factors, PRIOR, strict=True))
-        return alpha, beta, gamma
+        alpha, beta, gamma = self.factors
+        return alpha * PRIOR[0], beta * PRIOR[1], gamma * PRIOR[2]
 
     def learned(self, activity: Activity, busy_seconds: float) -> "StepTime":
         """The fit after one more reading.
@@ -84,8 +84,7 @@ class StepTime:
             return StepTime(self.gram, self.moment, self.factors, self.spans, elapsed, seconds, busy, done)
         if not any(done):
             return StepTime(self.gram, self.moment, self.factors, self.spans)
-        alpha, beta, gamma = (prior / seconds for prior in PRIOR)
-        features = (done[0] * alpha, done[1] * beta, done[2] * gamma)
+        features = (done[0] * PRIOR[0] / seconds, done[1] * PRIOR[1] / seconds, done[2] * PRIOR[2] / seconds)
         gram, moment = _added(self.gram, self.moment, features, busy / seconds, seconds / SPAN_SECONDS)
         factors = _solved(gram, moment, self.factors)
         return StepTime(gram, moment, factors, min(self.spans + seconds / SPAN_SECONDS, FEWEST_SPANS))

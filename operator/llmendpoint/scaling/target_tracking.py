@@ -9,10 +9,11 @@ still starting are part of the answer and are not ordered again.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from llmendpoint.api.scaling import Scaling, Target
-from llmendpoint.scaling.decision import Desire
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import GAP_SECONDS, ScalerState, Track
 
@@ -49,7 +50,7 @@ class Vote:
         return "low" if self.track.below >= POINTS_BELOW else "ok"
 
 
-def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire]:
+def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, "TrackingDesire"]:
     """Out if any target's high alarm is on, in only if the low alarm of every target is."""
     period = PERIOD_SECONDS[scaling.evaluation]
     votes = [
@@ -70,20 +71,42 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
         raw = min(max(vote.wants for vote in votes), current)
     else:
         raw = current
-    return state, Desire(
-        raw=raw,
-        why="; ".join(_words(vote, scaling) for vote in votes),
-        inputs={
+    return state, TrackingDesire(raw, signals, period, tuple(votes))
+
+
+@dataclass(frozen=True)
+class TrackingDesire:
+    """The replicas that the targets ask for, and what they follow from."""
+
+    raw: int
+    signals: Signals
+    period: float
+    """Seconds of one point."""
+    votes: tuple[Vote, ...]
+
+    @property
+    def why(self) -> str:
+        """Each target's sum."""
+        return "; ".join(_words(vote, self.period) for vote in self.votes)
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The readings that went in."""
+        return {
             "targets": [
                 {"type": vote.target.type, "total": _rounded(vote.track.last), "target": vote.target.value}
-                for vote in votes
+                for vote in self.votes
             ],
-            "occupancy": _rounded(finite(signals.occupancy)),
-            "readingAgeSeconds": _rounded(signals.age),
-            "podsRead": signals.known,
-            "podsUnread": signals.unknown,
-        },
-        terms={
+            "occupancy": _rounded(finite(self.signals.occupancy)),
+            "readingAgeSeconds": _rounded(self.signals.age),
+            "podsRead": self.signals.known,
+            "podsUnread": self.signals.unknown,
+        }
+
+    @property
+    def terms(self) -> Mapping[str, Any]:
+        """What each target asks for, and its alarms."""
+        return {
             "votes": [
                 {
                     "type": vote.target.type,
@@ -91,10 +114,9 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
                     "pointsAbove": vote.track.above,
                     "pointsBelow": vote.track.below,
                 }
-                for vote in votes
+                for vote in self.votes
             ],
-        },
-    )
+        }
 
 
 def reads_ttft(scaling: Scaling) -> bool:
@@ -180,9 +202,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _words(vote: Vote, scaling: Scaling) -> str:
+def _words(vote: Vote, period: float) -> str:
     seen = "no whole period yet" if vote.track.last is None else f"{vote.track.last:.3g} {UNIT[vote.target.type]}"
-    period = PERIOD_SECONDS[scaling.evaluation]
     if vote.alarm == "high":
         since = f"above for {vote.track.above * period:.0f} s"
     elif vote.track.below:

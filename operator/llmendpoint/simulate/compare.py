@@ -155,9 +155,9 @@ def contenders_of(scaling: Scaling, slots: int) -> list[Contender]:
 def _operator(name: str, scaling: Scaling, slots: int) -> Contender:
     knob = knobs_of(scaling)[0]
 
-    def build(scenario: Scenario, target: float | None) -> ScalingPolicy:
+    def build(_: Scenario, target: float | None) -> ScalingPolicy:
         settings = scaling if target is None else with_values(scaling, {knob.path: target})
-        return OperatorPolicy(settings, slots=slots, gpus=scenario.profile.gpus)
+        return OperatorPolicy(settings, slots=slots)
 
     return Contender(name, f"scaling.{knob.path}", knob.read(scaling), knob.span, build)
 

@@ -55,11 +55,13 @@ class Fleet:
 
     Args:
         schedulable: replicas that the cluster has GPUs for; more than that wait for a node, unpaid.
+        gpus: GPUs of one replica.
     """
 
     cold_starts: ColdStarts
     schedulable: int = UNLIMITED
     startup_timeout: float = 900.0
+    gpus: int = 1
     ordered: int = 0
     replicas: list[Replica] = field(default_factory=list)
     """In the order of creation, draining ones included."""
@@ -145,6 +147,7 @@ class Fleet:
             oldest_unschedulable_age=now - oldest,
             ordered=self.ordered,
             startup_timeout=self.startup_timeout,
+            gpus=self.gpus,
         )
 
     def paid_seconds(self, now: float) -> float:

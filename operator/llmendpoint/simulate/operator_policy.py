@@ -1,13 +1,12 @@
 """The operator's own scaler as a policy of the simulator: derive() and decide(), called as the operator's tick does."""
 
-from dataclasses import replace
-
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import ReadingWindow, derive
 from llmendpoint.scaling.state import ScalerState, initial_state
 from llmendpoint.scaling.target_tracking import reads_ttft
 from llmendpoint.simulate.policy import Order, View
+from llmendpoint.simulate.telemetry import with_histogram
 
 PERIOD_SECONDS = 10.0
 STALE_PERIODS = 3
@@ -18,7 +17,6 @@ class OperatorPolicy:
 
     Args:
         slots: requests that one replica works on at once at most.
-        gpus: GPUs of one replica, which scaling.maxGPUs counts.
         metric_delay: age of the samples in seconds; 0 when the operator reads the pods itself.
     """
 
@@ -29,13 +27,11 @@ class OperatorPolicy:
         scaling: Scaling,
         *,
         slots: int,
-        gpus: int = 1,
         period: float = PERIOD_SECONDS,
         metric_delay: float = 0.0,
     ) -> None:
         self._scaling = scaling.model_copy(update={"mode": "Active"})
         self._slots = slots
-        self._gpus = gpus
         self._reads_ttft = reads_ttft(scaling)
         self.period = period
         self.metric_delay = metric_delay
@@ -52,15 +48,14 @@ class OperatorPolicy:
         self._learn_cold_starts(view)
         self._window, signals = derive(
             self._window,
-            view.pods,
+            map(with_histogram, view.pods) if self._reads_ttft else view.pods,
             view.now,
             slots=self._slots,
             stale_seconds=STALE_PERIODS * self.period,
             with_ttft=self._reads_ttft,
         )
-        replicas = replace(view.replicas, gpus=self._gpus)
-        self._state, decision = decide(self._scaling, self._state, signals, replicas, view.now)
-        return Order(decision.desired, decision.sentence, decision)
+        self._state, decision = decide(self._scaling, self._state, signals, view.replicas, view.now)
+        return Order(decision.desired, decision=decision)
 
     def _learn_cold_starts(self, view: View) -> None:
         """Take the start time of replicas that became ready since the last tick, undisturbed first starts only."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from llmendpoint.scaling.decision import Decision, Replicas
 from llmendpoint.scaling.signals import PodPhase, PodReading
+from llmendpoint.simulate.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class PodView(PodReading):
     """Tokens in the KV cache, ``kv_usage`` times its size; None where there is no sample."""
     queued_prompt_tokens: float | None = None
     """Prompt tokens of the requests that wait in the engine."""
+    ttft_counts: Array | None = None
+    """Cumulative counts of TTFT_BOUNDS and infinity: the sample's histogram, which most policies do not look at."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,15 @@ class Order:
     """The replicas that a policy wants from now on."""
 
     replicas: int
-    sentence: str = ""
-    """Why, for the report."""
+    note: str = ""
+    """Why, for the report, where there is no decision."""
     decision: Decision | None = None
     """The whole record, where the operator's decide() made it."""
+
+    @property
+    def sentence(self) -> str:
+        """Why."""
+        return self.decision.sentence if self.decision else self.note
 
 
 class ScalingPolicy(Protocol):

@@ -126,7 +126,10 @@ class _Run:
         self._policy = policy
         self.engines = Engines(scenario.trace, scenario.profile, scenario.routing, late_after=scenario.slo_ttft)
         self.fleet = Fleet(
-            ColdStarts(scenario.cold_start, seed=scenario.seed), scenario.schedulable, scenario.startup_timeout
+            ColdStarts(scenario.cold_start, seed=scenario.seed),
+            scenario.schedulable,
+            scenario.startup_timeout,
+            scenario.profile.gpus,
         )
         self.moments: list[Moment] = []
         self.most_replicas = 0

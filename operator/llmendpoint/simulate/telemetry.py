@@ -1,10 +1,11 @@
 """What can be measured from outside: each engine's /metrics and the proxy's counters, shown to a policy in a View."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from llmendpoint.scaling.signals import EngineSample, PodPhase
+from llmendpoint.scaling.signals import READY, EngineSample
+from llmendpoint.simulate.arrays import Array
 from llmendpoint.simulate.batching import TTFT_BOUNDS
 from llmendpoint.simulate.engines import Engines
 from llmendpoint.simulate.fleet import Fleet, Replica
@@ -25,6 +26,7 @@ class EngineReading(NamedTuple):
     sample: EngineSample
     kv_tokens: float
     queued_prompt_tokens: float
+    ttft_counts: Array
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
     """The metrics of all ready replicas and of the proxy; the engines were run until ``now``."""
     gauges, ttft, kv_blocks = engines.gauges[SHOWN], engines.ttft_counts, engines.profile.kv_blocks
     found = {}
-    for replica in fleet.of(PodPhase.READY):
+    for replica in fleet.of(READY):
         running, waiting, queued, cached, blocks, *counters = gauges.item(replica.slot)
         requests, prompt, generation, steps, finished_prompt, finished_generation, late = counters
         sample = EngineSample(
@@ -52,13 +54,12 @@ def read(engines: Engines, fleet: Fleet, now: float) -> Reading:
             generation_tokens_total=generation,
             steps_total=steps,
             kv_usage=blocks / kv_blocks,
-            ttft_buckets=tuple(zip(BOUNDS, ttft[replica.slot].tolist(), strict=True)),
             finished_prompt_tokens_total=finished_prompt,
             finished_generation_tokens_total=finished_generation,
             queued_total=requests,
             late_total=late,
         )
-        found[replica.name] = EngineReading(sample, cached, queued)
+        found[replica.name] = EngineReading(sample, cached, queued, ttft[replica.slot].copy())
     return Reading(found, engines.proxy_sample(now))
 
 
@@ -71,8 +72,14 @@ def view(fleet: Fleet, reading: Reading, now: float) -> View:
 
 
 def _pod(replica: Replica, read_: EngineReading | None) -> PodView:
-    known = read_ if replica.phase is PodPhase.READY else None
-    return PodView(
-        replica.name, replica.phase, known.sample if known else None, replica.created, replica.ready_since,
-        replica.restarts, known.kv_tokens if known else None, known.queued_prompt_tokens if known else None,
-    )  # fmt: skip
+    known = read_ if replica.phase is READY else None
+    sample, *beside = known or (None, None, None, None)
+    return PodView(replica.name, replica.phase, sample, replica.created, replica.ready_since, replica.restarts, *beside)
+
+
+def with_histogram(pod: PodView) -> PodView:
+    """The same with the histogram of the time to first token in its sample."""
+    if pod.sample is None or pod.ttft_counts is None:
+        return pod
+    buckets = tuple(zip(BOUNDS, pod.ttft_counts.tolist(), strict=True))
+    return replace(pod, sample=pod.sample._replace(ttft_buckets=buckets))

@@ -83,7 +83,7 @@ def tune(
     with Replays(parts, jobs, on_replay) as replays:
 
         def run(values: Values, part: int = 0) -> Result:
-            policy = OperatorPolicy(with_values(scaling, values), slots=slots, gpus=scenario.profile.gpus)
+            policy = OperatorPolicy(with_values(scaling, values), slots=slots)
             return replays.run(policy, part)
 
         def try_all(several: Sequence[Values]) -> list[Trial]:

@@ -12,9 +12,10 @@ from llmendpoint.report.holds import Hold, holds
 from llmendpoint.report.replay import replay_report
 from llmendpoint.report.thinning import changes, envelope, evenly
 from llmendpoint.report.units import clock, count, duration, seconds, share
-from llmendpoint.scaling.decision import Decision, Outcome
+from llmendpoint.scaling.decision import Outcome
 from llmendpoint.simulate.replay import Faults
 from llmendpoint.simulate.results import Moment
+from support.builders import decision
 from support.replays import replayed
 
 
@@ -66,7 +67,7 @@ def test_every_colour_of_a_chart_is_one_of_the_page_in_both_looks() -> None:
 
 def test_a_rule_holds_until_the_next_moment() -> None:
     def moment(time: float, held_by: str | None) -> Moment:
-        return Moment(time, 1, 1, "", Decision(time, 1, 1, 1, Outcome.HELD, "", held_by=held_by))
+        return Moment(time, 1, 1, "", decision(time, 1, held_by=held_by))
 
     moments = [moment(10, "HoldWindow"), moment(30, "HoldWindow"), moment(50, None), moment(80, "Bounds")]
     assert holds(moments, 100.0) == [Hold("HoldWindow", 10, 50), Hold("Bounds", 80, 100)]
@@ -74,7 +75,7 @@ def test_a_rule_holds_until_the_next_moment() -> None:
 
 
 def test_time_without_metrics_is_a_hold_of_its_own() -> None:
-    unknown = Decision(10, 1, 1, 1, Outcome.METRICS_UNKNOWN, "", held_by="Bounds")
+    unknown = decision(10, 1, held_by="Bounds", reason=Outcome.METRICS_UNKNOWN)
     assert holds([Moment(10, 1, 1, "", unknown)], 20.0) == [Hold("MetricsUnknown", 10, 20)]
 
 

@@ -72,9 +72,9 @@ def test_the_operator_scales_out_for_a_step_of_load_and_keeps_its_objective(poli
 
 def test_a_budget_of_gpus_counts_in_a_replay() -> None:
     given = scenario("step:rate=0.5,hours=0.5,factor=8,at=300", warm_replicas=1)
-    policy = OperatorPolicy(scaling(maxReplicas=20, maxGPUs=7), slots=256, gpus=4)
-    assert replay(given, policy).max_replicas_seen == 1
-    assert replay(given, ours()).max_replicas_seen > 1
+    large = replace(given, profile=replace(given.profile, gpus=4))
+    assert replay(large, ours(maxGPUs=7)).max_replicas_seen == 1
+    assert replay(given, ours(maxGPUs=7)).max_replicas_seen > 1
 
 
 def test_a_fixed_fleet_is_billed_by_its_size() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from llmendpoint.api.status import Clamp
 from llmendpoint.scaling.decision import Replicas
-from llmendpoint.scaling.sentence import sentence
+from support.builders import NOW, decision
 
 
 @pytest.mark.parametrize(
@@ -19,15 +20,14 @@ from llmendpoint.scaling.sentence import sentence
 def test_it_says_the_sum_the_wish_what_there_is_and_what_is_done(
     raw: int, current: int, desired: int, holding: str | None, wait: float | None, end: str
 ) -> None:
-    text = sentence(
-        why="the sum", raw=raw, current=current, desired=desired, replicas=Replicas(4), holding=holding, wait=wait
-    )
+    clamp = Clamp(name="Rule", before=raw, after=desired, detail=holding) if holding else None
+    ready = None if wait is None else NOW + wait
+    made = decision(NOW, desired, raw=raw, current=current, replicas=Replicas(4), holding=clamp, expected_ready=ready)
+    text = made.sentence
     assert text.startswith(f"the sum; want {raw}")
     assert end in text
 
 
 def test_replicas_without_a_node_are_coming_as_well() -> None:
-    text = sentence(
-        why="-", raw=5, current=5, desired=5, replicas=Replicas(2, 1, 7, unschedulable=2), holding=None, wait=None
-    )
+    text = decision(NOW, 5, replicas=Replicas(2, 1, 7, unschedulable=2)).sentence
     assert "have 2 + 3 starting" in text
