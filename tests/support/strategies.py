@@ -107,6 +107,7 @@ def states(draw: st.DrawFn) -> ScalerState:
         hold=draw(points),
         demand=draw(points),
         model=draw(st.builds(model_of, st.floats(1e-3, 30.0)) | models()),
+        revision=draw(st.sampled_from(["", "7d4b9c"])),
         correction=draw(st.builds(Correction, st.floats(0.75, 2.0), st.floats(0.0, 599.0), finite, finite)),
         tracks=tuple(draw(st.lists(tracks(), max_size=3))),
         cold_starts=tuple(draw(st.lists(st.floats(1.0, 900.0), max_size=5))),

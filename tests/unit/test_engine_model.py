@@ -116,6 +116,24 @@ def test_an_engine_that_says_nothing_of_its_kv_cache_changes_neither() -> None:
     assert (model.kv_usage, model.running) == (0.2, 9.0)
 
 
+# Other replicas.
+
+
+def test_doubt_keeps_what_requests_are_like_and_how_many_fit_until_others_tell() -> None:
+    model = EngineModel(KNOWN, REQUESTS, kv_usage=0.5, running=10.0)
+    doubted = model.doubted()
+    same, cost = doubted.cost(256), model.cost(256)
+    assert doubted.requests == REQUESTS
+    assert same is not None
+    assert cost is not None
+    assert astuple(same) == pytest.approx(astuple(cost))
+    for _ in range(60):  # ten minutes in which twice as many fit
+        doubted = doubted.learned(Activity(10.0, 10.0), 20.0, 0.5)
+    cost = doubted.cost(256)
+    assert cost is not None
+    assert cost.batch == pytest.approx(0.95 * 40.0, rel=0.15)
+
+
 # Busy time.
 
 

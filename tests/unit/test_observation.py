@@ -120,3 +120,24 @@ def test_a_roll_out_goes_on_until_every_replica_runs_the_revision(
 ) -> None:
     deployment = {"metadata": {"generation": 4}, "status": status}
     assert rolling_out(deployment, revised_at) == is_rolling
+
+
+@pytest.mark.parametrize(
+    ("pods", "revision"),
+    [
+        ([], ""),
+        ([("a", True)], "a"),
+        ([("a", True), ("a", True), ("b", False)], "a"),  # a roll-out whose first pod starts
+        ([("a", True), ("b", True)], ""),
+        ([("b", True)], "b"),
+        ([("", True)], ""),
+    ],
+)
+def test_a_revision_serves_once_all_ready_pods_are_of_it(pods: list[tuple[str, bool]], revision: str) -> None:
+    bodies = []
+    for number, (hash_, ready) in enumerate(pods):
+        body = pod(f"llama-engine-{number}", ready=ready)
+        bodies.append({**body, "metadata": {**body["metadata"], "labels": {**body["metadata"]["labels"]}}})
+        if hash_:
+            bodies[-1]["metadata"]["labels"]["pod-template-hash"] = hash_
+    assert observe(endpoint(), [], bodies).serving_revision == revision

@@ -30,6 +30,7 @@ FULL = ScalerState(
     demand=((NOW - 10, 3.5),),
     model=model_of(0.25),
     correction=Correction(factor=1.1),
+    revision="7d4b9c",
     tracks=(Track("WaitingPerReplica:4:", NOW - 30, total=8.0, replicas=2.0, readings=2, above=1, last=4.0),),
     cold_starts=(48.0, 61.0),
     reported=(("HoldWindow", 3),),
@@ -153,3 +154,14 @@ def test_a_milestone_is_news(change: dict[str, Any]) -> None:
 )
 def test_what_changes_at_each_tick_is_not(change: dict[str, Any]) -> None:
     assert replace(FULL, **change).milestones == FULL.milestones
+
+
+def test_the_model_is_doubted_once_other_replicas_serve_alone() -> None:
+    first = replace(FULL, revision="").served_by("7d4b9c")
+    assert (first.revision, first.model) == ("7d4b9c", FULL.model), "nothing says that it was learned on others"
+    assert first.served_by("7d4b9c") is first
+    assert first.served_by("") is first, "a roll-out, or nobody serves"
+    other = first.served_by("58fd6c")
+    assert other == replace(FULL, revision="58fd6c", model=FULL.model.doubted())
+    assert other.served_by("58fd6c") is other
+    assert first.served_by("x" * 64) is first, "no name of a revision, and more than a status takes back"

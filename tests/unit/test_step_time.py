@@ -180,3 +180,32 @@ def test_whatever_is_read_coefficients_are_positive_numbers(spans: list[tuple[fl
         fit = after_span(fit, (steps, generated, prompt), busy, seconds)
         assert all(math.isfinite(c) and c > 0.0 for c in fit.coefficients)
         assert all(math.isfinite(value) and value >= 0.0 for value in (*fit.gram, *fit.moment))
+
+
+# Other replicas.
+
+
+def seconds_of_a_request(gpu: Three) -> float:
+    alpha, beta, gamma = gpu
+    return 1000.0 * (gamma + alpha / 2048.0) + 200.0 * (alpha / 60.0 + beta)
+
+
+@pytest.mark.parametrize(("before", "after"), [(SMALL_GPU, LARGE_GPU), (LARGE_GPU, SMALL_GPU), (MEDIUM_GPU, LARGE_GPU)])
+def test_a_doubted_fit_knows_another_gpu_within_half_an_hour_and_not_by_evening(before: Three, after: Three) -> None:
+    day = taught(StepTime(), before, 24 * HOUR)
+    known, truth = taught(day.doubted(), after, HOUR // 2, noise=0.1), seconds_of_a_request(after)
+    assert seconds_of_a_request(known.coefficients) == pytest.approx(truth, rel=0.12)
+    stubborn = taught(day, after, HOUR // 2, noise=0.1)
+    assert abs(seconds_of_a_request(stubborn.coefficients) / truth - 1.0) > 0.5
+
+
+def test_doubt_alone_changes_no_coefficient() -> None:
+    day = taught(StepTime(), MEDIUM_GPU, 24 * HOUR)
+    doubted = day.doubted()
+    assert (doubted.coefficients, doubted.is_learned) == (day.coefficients, True)
+    again = taught(doubted, MEDIUM_GPU, 20)
+    assert seconds_of_a_request(again.coefficients) == pytest.approx(seconds_of_a_request(MEDIUM_GPU), rel=0.2)
+
+
+def test_a_fit_of_little_is_not_doubted_to_less_than_its_prior() -> None:
+    assert StepTime().doubted() == StepTime()

@@ -11,6 +11,7 @@ from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.signals import PodPhase
 
 Manifest = Mapping[str, Any]
+REVISION_LABEL = "pod-template-hash"
 ChildKey = tuple[str, str]
 """(kind, name) of a child."""
 
@@ -41,6 +42,11 @@ class PodView:
         if self.ready_since is None or restarts(self.body):
             return None
         return self.ready_since - self.created
+
+    @property
+    def revision(self) -> str:
+        """The Deployment's revision that the pod is of, by the label that its controller sets; empty without one."""
+        return str((self.body["metadata"].get("labels") or {}).get(REVISION_LABEL, ""))
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,12 @@ class Observation:
     def deployment_of(self, component: str) -> Manifest | None:
         """The Deployment of a component, where it exists."""
         return self.children.get(self.deployment_key(component))
+
+    @property
+    def serving_revision(self) -> str:
+        """The one revision that all ready engine pods are of; empty where there is none, or a roll-out is under way."""
+        revisions = {pod.revision for pod in self.engine_pods if pod.phase is PodPhase.READY}
+        return revisions.pop() if len(revisions) == 1 else ""
 
     def count(self, phase: PodPhase) -> int:
         """Engine pods in a phase."""

@@ -151,6 +151,7 @@ class Ticker:
         self._exporter.running.labels(*key).set(memory.signals.running)
         self._exporter.waiting.labels(*key).set(memory.signals.waiting)
         _learn_cold_starts(memory, seen)
+        memory.state = memory.state.served_by(seen.serving_revision)
         if scaling.mode != "Off":
             decision = await self._decide(key, all_seen, scaling, memory, memory.signals, now, quotas)
             if self._store.endpoint(key) is None:

@@ -14,6 +14,8 @@ REQUESTS_REMEMBERED = 50.0
 KV_MEMORY_SECONDS = 3600.0
 # Above this share of the KV cache engines begin to preempt (measured: use oscillates between 0.78 and 1.0).
 KV_FULL = 0.95
+# What is left of the hour's means where the replicas may be others: three minutes.
+DOUBTED = 0.05
 # Prompt tokens that share one step's alpha: the smaller one of vLLM's defaults for max_num_batched_tokens.
 CHUNK_TOKENS = 2048.0
 
@@ -92,6 +94,10 @@ class EngineModel:
             kv_usage=self.kv_usage + weight * ((kv_usage or 0.0) - self.kv_usage),
             running=self.running + weight * (running - self.running),
         )
+
+    def doubted(self) -> "EngineModel":
+        """The model of replicas that may be others than those it was learned on; what is asked of them is the same."""
+        return EngineModel(self.step_time.doubted(), self.requests, DOUBTED * self.kv_usage, DOUBTED * self.running)
 
     def _busy_seconds(self, activity: Activity) -> float:
         """Replica-seconds in which a batch ran.

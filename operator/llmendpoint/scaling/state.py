@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.engine_model import EngineModel
@@ -15,6 +15,8 @@ Point = tuple[float, float]
 Hold = tuple[str, int]
 """(rule, replicas that would run without it)"""
 
+# A label's value is no longer.
+REVISION_LENGTH = 63
 COLD_STARTS_KEPT = 20
 HOLDS_KEPT = 10
 # A record older than three ticks leaves out readings.
@@ -70,6 +72,8 @@ class ScalerState:
     model: EngineModel = EngineModel()  # noqa: RUF009 - it is frozen, and so is the next
     """What one replica can do, as learned."""
     correction: Correction = Correction()  # noqa: RUF009
+    revision: Annotated[str, Field(max_length=REVISION_LENGTH)] = ""
+    """Of the engine's pods that the model was learned on; empty while it is not known."""
     tracks: tuple[Track, ...] = ()
     cold_starts: tuple[float, ...] = field(default=())
     """The last times from pod creation to ready, in seconds, oldest first."""
@@ -99,6 +103,16 @@ class ScalerState:
     def learn_cold_start(self, seconds: float) -> "ScalerState":
         """Remember how long a replica took from creation to ready."""
         return replace(self, cold_starts=(*self.cold_starts, round(seconds, 1))[-COLD_STARTS_KEPT:])
+
+    def served_by(self, revision: str) -> "ScalerState":
+        """The state once all ready replicas are of a revision: another engine, model or GPU is learned anew.
+
+        Args:
+            revision: any name for it; empty where it is not known, or several serve.
+        """
+        if revision in {"", self.revision} or len(revision) > REVISION_LENGTH:
+            return self
+        return replace(self, revision=revision, model=self.model.doubted() if self.revision else self.model)
 
     def report(self, hold: Hold) -> "ScalerState":
         """Remember a hold as far as there is room: where the wish varies much, the first ones say enough."""

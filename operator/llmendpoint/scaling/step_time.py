@@ -25,8 +25,10 @@ PRIOR = (0.03, 2e-4, 2e-4)
 # Weight of the prior beside that of one busy replica for half a minute.
 PRIOR_WEIGHT = 0.02
 SPAN_SECONDS = 30.0
-# Six hours: a new version of the model or another GPU is known by evening.
+# Six hours. What is exchanged on purpose is known sooner: see doubted().
 FORGETTING = SPAN_SECONDS / 21_600.0
+# No more than that of a busy replica for about a span: less would leave nothing but the prior.
+DOUBTED_WEIGHT = 0.1
 # Two minutes of one replica, half a minute of four.
 FEWEST_SPANS = 4.0
 SWEEPS = 6
@@ -70,6 +72,13 @@ class StepTime:
         alpha, beta, gamma = self.factors
         return alpha * PRIOR[0], beta * PRIOR[1], gamma * PRIOR[2]
 
+    def doubted(self) -> "StepTime":
+        """The same coefficients with little weight: spans of other replicas outweigh them within minutes."""
+        xx, _, _, yy, _, zz = self.gram
+        keep = min(DOUBTED_WEIGHT / (xx + yy + zz), 1.0)
+        gram, moment = _kept(self.gram, self.moment, keep)
+        return StepTime(gram, moment, self.factors, self.spans)
+
     def learned(self, activity: Activity, busy_seconds: float) -> "StepTime":
         """The fit after one more reading.
 
@@ -91,16 +100,22 @@ class StepTime:
 
 
 def _added(gram: Six, moment: Three, features: Three, busy: float, weight: float) -> tuple[Six, Three]:
-    """The normal equations with one more span; the prior is forgotten as little as spans are kept."""
-    keep, pull = 1.0 - FORGETTING, FORGETTING * PRIOR_WEIGHT
+    """The normal equations with one more span; what spans said is forgotten, and the prior is not."""
     x, y, z = features
-    xx, xy, xz, yy, yz, zz = (keep * old for old in gram)
-    of_x, of_y, of_z = (keep * old + pull for old in moment)
+    (xx, xy, xz, yy, yz, zz), (of_x, of_y, of_z) = _kept(gram, moment, 1.0 - FORGETTING)
     u, v, w = weight * x, weight * y, weight * z
     return (
-        (xx + u * x + pull, xy + u * y, xz + u * z, yy + v * y + pull, yz + v * z, zz + w * z + pull),
+        (xx + u * x, xy + u * y, xz + u * z, yy + v * y, yz + v * z, zz + w * z),
         (of_x + u * busy, of_y + v * busy, of_z + w * busy),
     )
+
+
+def _kept(gram: Six, moment: Three, keep: float) -> tuple[Six, Three]:
+    """The normal equations with a share of what the spans said, and the whole prior."""
+    pull = (1.0 - keep) * PRIOR_WEIGHT
+    xx, xy, xz, yy, yz, zz = (keep * old for old in gram)
+    x, y, z = (keep * old + pull for old in moment)
+    return (xx + pull, xy, xz, yy + pull, yz, zz + pull), (x, y, z)
 
 
 def _solved(gram: Six, moment: Three, start: Three) -> Three:
