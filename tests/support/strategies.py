@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Replicas, Room
 from llmendpoint.scaling.engine_model import EngineModel
@@ -107,6 +108,7 @@ def states(draw: st.DrawFn) -> ScalerState:
         hold=draw(points),
         demand=draw(points),
         model=draw(st.builds(model_of, st.floats(1e-3, 30.0)) | models()),
+        bursts=draw(st.builds(Bursts, st.lists(finite, max_size=6).map(tuple), finite, finite, finite, finite)),
         revision=draw(st.sampled_from(["", "7d4b9c"])),
         correction=draw(st.builds(Correction, st.floats(0.75, 2.0), st.floats(0.0, 599.0), finite, finite)),
         tracks=tuple(draw(st.lists(tracks(), max_size=3))),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmendpoint.scaling.activity import Activity
+from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Desire, Replicas
 from llmendpoint.scaling.demand import desire
@@ -161,9 +162,13 @@ def test_what_replicas_can_do_is_learned_under_every_policy(policy: dict[str, An
     assert learned(ACTIVITY, policy).model == EngineModel().learned(ACTIVITY, 3.0, 0.3)
 
 
-def test_the_correction_is_learned_where_it_is_used() -> None:
-    assert learned(ACTIVITY, {}).correction == Correction().learned(ACTIVITY, 0.004)
-    assert learned(ACTIVITY, TRACKING).correction == Correction()
+def test_waits_and_bursts_are_learned_where_they_are_used() -> None:
+    demanding, tracking = learned(ACTIVITY, {}), learned(ACTIVITY, TRACKING)
+    assert (demanding.correction, demanding.bursts) == (
+        Correction().learned(ACTIVITY, 0.004),
+        Bursts().learned(ACTIVITY, ()),
+    )
+    assert (tracking.correction, tracking.bursts) == (Correction(), Bursts())
 
 
 @pytest.mark.parametrize("activity", [None, ACTIVITY._replace(steps=math.nan), ACTIVITY._replace(seconds=0.0)])
@@ -172,9 +177,12 @@ def test_a_broken_reading_teaches_nothing(activity: Activity | None) -> None:
     assert (after.model, after.correction) == (EngineModel(), Correction())
 
 
-def test_waits_while_replicas_start_do_not_count() -> None:
+def test_waits_while_replicas_start_do_not_correct() -> None:
     coming = {"scale_out_at": NOW - 30, "scale_out_to": 6, "desired": 6}
-    assert learned(ACTIVITY._replace(late=9.0), {}, **coming).correction == Correction()
+    after = learned(ACTIVITY._replace(late=9.0), {}, **coming)
+    assert (after.correction, after.bursts.late) == (Correction(), 9.0), (
+        "but for the bursts: starts come too late for them"
+    )
 
 
 # Backlog.
@@ -205,7 +213,20 @@ def test_while_replicas_start_the_queue_asks_for_no_more_than_what_is_on_its_way
 
 
 def test_a_queue_before_anything_is_learned_is_no_backlog() -> None:
-    assert asked(state_with(), signals(waiting=2000.0, occupancy=4.0)).terms["backlogReplicas"] == 0.0
+    assert asked(state_with(), signals(queues=(Queue(2.0, 2000.0),), occupancy=4.0)).terms["backlogReplicas"] == 0.0
+
+
+# Bursts that come again.
+
+BURSTY = Bursts(peaks=(8.0, 30.0, 9.0), queued=100.0, late=20.0)
+
+
+def test_replicas_are_kept_for_bursts_that_come_again() -> None:
+    wish = asked(state_with(bursts=BURSTY, **LEARNED), signals(arrival_rate=4.0))
+    assert (wish.terms["burstReplicas"], wish.raw) == (8.0, 8)
+    assert wish.why.endswith("backlog none; bursts that come again -> 8.0")
+    wish = asked(state_with(**LEARNED), signals(arrival_rate=4.0))
+    assert (wish.terms["burstReplicas"], "bursts" in wish.why) == (0.0, False)
 
 
 # What is reported.

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.cooldown import scale_in_until, scale_out_until
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.engine_model import EngineModel
@@ -30,6 +31,7 @@ FULL = ScalerState(
     demand=((NOW - 10, 3.5),),
     model=model_of(0.25),
     correction=Correction(factor=1.1),
+    bursts=Bursts(peaks=(8.0,), queued=9.0),
     revision="7d4b9c",
     tracks=(Track("WaitingPerReplica:4:", NOW - 30, total=8.0, replicas=2.0, readings=2, above=1, last=4.0),),
     cold_starts=(48.0, 61.0),

@@ -47,7 +47,7 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
         recent = [point for point in state.demand if now - point[0] <= RECENT_SECONDS]
         mean = max(steady, _mean(recent) - noise)
     need = _need(scaling.demand, state, signals, cost, mean, steady)
-    wanted = min(max(need.flow + need.stuck, need.backlog), MOST)
+    wanted = min(max(need.flow + need.stuck, need.backlog, need.bursts), MOST)
     return state, DemandDesire(
         math.ceil(wanted - ROUNDING), scaling.demand, signals, state.cold_starts, state.correction.factor, cost, mean,
         need,
@@ -63,6 +63,8 @@ class Need:
     stuck: float = 0.0
     """Beside these, for replicas that are stuck."""
     backlog: float = 0.0
+    bursts: float = 0.0
+    """For bursts that come again."""
 
 
 def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | None, mean: float, steady: float) -> Need:
@@ -74,6 +76,7 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
         flow=max(short * state.correction.factor, steady),  # however few are late
         stuck=_stuck(demand.ttft_seconds, signals, cost),
         backlog=_backlog(state, signals, cost, mean),
+        bursts=state.bursts.replicas(demand.error_budget),
     )
 
 
@@ -135,7 +138,8 @@ class DemandDesire:
             )
         if need.stuck:
             text = f"{text}; replicas are stuck with large requests -> + {need.stuck:.1f}"
-        return f"{text}; backlog {f'-> {need.backlog:.1f}' if need.backlog else 'none'}"
+        text = f"{text}; backlog {f'-> {need.backlog:.1f}' if need.backlog else 'none'}"
+        return f"{text}; bursts that come again -> {need.bursts:.1f}" if need.bursts else text
 
     @property
     def inputs(self) -> Mapping[str, float | int | None]:
@@ -162,6 +166,7 @@ class DemandDesire:
             "flowReplicas": round(need.flow, 3),
             "stuckReplicas": round(need.stuck, 3),
             "backlogReplicas": round(need.backlog, 3),
+            "burstReplicas": round(need.bursts, 3),
             "prefillSecondsPerRequest": round(cost.prefill, 5) if cost else None,
             "decodeSecondsPerRequest": round(cost.decode, 5) if cost else None,
             "requestsPerFullReplica": round(cost.batch, 1) if cost else None,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from llmendpoint.api.scaling import Mode, Scaling
 from llmendpoint.api.status import Clamp
 from llmendpoint.scaling import cooldown, demand, step, target_tracking
+from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.correction import Correction
@@ -126,6 +127,7 @@ def adopted(state: ScalerState, mode: Mode, running: int, now: float) -> ScalerS
         demand=state.demand,
         model=state.model,
         correction=state.correction,
+        bursts=state.bursts,
         cold_starts=state.cold_starts,
     )
 
@@ -175,26 +177,29 @@ def _remembered(state: ScalerState, situation: Situation, decision: Decision) ->
         state = replace(cooldown.scaled(state, decision.desired, now), reported=())
     elif decision.held_by:
         state = state.report((decision.held_by, need))
-    model, correction = _learned(state, situation.scaling, situation.signals)
+    model, correction, bursts = _learned(state, situation.scaling, situation.signals)
     return state.changed(
         seen_at=now,
         hold=_window(state.hold, (now, float(need)), hold_seconds(situation.scaling, state)),
         at_max_since=(state.at_max_since if state.at_max_since is not None else now) if beyond else None,
         model=model,
         correction=correction,
+        bursts=bursts,
     )
 
 
-def _learned(state: ScalerState, scaling: Scaling, signals: Signals) -> tuple[EngineModel, Correction]:
+def _learned(state: ScalerState, scaling: Scaling, signals: Signals) -> tuple[EngineModel, Correction, Bursts]:
     """What this tick teaches counts from the next one on: more demand now never makes a request look cheaper now."""
-    activity, correction = signals.activity, state.correction
+    activity, correction, bursts = signals.activity, state.correction, state.bursts
     if activity is None or not activity.is_plausible:
-        return state.model, correction
-    # Waits while replicas start are the cold start's, and more of them would not have come sooner.
-    if scaling.policy == "Demand" and not state.awaiting:
-        correction = correction.learned(activity, GOAL_PER_BUDGET * scaling.demand.error_budget)
+        return state.model, correction, bursts
+    if scaling.policy == "Demand":
+        bursts = bursts.learned(activity, [value for _, value in state.demand])
+        # Waits while replicas start are the cold start's, and more of them would not have come sooner.
+        if not state.awaiting:
+            correction = correction.learned(activity, GOAL_PER_BUDGET * scaling.demand.error_budget)
     usage = None if signals.kv_usage is None else finite(signals.kv_usage, most=1e6)
-    return state.model.learned(activity, finite(signals.running), usage), correction
+    return state.model.learned(activity, finite(signals.running), usage), correction, bursts
 
 
 def _window(points: tuple[Point, ...], new: Point, seconds: float) -> tuple[Point, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.engine_model import EngineModel
 from llmendpoint.scaling.wire import WIRE
@@ -69,9 +70,10 @@ class ScalerState:
     """(time, replicas needed): only the entries that can still be the maximum of a window that ends now."""
     demand: tuple[Point, ...] = ()
     """(time, demand in replicas) of the last two minutes."""
-    model: EngineModel = EngineModel()  # noqa: RUF009 - it is frozen, and so is the next
+    model: EngineModel = EngineModel()  # noqa: RUF009 - it is frozen, and so are the next
     """What one replica can do, as learned."""
     correction: Correction = Correction()  # noqa: RUF009
+    bursts: Bursts = Bursts()  # noqa: RUF009
     revision: Annotated[str, Field(max_length=REVISION_LENGTH)] = ""
     """Of the engine's pods that the model was learned on; empty while it is not known."""
     tracks: tuple[Track, ...] = ()
