@@ -91,9 +91,10 @@ def test_a_scale_out_is_ordered_once(policy: dict[str, object], load: float, col
 def test_a_slow_start_orders_no_more_than_the_load_needs(
     policy: dict[str, object], load: float, cold_start: float
 ) -> None:
+    """Demand adds what clears in half a start that which piles up in one: three times the load, however slow it is."""
     world = World(scaling(maxReplicas=500, **policy), load=lambda _: load, cold_start=cold_start)
     most = max(decision.desired for decision in world.run(cold_start - 10))
-    needed = load * 60 / 120 if policy else load / world.capacity / 0.9
+    needed = load * 60 / 120 if policy else 3.0 * load / world.capacity / 0.9
     assert most <= math.ceil(1.25 * needed) + 1
 
 

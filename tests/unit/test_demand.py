@@ -188,27 +188,22 @@ def test_waits_while_replicas_start_do_not_correct() -> None:
 # Backlog.
 
 
-@pytest.mark.parametrize(
-    ("what", "waiting", "ready", "arrival_rate", "backlog"),
-    [
-        ("those that serve clear it within a cold start", 400.0, 4, 4.0, 0.0),  # 2 spare x 100 s = 200 replica-seconds
-        ("they would not", 500.0, 4, 4.0, 2.0 + 2.5),
-        ("none is spare", 100.0, 4, 8.0, 4.0 + 0.5),
-        ("there are too few already", 100.0, 2, 8.0, 4.0 + 0.5),
-        ("there is no queue", 0.0, 2, 8.0, 0.0),
-    ],
-)
-def test_a_backlog_counts_when_it_would_outlast_a_cold_start(
-    what: str, waiting: float, ready: int, arrival_rate: float, backlog: float
-) -> None:
-    wish = asked(state_with(**LEARNED), signals(ready, waiting=waiting, arrival_rate=arrival_rate))
-    assert wish.terms["backlogReplicas"] == backlog
-    assert (f"backlog -> {backlog:.1f}" if backlog else "backlog none") in wish.why
+def test_a_backlog_is_told_in_terms_and_words() -> None:
+    """500 requests of 0.5 s outlast a start of 100 s on one replica; two replicas are busy with arrivals."""
+    wish = asked(state_with(**LEARNED), signals(arrival_rate=4.0, queues=(Queue(2.0, 500.0),)))
+    assert (wish.terms["backlogReplicas"], "backlog -> 3.0" in wish.why) == (3.0, True)
+    wish = asked(state_with(**LEARNED), signals(arrival_rate=4.0))
+    assert (wish.terms["backlogReplicas"], "backlog none" in wish.why) == (0.0, True)
+
+
+def test_what_is_short_of_demand_piles_up_until_replicas_are_ready() -> None:
+    wish = asked(state_with(**LEARNED), signals(2, arrival_rate=8.0))
+    assert (wish.terms["backlogReplicas"], wish.raw) == (4.0 + 2 * 2.0, 8)
 
 
 def test_while_replicas_start_the_queue_asks_for_no_more_than_what_is_on_its_way() -> None:
     coming = state_with(6, scale_out_at=NOW - 30, scale_out_to=6, **LEARNED)
-    wish = asked(coming, signals(4, waiting=2000.0, arrival_rate=8.0))
+    wish = asked(coming, signals(4, arrival_rate=8.0, queues=(Queue(2.0, 500.0),) * 4))
     assert wish.terms["backlogReplicas"] == 6.0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmendpoint.api.scaling import Demand, Scaling
+from llmendpoint.scaling.backlog import backlog_replicas
 from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.engine_model import Cost
 from llmendpoint.scaling.signals import Signals, finite
@@ -75,7 +76,15 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
     return Need(
         flow=max(short * state.correction.factor, steady),  # however few are late
         stuck=_stuck(demand.ttft_seconds, signals, cost),
-        backlog=_backlog(state, signals, cost, mean),
+        backlog=backlog_replicas(
+            mean,
+            steady,
+            signals.ready,
+            signals.queues,
+            request_seconds=cost.total,
+            cold_start=cold_start_seconds(state.cold_starts),
+            coming=state.desired if state.awaiting else None,
+        ),
         bursts=state.bursts.replicas(demand.error_budget),
     )
 
@@ -88,21 +97,6 @@ def _stuck(objective: float, signals: Signals, cost: Cost) -> float:
         if queue.waiting > objective * queue.finished_per_second
     )
     return lost * (1.0 + PER_STUCK_SHARE * lost / max(signals.ready, 1))
-
-
-def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float) -> float:
-    """Replicas that clear the queue within a cold start, where those that serve would not.
-
-    While replicas start, the queue grows by itself: it asks for no more than what is on its way, and keeps that.
-    """
-    waiting = finite(signals.waiting) * cost.total  # replica-seconds
-    if not waiting:
-        return 0.0
-    cold_start = cold_start_seconds(state.cold_starts)
-    if waiting <= max(signals.ready - mean, 0.0) * cold_start:
-        return 0.0
-    wanted = mean + waiting / cold_start
-    return min(wanted, float(state.desired)) if state.awaiting else wanted
 
 
 def _mean(points: Sequence[Point]) -> float:
