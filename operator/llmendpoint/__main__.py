@@ -7,8 +7,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Coroutine
-from typing import Any
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -16,7 +15,8 @@ from pydantic import ValidationError
 
 from llmendpoint.cluster.errors import ClusterError
 from llmendpoint.handlers.watch import watch
-from llmendpoint.runtime.operator import Operator
+from llmendpoint.runtime.elector import LeaseLost
+from llmendpoint.runtime.replica import Replica
 from llmendpoint.settings import Settings
 
 YOUNGEST_GENERATION = 10_000
@@ -43,38 +43,38 @@ def main() -> int:
 
 async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    instance = os.environ.get("POD_NAME") or platform.node()
-    async with Operator.running(settings, instance=instance) as operator:
-        runner = web.AppRunner(_probes(operator), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "0.0.0.0", settings.http_port).start()  # noqa: S104 - the kubelet asks here
-        try:
-            # kopf looks for its kinds once, when it starts: a CRD that is installed later would never be watched.
-            await _first(operator.synchronised(), stop.wait())
-            if not stop.is_set():
-                await watch(operator, settings, stop)
-        finally:
-            await runner.cleanup()
+
+    def catch_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    catch_signals()
+    replica = Replica(
+        settings, partial(watch, catch_signals=catch_signals), instance=os.environ.get("POD_NAME") or platform.node()
+    )
+    runner = web.AppRunner(_probes(replica), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "0.0.0.0", settings.http_port).start()  # noqa: S104 - the kubelet asks here
+    try:
+        await replica.run(stop)
+    except LeaseLost as error:
+        structlog.get_logger().error("lease lost: this process ends, and its pod stands by anew", error=str(error))
+        sys.stdout.flush()
+        # At once: loops, kopf's watches and threads that wait for Prometheus would take seconds to end one by one.
+        os._exit(1)
+    finally:
+        await runner.cleanup()
 
 
-async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-
-
-def _probes(operator: Operator) -> web.Application:
+def _probes(replica: Replica) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
-        return web.Response(text="ok") if operator.is_alive else web.Response(status=503, text="no work gets done")
+        return web.Response(text="ok") if replica.is_alive else web.Response(status=503, text="no work gets done")
 
     async def ready(_: web.Request) -> web.Response:
-        return web.Response(text="ok") if operator.is_ready else web.Response(status=503, text="not synchronised")
+        return web.Response(text="ok") if replica.is_ready else web.Response(status=503, text="not synchronised")
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=operator.exporter.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(body=replica.exporter.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     app = web.Application()
     app.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)])

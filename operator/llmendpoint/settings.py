@@ -1,8 +1,9 @@
 """The operator's settings, read from LLMENDPOINT_* environment variables; each default with its reason."""
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -35,6 +36,27 @@ class Settings(BaseSettings):
     price_per_gpu_hour: float | None = Field(None, gt=0)
     """Price of one GPU for one hour where an endpoint gives none, in any currency. None: no cost is counted."""
 
+    leader_election: bool = False
+    """True: write only while this process holds the lease, which the chart sets. False: it is the only one, as at a
+    terminal, where there is no namespace of its own to keep a lease in."""
+
+    lease_namespace: str = "default"
+    """Namespace of the lease; the chart sets the operator's own."""
+
+    lease_name: str = "llmendpoint-operator"
+    """Name of the lease. Operators that watch different namespaces need different ones; the chart sets the release."""
+
+    lease_duration_seconds: int = Field(10, ge=3, le=60)
+    """A standby takes over when the lease was not renewed for so long. With its looks and its start that is 15 s after
+    the leader was killed at the latest; shorter, and a busy API server would depose leaders that live."""
+
+    lease_renew_deadline_seconds: float = Field(8.0, gt=0)
+    """A leader that has not renewed for so long stops. The 2 s to the duration are for writes that are on their way
+    and for clocks that differ in speed; with renewals every 2 s an API server may be away for 6 s."""
+
+    lease_retry_seconds: float = Field(1.0, gt=0)
+    """Time between two looks of a standby, half the time between two renewals. A released lease is taken within it."""
+
     http_port: int = Field(8080, ge=1, le=65535)
     """Port of /healthz, /readyz and /metrics."""
 
@@ -48,3 +70,19 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("lease_renew_deadline_seconds")
+    @classmethod
+    def _stops_in_time(cls, value: float, info: ValidationInfo) -> float:
+        duration = info.data.get("lease_duration_seconds", math.inf)
+        if value > 0.9 * duration:
+            raise ValueError(f"must be at most 0.9 times LLMENDPOINT_LEASE_DURATION_SECONDS, {0.9 * duration:g}")
+        return value
+
+    @field_validator("lease_retry_seconds")
+    @classmethod
+    def _tries_more_than_once(cls, value: float, info: ValidationInfo) -> float:
+        deadline = info.data.get("lease_renew_deadline_seconds", math.inf)
+        if value > deadline / 4:
+            raise ValueError(f"must be at most a quarter of LLMENDPOINT_LEASE_RENEW_DEADLINE_SECONDS, {deadline / 4:g}")
+        return value

@@ -1,9 +1,11 @@
-"""One class that talks to the API server: get, list, apply, patch, delete, create."""
+"""One class that talks to the API server: get, list, apply, patch, delete, create, replace."""
 
 import asyncio
 import contextlib
 import json
 import os
+import socket
+import struct
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
+from kubernetes.aio.client.rest import RESTClientObject
 
 from llmendpoint.cluster.errors import ClusterError, NotFound, Unreachable, error_of
+from llmendpoint.cluster.fence import Fence
 from llmendpoint.cluster.kinds import Kind, kind_of
 
 Manifest = dict[str, Any]
@@ -22,21 +26,25 @@ WRITES_IN_FLIGHT = 16
 REQUEST_TIMEOUT = 20.0
 LIST_PAGE = 500
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+NO_LINGERING = struct.pack("ii", 1, 0)
 
 
 class Cluster:
     """A connection to one API server. Every failure is a ClusterError.
 
-    Use ``async with Cluster.connect() as cluster``.
+    Use ``async with Cluster.connect(fence) as cluster``. What is written passes the fence.
     """
 
-    def __init__(self, api: kube.ApiClient) -> None:
+    def __init__(self, api: kube.ApiClient, fence: Fence) -> None:
         self._api = api
+        self._fence = fence
         self._writes = asyncio.Semaphore(WRITES_IN_FLIGHT)
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator["Cluster"]:
+    async def connect(
+        cls, fence: Fence, kubeconfig: str | None = None, context: str | None = None
+    ) -> AsyncIterator["Cluster"]:
         """Connect as the pod's service account when in a cluster, else by kubeconfig.
 
         Raises:
@@ -57,7 +65,8 @@ class Cluster:
                 f"no cluster to talk to: {error}; set KUBECONFIG or --context, or run inside a pod"
             ) from error
         async with kube.ApiClient(configuration) as api:
-            yield cls(api)
+            api.rest_client = _Transport(configuration)
+            yield cls(api, fence)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """One object, or None where there is none."""
@@ -114,6 +123,18 @@ class Cluster:
         async with self._writes:
             return await self._request("POST", path, body=manifest)
 
+    async def replace(self, manifest: Mapping[str, Any]) -> Manifest:
+        """Replace an object. Returns it as stored.
+
+        Raises:
+            Conflict: it has not the manifest's resource version any more.
+        """
+        metadata = manifest["metadata"]
+        async with self._writes:
+            return await self._request(
+                "PUT", kind_of(manifest["kind"]).path(metadata["namespace"], metadata["name"]), body=manifest
+            )
+
     async def delete(
         self,
         kind: Kind,
@@ -157,8 +178,9 @@ class Cluster:
             auth_settings=["BearerToken"],
         )
         try:
-            answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
-            raw = await answer.read()
+            with self._fence.passed(what) if method != "GET" else contextlib.nullcontext():
+                answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
+                raw = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
         except kube.ApiException as error:
@@ -170,3 +192,21 @@ class Cluster:
         except ValueError as error:
             raise Unreachable(f"{what}: the answer is cut off or no JSON") from error
         return parsed
+
+
+class _Transport(RESTClientObject):  # type: ignore[misc] # the client ships no types
+    """The client's HTTP, on sockets that send nothing after they were closed.
+
+    By default the system goes on to deliver what a closed socket, or an ended process, has written. Behind a network
+    that is away for a while that is an old replica count, delivered when another leader has decided on a new one.
+    """
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, socket_factory=_socket)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGERING)
+    return made

@@ -7,6 +7,7 @@ ClusterError
 ├── Conflict       409
 │   └── NotOwned   the name is taken by somebody else's object, which was left as it is
 ├── Forbidden      401 or 403: the operator's RBAC is short
+├── NotLeading     nothing was sent: another replica of the operator may be writing
 └── Refused        400 or 422: the object itself is not accepted
 """
 
@@ -43,6 +44,10 @@ class NotOwned(Conflict):
 
 class Forbidden(ClusterError):
     """The operator's service account may not do this."""
+
+
+class NotLeading(ClusterError):
+    """This process may not write now, and sent nothing."""
 
 
 class Refused(ClusterError):

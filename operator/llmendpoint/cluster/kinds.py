@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llmendpoint.api import names
+from llmendpoint.election import lease
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscaler
 PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+LEASE = Kind(lease.API_VERSION, lease.KIND, "leases")
 
 CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
-_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT)}
+_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT, LEASE)}
 
 
 def kind_of(manifest_kind: str) -> Kind:

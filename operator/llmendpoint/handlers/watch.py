@@ -1,6 +1,7 @@
 """kopf's settings and its run: watch, hand over, stop."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -13,12 +14,20 @@ from llmendpoint.runtime.operator import Operator
 from llmendpoint.settings import Settings
 
 
-async def watch(operator: Operator, settings: Settings, stop: asyncio.Event) -> None:
-    """Feed the operator with watch events until ``stop`` is set."""
+async def watch(
+    operator: Operator, settings: Settings, stop: asyncio.Event, *, catch_signals: Callable[[], None]
+) -> None:
+    """Feed the operator with watch events until ``stop`` is set.
+
+    Args:
+        catch_signals: called when kopf has taken SIGTERM and SIGINT for itself: it would stop without a word to the
+            rest of the process, which has a lease to give back first.
+    """
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(_log_in)
     register(registry, operator)
-    await kopf.operator(
+    others = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=_kopf_settings(),
         # kopf would derive one from the user name, and a container's user has none.
@@ -28,6 +37,8 @@ async def watch(operator: Operator, settings: Settings, stop: asyncio.Event) -> 
         namespaces=settings.watch_namespaces,
         stop_flag=stop,
     )
+    catch_signals()
+    await kopf.run_tasks(tasks, ignored=others)
 
 
 def _kopf_settings() -> kopf.OperatorSettings:

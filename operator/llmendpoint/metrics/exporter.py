@@ -13,6 +13,9 @@ class Exporter:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.leader = Gauge(
+            "llmendpoint_leader", "1 in the replica that works, 0 in one that stands by.", registry=self.registry
+        )
         self.reconciles = Counter(
             "llmendpoint_reconcile_total", "Reconciles by result.", ["result"], registry=self.registry
         )

@@ -11,8 +11,9 @@ import structlog
 
 from llmendpoint.api import names
 from llmendpoint.cluster.client import Cluster
-from llmendpoint.cluster.errors import ClusterError
+from llmendpoint.cluster.errors import ClusterError, NotLeading
 from llmendpoint.cluster.events import Recorder
+from llmendpoint.cluster.fence import Fence
 from llmendpoint.cluster.kinds import CHILDREN, ENDPOINT, POD, QUOTA
 from llmendpoint.manifests import ManifestDefaults
 from llmendpoint.metrics.exporter import Exporter
@@ -36,8 +37,16 @@ RETRY_SECONDS = 5.0
 class Operator:
     """What the event handlers feed and the probes ask."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, session: aiohttp.ClientSession, *, instance: str) -> None:
-        self.exporter = Exporter()
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        session: aiohttp.ClientSession,
+        *,
+        instance: str,
+        exporter: Exporter,
+    ) -> None:
+        self.exporter = exporter
         self.store = Store()
         self._settings = settings
         self._cluster = cluster
@@ -70,11 +79,13 @@ class Operator:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, settings: Settings, *, instance: str) -> AsyncIterator["Operator"]:
-        """An operator with all its loops running; they end with the block."""
+    async def running(
+        cls, settings: Settings, fence: Fence, *, instance: str, exporter: Exporter
+    ) -> AsyncIterator["Operator"]:
+        """An operator with all its loops running; they end with the block. What it writes passes the fence."""
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)
-        async with Cluster.connect() as cluster, aiohttp.ClientSession(connector=connector) as session:
-            operator = cls(settings, cluster, session, instance=instance)
+        async with Cluster.connect(fence) as cluster, aiohttp.ClientSession(connector=connector) as session:
+            operator = cls(settings, cluster, session, instance=instance, exporter=exporter)
             loops = [
                 asyncio.create_task(operator._resync_for_ever()),
                 *(asyncio.create_task(operator._work()) for _ in range(settings.workers)),
@@ -125,6 +136,8 @@ class Operator:
             started = time.monotonic()
             try:
                 await self._reconciler.reconcile(key)
+            except NotLeading:
+                return  # nothing will be written by this process again
             except ClusterError as error:
                 delay = self._queue.retry(key)
                 self.exporter.reconciles.labels("error").inc()
