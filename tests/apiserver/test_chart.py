@@ -45,9 +45,10 @@ def test_it_has_no_lint() -> None:
             "nodeSelector": {"a": "b"},
             "tolerations": [{"operator": "Exists"}],
         },
+        {"replicas": 1, "leaderElection": {"leaseDurationSeconds": 15, "renewDeadlineSeconds": 10, "retrySeconds": 2}},
         {"engineImages": {"vLLM": "mirror.test/vllm:1"}, "engineImageOverride": True, "logFormat": "console"},
     ],
-    ids=["defaults", "one namespace", "placement", "mirror"],
+    ids=["defaults", "one namespace", "placement", "one replica", "mirror"],
 )
 def test_a_real_api_server_takes_what_it_makes(apiserver: Cluster, values: dict[str, Any]) -> None:
     apiserver.kubectl("create", "namespace", "llmendpoint-system", check=False)
@@ -94,6 +95,24 @@ def test_the_role_has_no_wildcard_and_reads_no_secret() -> None:
     assert not [pair for pair in granted if "*" in pair or pair[0] == "secrets"]
 
 
+def test_a_budget_guards_the_replicas_where_there_are_several() -> None:
+    assert "PodDisruptionBudget" in kinds(rendered())
+    assert "PodDisruptionBudget" not in kinds(rendered(replicas=1))
+
+
+def test_the_operator_may_write_its_own_lease_only() -> None:
+    rules = [rule for body in rendered() if body["kind"] in {"Role", "ClusterRole"} for rule in body["rules"]]
+    assert [rule for rule in rules if "leases" in rule["resources"]] == [
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": ["llmendpoint-operator"],
+            "verbs": ["get", "update"],
+        },
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    ]
+
+
 def test_the_operator_runs_restricted() -> None:
     pod = next(body for body in rendered() if body["kind"] == "Deployment")["spec"]["template"]["spec"]
     container = pod["containers"][0]["securityContext"]
@@ -111,7 +130,9 @@ def test_the_operator_runs_restricted() -> None:
     [
         ({"tickSeconds": 0}, "tickSeconds"),
         ({"logLevel": "chatty"}, "logLevel"),
-        ({"replicas": 2}, "replicas"),
+        ({"replicas": 0}, "replicas"),
+        ({"replica": 2}, "replica"),
+        ({"leaderElection": {"leaseDurationSeconds": 2}}, "leaseDurationSeconds"),
         ({"engineImages": {"vllm": "x"}}, "vllm"),
     ],
 )

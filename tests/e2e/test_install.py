@@ -56,6 +56,18 @@ def test_an_operator_of_one_namespace_needs_no_cluster_role(cluster: Cluster) ->
     assert names(cluster, CHILDREN, "-n", "team-b") == []
 
 
+def test_one_replica_leads_and_the_other_takes_over_when_it_is_deleted(cluster: Cluster) -> None:
+    def holder() -> str:
+        lease = get(cluster, "lease", product.RELEASE, "-n", product.NAMESPACE)
+        return str(lease["spec"]["holderIdentity"]).partition("_")[0]
+
+    running = ("get", "deployment", product.RELEASE, "-n", product.NAMESPACE, "-o", "jsonpath={.status.readyReplicas}")
+    first = eventually(holder)
+    cluster.kubectl("delete", "pod", first, "-n", product.NAMESPACE, "--wait=false")
+    eventually(lambda: holder() not in {"", first}, 10)
+    eventually(lambda: cluster.kubectl(*running).stdout == "2", 60)
+
+
 def test_uninstalling_leaves_endpoints_serving_and_then_nothing(cluster: Cluster) -> None:
     product.helm(cluster, "uninstall", product.RELEASE, "-n", product.NAMESPACE, "--wait", "--timeout=60s")
     deployment = get(cluster, "deployment", "llama-engine", "-n", "team-a")
