@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: the CRD and its copy in the chart. With --check only compares.
+"""Writes what is derived from the code: the CRD, its copy in the chart, and pages. With --check only compares.
 
 Usage: python hack/generate.py [--check]
 """
@@ -6,6 +6,7 @@ Usage: python hack/generate.py [--check]
 import sys
 from pathlib import Path
 
+import metrics_page
 from llmendpoint.api.schema import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,7 @@ def outputs() -> dict[Path, str]:
     return {
         ROOT / "crds" / "llmendpoints.yaml": NOTICE + crd,
         ROOT / "charts" / "llmendpoint-operator" / "templates" / "crds.yaml": chart_template(crd),
+        ROOT / "docs" / "metrics.md": metrics_page.page(),
     }
 
 
@@ -33,7 +35,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
         for path in stale:
-            print(f"{path.relative_to(ROOT)} does not match the API models: run `make generate`", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} does not match what it is made of: run `make generate`", file=sys.stderr)
         return 1 if stale else 0
     for path, text in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import os
 import platform
 import signal
@@ -11,10 +10,12 @@ from functools import partial
 
 import structlog
 from aiohttp import web
+from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
 from llmendpoint.cluster.errors import ClusterError
 from llmendpoint.handlers.watch import watch
+from llmendpoint.logs import set_up_logs
 from llmendpoint.runtime.elector import LeaseLost
 from llmendpoint.runtime.replica import Replica
 from llmendpoint.settings import Settings
@@ -31,8 +32,9 @@ def main() -> int:
         wrong = "; ".join(f"LLMENDPOINT_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
         print(f"the operator's settings are not usable: {wrong}", file=sys.stderr)  # noqa: T201 - no log yet
         return 2
-    _set_up_logs(settings)
+    set_up_logs(settings)
     spare_the_collector()
+    disable_created_metrics()  # type: ignore[no-untyped-call] # one more series per counter, that nobody asks for
     try:
         asyncio.run(_run(settings))
     except ClusterError as error:
@@ -89,24 +91,6 @@ def spare_the_collector() -> None:
     """
     gc.freeze()  # what was imported is never garbage
     gc.set_threshold(YOUNGEST_GENERATION)
-
-
-def _set_up_logs(settings: Settings) -> None:
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    logging.basicConfig(
-        stream=sys.stdout, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("kopf.objects").setLevel(logging.ERROR)  # one line per watch event otherwise
-    renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     """JSON for machines; console for people at a terminal."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """debug adds a line for each reconcile."""
+    """info has a line for each change and each new hold; debug adds one for each endpoint at each tick."""
 
     @field_validator("watch_namespaces", mode="before")
     @classmethod

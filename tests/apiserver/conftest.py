@@ -8,7 +8,7 @@ import pytest
 
 from localcluster import cluster as local
 from localcluster.cluster import Cluster
-from support.operators import started_operator
+from support.operators import OperatorProcess, started_operator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,12 +26,18 @@ def apiserver() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def operator(apiserver: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The operator as a process of its own; the value is its log."""
+def operator_process(apiserver: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """The operator as a process of its own."""
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with started_operator(apiserver.kubeconfig, log) as started:
         started.await_ready()
-        yield log
+        yield started
+
+
+@pytest.fixture(scope="session")
+def operator(operator_process: OperatorProcess) -> Path:
+    """The log of one that runs."""
+    return operator_process.log
 
 
 @pytest.fixture

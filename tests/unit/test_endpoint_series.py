@@ -9,6 +9,7 @@ from llmendpoint.reconcile.usage import Account, Meter, Trial
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from support.builders import NOW, decision
+from support.exports import TROUBLED, WELL, filled_exporter
 from support.ticks import stored, ticker_of
 
 KEY = ("team", "llama")
@@ -27,11 +28,13 @@ def test_totals_are_those_of_the_account_and_not_of_this_process() -> None:
     exporter = Exporter()
     exporter.endpoints.accounts[KEY] = ACCOUNT
     assert series(exporter) == {
+        f"llmendpoint_gpus{{{LABELS}}}": 2,
         f"llmendpoint_gpu_hours_total{{{LABELS}}}": 2.5,
         f"llmendpoint_cost_total{{{LABELS}}}": 5,
     }
     exporter.endpoints.accounts[KEY] = replace(ACCOUNT, held=Meter(), trial=Trial(NOW, would=Meter(1, 3600.0, 2.0)))
     assert series(exporter) == {
+        f"llmendpoint_gpus{{{LABELS}}}": 0,
         f"llmendpoint_gpu_hours_total{{{LABELS}}}": 0,
         f"llmendpoint_dry_run_gpu_hours_total{{{LABELS}}}": 1,
         f"llmendpoint_dry_run_cost_total{{{LABELS}}}": 2,
@@ -50,15 +53,14 @@ def test_a_hold_is_there_while_it_holds() -> None:
     assert not [name for name in series(exporter) if "hold" in name]
 
 
-def test_series_of_a_deleted_endpoint_are_removed() -> None:
-    exporter = Exporter()
-    exporter.endpoints.accounts[KEY] = ACCOUNT
-    exporter.endpoints.decisions[KEY] = HELD
-    exporter.ready.labels(*KEY).set(1)
-    exporter.scale_changes.labels(*KEY, "out").inc()
-    exporter.forget(*KEY)
-    assert series(exporter) == {}
-    exporter.forget(*KEY)
+async def test_series_of_a_deleted_endpoint_are_removed() -> None:
+    exporter = await filled_exporter()
+    before = exporter.text().decode()
+    for key in (WELL, TROUBLED):
+        assert f'name="{key[1]}"' in before
+        exporter.endpoints.forget(key)
+        exporter.endpoints.forget(key)
+    assert "namespace=" not in exporter.text().decode()
 
 
 @pytest.mark.parametrize(("mode", "decided"), [("Active", True), ("DryRun", True), ("Off", False)])
@@ -70,4 +72,8 @@ async def test_each_tick_puts_them_out(mode: str, decided: bool) -> None:
     found = series(ticker._exporter)
     assert f"llmendpoint_gpu_hours_total{{{LABELS}}}" in found
     assert (found.get(f"llmendpoint_desired_replicas{{{LABELS}}}") == 1) is decided
+    assert (found.get(f"llmendpoint_max_replicas{{{LABELS}}}") == 3) is decided
     assert (f"llmendpoint_dry_run_gpu_hours_total{{{LABELS}}}" in found) is (mode == "DryRun")
+    assert found[f"llmendpoint_requests_running{{{LABELS}}}"] == 1
+    states = (f'llmendpoint_replicas{{{LABELS},state="{state}"}}' for state in ("ready", "starting", "unschedulable"))
+    assert [found[state] for state in states] == [1, 0, 0]

@@ -214,3 +214,23 @@ async def test_the_wait_of_the_oldest_key_is_known(queue: WorkQueue[str], clock:
     assert queue.oldest_wait == 7.0
     await taken(queue)
     assert queue.oldest_wait == 0.0
+
+
+async def test_it_counts_what_it_does(clock: Clock) -> None:
+    waits: list[float] = []
+    queue: WorkQueue[str] = WorkQueue(clock=clock, jitter=lambda: 1.0, waited=waits.append)
+    queue.add("a")
+    queue.add("a")
+    queue.add("b")
+    clock.now += 2
+    assert await taken(queue) == ["a", "b"]
+    assert (queue.adds, waits, queue.active) == (2, [2, 2], 2)
+    clock.now += 3
+    queue.done("b")
+    assert (queue.longest_running, queue.active) == (3, 1)
+    queue.retry("a")
+    queue.done("a")
+    assert (queue.longest_running, queue.active, queue.retries, queue.adds) == (0, 0, 1, 2)
+    clock.now += 1
+    assert await taken(queue) == ["a"]
+    assert queue.adds == 3

@@ -177,7 +177,7 @@ async def test_an_endpoint_that_goes_while_its_quota_is_read_leaves_no_series() 
     now = [NOW]
     ticker = ticker_of(store, WorkQueue(), lambda: now[0], quotas=gone)
     while store.keys:
-        ticker._exporter.forget("team", "a")
+        ticker._exporter.endpoints.forget(("team", "a"))
         await ticker.tick()
         now[0] += 10
     assert (ticker._exporter.endpoints.decisions, ticker._exporter.endpoints.accounts) == ({}, {})

@@ -6,7 +6,8 @@ import json
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Cluster:
         self._api = api
         self._fence = fence
         self._writes = asyncio.Semaphore(WRITES_IN_FLIGHT)
+        self.answered: Callable[[str, str, float], object] = lambda *_: None
+        """Is told of each request: its verb, the status that was answered or "<error>", and the seconds it took."""
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -177,14 +180,19 @@ class Cluster:
             body=body,
             auth_settings=["BearerToken"],
         )
+        started, code = time.monotonic(), "<error>"
         try:
             with self._fence.passed(what) if method != "GET" else contextlib.nullcontext():
                 answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
                 raw = await answer.read()
+                code = str(answer.status)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
         except kube.ApiException as error:
+            code = str(error.status) if error.status else code
             raise error_of(error.status or 0, str(error.body or error.reason).encode(), what) from error
+        finally:
+            self.answered(method, code, time.monotonic() - started)
         if not 200 <= answer.status <= 299:
             raise error_of(answer.status, raw, what)
         try:

@@ -1,82 +1,90 @@
-"""The operator's own metrics: controller-runtime's set plus the scaler's."""
+"""The operator's own metrics in one registry: controller-runtime's set, the scaler's, and those of each endpoint."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import time
 
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from llmendpoint.metrics import families
 from llmendpoint.metrics.endpoint_series import EndpointSeries
+from llmendpoint.metrics.families import Family
+from llmendpoint.metrics.queue_series import Queue, QueueSeries
+
+# client-go's.
+API_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+TICK_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
+RECONCILE_RESULTS = ("ok", "error", "bug")
+SCRAPE_RESULTS = ("ok", "empty", "error", "refused", "timeout")
 
 
 class Exporter:
-    """All metrics of the operator, in one registry.
+    """All metrics of the operator.
 
     Labels are bounded: namespace and name exist only while the endpoint does.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.leader = Gauge(
-            "llmendpoint_leader", "1 in the replica that works, 0 in one that stands by.", registry=self.registry
-        )
-        self.reconciles = Counter(
-            "llmendpoint_reconcile_total", "Reconciles by result.", ["result"], registry=self.registry
-        )
-        self.reconcile_seconds = Histogram(
-            "llmendpoint_reconcile_duration_seconds", "Time of one reconcile.", registry=self.registry
-        )
-        self.writes = Counter(
-            "llmendpoint_writes_total",
-            "Writes to the API server by verb and kind.",
-            ["verb", "kind"],
-            registry=self.registry,
-        )
-        self.queue_depth = Gauge("llmendpoint_queue_depth", "Keys waiting.", registry=self.registry)
-        self.queue_wait = Gauge(
-            "llmendpoint_queue_oldest_wait_seconds", "Wait of the oldest key.", registry=self.registry
-        )
-        self.tick_seconds = Histogram(
-            "llmendpoint_tick_duration_seconds",
-            "Time to read and decide on all endpoints.",
-            registry=self.registry,
-        )
-        self.scrapes = Counter(
-            "llmendpoint_scrapes_total",
-            "Readings of engine pods by result.",
-            ["result"],
-            registry=self.registry,
-        )
+        ProcessCollector(registry=self.registry)
+
+        self.leader = self._gauge(families.LEADER)
+        self.reconciles = self._counter(families.RECONCILES, results=RECONCILE_RESULTS)
+        self.reconcile_seconds = self._histogram(families.RECONCILE_SECONDS)
+        self.workers = self._gauge(families.WORKERS)
+        self.queue_seconds = self._histogram(families.QUEUE_SECONDS)
+        self._api_requests = self._counter(families.API_REQUESTS)
+        self._api_seconds = self._histogram(families.API_SECONDS, API_BUCKETS)
+        self.writes = self._counter(families.WRITES)
+        self.resyncs = self._counter(families.RESYNCS, results=RECONCILE_RESULTS)
+        self.resync_at = self._gauge(families.RESYNC_AT)
+
+        self.tick_period = self._gauge(families.TICK_PERIOD)
+        self._tick_seconds = self._histogram(families.TICK_SECONDS, TICK_BUCKETS)
+        self._tick_overruns = self._counter(families.TICK_OVERRUNS)
+        self.tick_errors = self._counter(families.TICK_ERRORS)
+        self.scrapes = self._counter(families.SCRAPES, results=SCRAPE_RESULTS)
+
         self.endpoints = EndpointSeries()
         self.registry.register(self.endpoints)
-        self.ready = Gauge(
-            "llmendpoint_ready_replicas",
-            "Replicas that are ready.",
-            ["namespace", "name"],
-            registry=self.registry,
-        )
-        self.running = Gauge(
-            "llmendpoint_requests_running",
-            "Requests that engines work on.",
-            ["namespace", "name"],
-            registry=self.registry,
-        )
-        self.waiting = Gauge(
-            "llmendpoint_requests_waiting",
-            "Requests that wait in engines.",
-            ["namespace", "name"],
-            registry=self.registry,
-        )
-        self.scale_changes = Counter(
-            "llmendpoint_scale_changes_total",
-            "Changes of the replica count.",
-            ["namespace", "name", "direction"],
-            registry=self.registry,
-        )
+
+    def watch(self, queue: Queue) -> None:
+        """Put out the state of the work queue too."""
+        self.registry.register(QueueSeries(queue))
+
+    def answered(self, verb: str, code: str, seconds: float) -> None:
+        """The API server answered a request, or did not."""
+        self._api_requests.labels(verb, code).inc()
+        self._api_seconds.labels(verb).observe(seconds)
+
+    def ticked(self, seconds: float, period: float) -> None:
+        """A tick has ended."""
+        self._tick_seconds.observe(seconds)
+        if seconds > period:
+            self._tick_overruns.inc()
+
+    def resynced(self) -> None:
+        """A listing of all objects has succeeded."""
+        self.resyncs.labels("ok").inc()
+        self.resync_at.set(time.time())
 
     def text(self) -> bytes:
         """The exposition that /metrics answers."""
         return generate_latest(self.registry)
 
-    def forget(self, namespace: str, name: str) -> None:
-        """Drop the series of an endpoint that is gone."""
-        self.endpoints.forget((namespace, name))
-        for metric in (self.ready, self.running, self.waiting):
-            metric.remove_by_labels({"namespace": namespace, "name": name})
-        self.scale_changes.remove_by_labels({"namespace": namespace, "name": name})
+    def _counter(self, family: Family, *, results: tuple[str, ...] = ()) -> Counter:
+        counter = Counter(family.name, family.meaning, family.labels, registry=self.registry)
+        for result in results:  # 0 from the start on, or a rate would miss the first one
+            counter.labels(result)
+        return counter
+
+    def _gauge(self, family: Family) -> Gauge:
+        return Gauge(family.name, family.meaning, family.labels, registry=self.registry)
+
+    def _histogram(self, family: Family, buckets: tuple[float, ...] = Histogram.DEFAULT_BUCKETS) -> Histogram:
+        return Histogram(family.name, family.meaning, family.labels, registry=self.registry, buckets=buckets)

@@ -158,14 +158,13 @@ class Executor:
         endpoint, decision = seen.endpoint, memory.decision
         direction = "out" if scale.replicas > current else "in"
         why = decision.sentence if decision and decision.desired == scale.replicas else "set by spec.replicas or bounds"
-        self._exporter.scale_changes.labels(endpoint.namespace, endpoint.name, direction).inc()
+        self._exporter.endpoints.changes[endpoint.namespace, endpoint.name][direction] += 1
         log.info(
             "scaled",
             namespace=endpoint.namespace,
             endpoint=endpoint.name,
-            before=current,
-            after=scale.replicas,
-            why=why,
+            sentence=why,
+            **{"from": current, "to": scale.replicas},
         )
         note = f"{current} -> {scale.replicas}: {why}"
         await self._recorder.record(body, f"Scaled{direction.capitalize()}", note, action="Scale")

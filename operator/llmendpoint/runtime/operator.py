@@ -50,7 +50,10 @@ class Operator:
         self.store = Store()
         self._settings = settings
         self._cluster = cluster
-        self._queue: WorkQueue[Key] = WorkQueue()
+        self._queue: WorkQueue[Key] = WorkQueue(waited=self.exporter.queue_seconds.observe)
+        self.exporter.watch(self._queue)
+        self.exporter.workers.set(settings.workers)
+        cluster.answered = self.exporter.answered
         self._synced_at: float | None = None
         self._synced = asyncio.Event()
         memories = Memories()
@@ -118,8 +121,6 @@ class Operator:
     @property
     def is_alive(self) -> bool:
         """Whether work gets done: the queue moves and the last resync is not three periods old."""
-        self.exporter.queue_depth.set(len(self._queue))
-        self.exporter.queue_wait.set(self._queue.oldest_wait)
         if self._synced_at is None:
             return True
         overdue = time.monotonic() - self._synced_at > 3 * self._settings.resync_seconds
@@ -163,8 +164,10 @@ class Operator:
                 await self._resync()
                 pause = self._settings.resync_seconds
             except ClusterError as error:
+                self.exporter.resyncs.labels("error").inc()
                 log.warning("resync failed", error=str(error), again_in=pause)
             except Exception:
+                self.exporter.resyncs.labels("bug").inc()
                 log.exception("resync failed")
             await asyncio.sleep(pause)
 
@@ -179,5 +182,6 @@ class Operator:
         keys = self.store.replace(listed)
         self._synced_at = time.monotonic()
         self._synced.set()
+        self.exporter.resynced()
         for key in keys:
             self._queue.add(key)

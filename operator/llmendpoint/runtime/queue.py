@@ -22,6 +22,11 @@ class WorkQueue(Generic[K]):
     Args:
         clock: monotonic seconds.
         jitter: a factor for each back-off, so that a crowd of failed keys does not come back as one.
+        waited: is told for how many seconds a key has waited, each time that one is taken.
+
+    Attributes:
+        adds: keys that were queued so far; one that waits already is not queued again.
+        retries: tries after a failure that were asked for so far.
     """
 
     def __init__(
@@ -29,11 +34,16 @@ class WorkQueue(Generic[K]):
         *,
         clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311 - spreads load, guards nothing
+        waited: Callable[[float], object] = lambda _: None,
     ) -> None:
+        self.adds = 0
+        self.retries = 0
         self._clock = clock or asyncio.get_running_loop().time
         self._jitter = jitter
+        self._waited = waited
         self._ready: dict[K, float] = {}  # a dict is an ordered set; the value is when it was queued
-        self._active: set[K] = set()
+        self._active: dict[K, float] = {}
+        """Keys that are worked on, and since when."""
         self._again: set[K] = set()
         self._later: list[tuple[float, int, K]] = []
         self._due: dict[K, float] = {}
@@ -50,12 +60,23 @@ class WorkQueue(Generic[K]):
         """Seconds that the key at the head has waited; 0 when the queue is empty."""
         return self._clock() - next(iter(self._ready.values())) if self._ready else 0.0
 
+    @property
+    def active(self) -> int:
+        """Keys that are worked on."""
+        return len(self._active)
+
+    @property
+    def longest_running(self) -> float:
+        """Seconds for which the oldest work has gone on; 0 when there is none."""
+        return self._clock() - min(self._active.values()) if self._active else 0.0
+
     def add(self, key: K) -> None:
         """Ask for a reconcile of ``key`` as soon as possible."""
         if key in self._active:
             self._again.add(key)
-        else:
-            self._ready.setdefault(key, self._clock())
+        elif key not in self._ready:
+            self._ready[key] = self._clock()
+            self.adds += 1
             self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -68,6 +89,7 @@ class WorkQueue(Generic[K]):
 
     def retry(self, key: K) -> float:
         """Ask for another try after a failure. Returns the back-off in seconds."""
+        self.retries += 1
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16), LONGEST_RETRY_SECONDS) * self._jitter()
         self.add_after(key, delay)
@@ -83,8 +105,9 @@ class WorkQueue(Generic[K]):
             self._move_due()
             if self._ready:
                 key = next(iter(self._ready))
-                del self._ready[key]
-                self._active.add(key)
+                now = self._clock()
+                self._waited(now - self._ready.pop(key))
+                self._active[key] = now
                 if self._ready:
                     self._wake.set()  # another worker may take the next one
                 return key
@@ -97,7 +120,7 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K) -> None:
         """The work on ``key`` has ended, well or not."""
-        self._active.discard(key)
+        self._active.pop(key, None)
         if key in self._again:
             self._again.discard(key)
             self.add(key)

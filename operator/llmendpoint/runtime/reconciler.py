@@ -64,8 +64,7 @@ class Reconciler:
         body = self._store.endpoint(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self._memories.forget(key)
-            with contextlib.suppress(KeyError):
-                self._exporter.forget(*key)
+            self._exporter.endpoints.forget(key)
             return
         try:
             endpoint = Endpoint.from_object(body)
@@ -138,7 +137,7 @@ class Reconciler:
         now = self._clock()
         memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
         status = make_status(seen, outcome, now=rfc3339(now))
-        self._exporter.ready.labels(endpoint.namespace, endpoint.name).set(status.ready_replicas)
+        self._exporter.endpoints.conditions[endpoint.namespace, endpoint.name] = status.conditions
         if same(status, endpoint.status) and not is_news(memory.account, endpoint.status.usage):
             return
         status = make_status(seen, replace(outcome, usage=record(memory.account)), now=rfc3339(now))

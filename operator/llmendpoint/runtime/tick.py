@@ -14,6 +14,7 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import slots
+from llmendpoint.metrics.endpoint_series import Look
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
 from llmendpoint.reconcile.observation import Observation, PodView, observe
@@ -24,7 +25,7 @@ from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.quotas import QuotaReader, Quotas
 from llmendpoint.runtime.store import Key, Store
 from llmendpoint.scaling.decision import Decision, Replicas
-from llmendpoint.scaling.record import scaling_status
+from llmendpoint.scaling.record import scaling_status, tells_of_change
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, Signals, derive
 from llmendpoint.scaling.target_tracking import reads_ttft
@@ -64,6 +65,7 @@ class Ticker:
         self._period = period
         self._gpu_hour_price = gpu_hour_price
         self._clock = clock
+        exporter.tick_period.set(period)
 
     async def run(self) -> None:
         """Tick for ever. A failed tick is logged: the next one may do better."""
@@ -72,9 +74,10 @@ class Ticker:
             try:
                 await self.tick()
             except Exception:
+                self._exporter.tick_errors.inc()
                 log.exception("tick failed")
             took = time.monotonic() - started
-            self._exporter.tick_seconds.observe(took)
+            self._exporter.ticked(took, self._period)
             await asyncio.sleep(max(self._period - took, 0.0))
 
     async def tick(self) -> None:
@@ -83,18 +86,20 @@ class Ticker:
         seen: dict[Key, Observation] = {}
         targets: dict[str, list[tuple[Key, EndpointTarget]]] = {}
         for key in self._store.keys:
-            with _alone(key):
+            with self._alone(key):
                 found = self._observe(key)
                 target = _target(found) if found else None
                 if found and target:
                     seen[key] = found
                     targets.setdefault(target.scaling.metrics.source, []).append((key, target))
+                else:
+                    self._exporter.endpoints.looks.pop(key, None)
             await asyncio.sleep(0)
 
         async def read_and_decide(source: str, some: list[tuple[Key, EndpointTarget]]) -> None:
             readings = await self._read(source, [target for _, target in some])
             for (key, target), reading in zip(some, readings, strict=True):
-                with _alone(key):
+                with self._alone(key):
                     if self._store.endpoint(key) is not None:  # or it was deleted meanwhile
                         await self._take_in(key, seen, target.scaling, reading, quotas)
                 await asyncio.sleep(0)
@@ -148,12 +153,14 @@ class Ticker:
         news = (unread, reading.unanswered, stalled) != (memory.unread, memory.unanswered, memory.stalled)
         news = news or _is_read(memory) != was_read
         memory.unread, memory.unanswered, memory.stalled = unread, reading.unanswered, stalled
-        self._exporter.running.labels(*key).set(memory.signals.running)
-        self._exporter.waiting.labels(*key).set(memory.signals.waiting)
         _learn_cold_starts(memory, seen)
         memory.state = memory.state.served_by(seen.serving_revision)
+        replicas = replicas_of(seen, now)
+        self._exporter.endpoints.looks[key] = Look(
+            now, replicas, memory.signals, scaling, _oldest_start(seen, now), memory.state.cold_starts
+        )
         if scaling.mode != "Off":
-            decision = await self._decide(key, all_seen, scaling, memory, memory.signals, now, quotas)
+            decision = await self._decide(key, all_seen, scaling, memory, memory.signals, replicas, now, quotas)
             if self._store.endpoint(key) is None:
                 return  # it was deleted while a quota was read
             news = self._note(key, memory, decision, now) or news
@@ -167,10 +174,9 @@ class Ticker:
 
     async def _decide(
         self, key: Key, all_seen: Mapping[Key, Observation], scaling: Scaling, memory: Memory, signals: Signals,
-        now: float, quotas: Quotas,
+        replicas: Replicas, now: float, quotas: Quotas,
     ) -> Decision:  # fmt: skip
         """Decide, and once more with what quotas leave where replicas with GPUs would be ordered."""
-        replicas = replicas_of(all_seen[key], now)
         state, decision = decide(scaling, memory.state, signals, replicas, now)
         if decision.desired > decision.current and replicas.gpus:
             found = await quotas.of(key.namespace)
@@ -194,23 +200,24 @@ class Ticker:
         """Whether the decision is worth a reconcile."""
         self._exporter.endpoints.decisions[key] = decision
         status = scaling_status(memory.state, decision, memory.scaling, now)
+        is_told = status is not memory.scaling and tells_of_change(status, memory.scaling)
+        (log.info if is_told else log.debug)(
+            "decided", namespace=key.namespace, endpoint=key.name, mode=memory.state.mode, reason=decision.reason,
+            held_by=decision.held_by, sentence=decision.sentence, **{"from": decision.current, "to": decision.desired},
+        )  # fmt: skip
         if status is memory.scaling:
             return False
         memory.scaling, memory.decision = status, decision
-        log.info(
-            "decided", namespace=key.namespace, endpoint=key.name, outcome=decision.reason,
-            current=decision.current, desired=decision.desired, sentence=decision.sentence,
-        )  # fmt: skip
         return True
 
-
-@contextlib.contextmanager
-def _alone(key: Key) -> Iterator[None]:
-    """What goes wrong with one endpoint is logged and touches no other."""
-    try:
-        yield
-    except Exception:
-        log.exception("no decision", namespace=key.namespace, endpoint=key.name)
+    @contextlib.contextmanager
+    def _alone(self, key: Key) -> Iterator[None]:
+        """What goes wrong with one endpoint is logged and touches no other."""
+        try:
+            yield
+        except Exception:
+            self._exporter.tick_errors.inc()
+            log.exception("no decision", namespace=key.namespace, endpoint=key.name)
 
 
 def _is_read(memory: Memory) -> bool:
@@ -232,6 +239,11 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
         gpus=replica_gpus(seen).total(),
     )
+
+
+def _oldest_start(seen: Observation, now: float) -> float:
+    """Age of the oldest replica that has not served yet, in seconds; 0 where none starts."""
+    return max((now - pod.created for pod in seen.engine_pods if pod.phase is PodPhase.STARTING), default=0.0)
 
 
 def _target(seen: Observation) -> EndpointTarget | None:

@@ -50,6 +50,15 @@ def tells_of_hold(status: ScalingStatus, previous: ScalingStatus | None) -> bool
     return is_held and any(hold not in known for hold in status.state.get("reported", []))
 
 
+def tells_of_change(status: ScalingStatus, previous: ScalingStatus | None) -> bool:
+    """Whether a status tells of another count, of a hold that is new, or of metrics that come or go."""
+    known, now = previous.decision if previous else None, status.decision
+    if now is None:
+        return False
+    is_lost, was_lost = (which is not None and which.reason == Outcome.METRICS_UNKNOWN for which in (now, known))
+    return now.desired != now.current or is_lost != was_lost or tells_of_hold(status, previous)
+
+
 def _is_news(state: ScalerState, decision: Decision, previous: ScalingStatus, now: float) -> bool:
     known = previous.decision
     if known is None or decision.desired != decision.current or previous.desired_replicas != decision.desired:
