@@ -5,8 +5,8 @@ uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
 RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help demo demo-down sync check generate test unit test-apiserver test-e2e e2e-vllm bench images cluster-up \
-	cluster-down
+.PHONY: help demo demo-down sync check generate install-yaml test unit test-apiserver test-e2e e2e-vllm bench images \
+	cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -30,8 +30,11 @@ check: sync ## Lint, types, layers, and drift of what is generated
 	$(RUN) lint-imports --no-logo
 	$(RUN) python hack/generate.py --check
 
-generate: sync ## Write the CRD and its copy in the chart
+generate: sync ## Write what is derived from the code: CRD, chart values, dashboards, pages
 	$(RUN) python hack/generate.py
+
+install-yaml: sync ## The chart as one file for kubectl: dist/install.yaml
+	@$(RUN) python hack/install_yaml.py
 
 unit: sync ## Unit tests and the laws of the scaler; the pure rooms are covered to 95 %
 	$(RUN) pytest tests/unit tests/laws --cov --cov-report=term:skip-covered

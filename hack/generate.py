@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: the CRD, its copy in the chart, and pages. With --check only compares.
+"""Writes what is derived from the code: CRD, parts of the chart, dashboards, pages. With --check only compares.
 
 Usage: python hack/generate.py [--check]
 """
@@ -6,10 +6,13 @@ Usage: python hack/generate.py [--check]
 import sys
 from pathlib import Path
 
+import chart_values
+import dashboards
 import metrics_page
 from llmendpoint.api.schema import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "charts" / "llmendpoint-operator"
 NOTICE = "# Made by `make generate` from operator/llmendpoint/api; edit that.\n"
 
 
@@ -24,7 +27,10 @@ def outputs() -> dict[Path, str]:
     crd = to_yaml()
     return {
         ROOT / "crds" / "llmendpoints.yaml": NOTICE + crd,
-        ROOT / "charts" / "llmendpoint-operator" / "templates" / "crds.yaml": chart_template(crd),
+        CHART / "templates" / "crds.yaml": chart_template(crd),
+        CHART / "values.yaml": chart_values.values(),
+        CHART / "README.md": chart_values.readme(),
+        **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in dashboards.pages().items()},
         ROOT / "docs" / "metrics.md": metrics_page.page(),
     }
 

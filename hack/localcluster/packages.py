@@ -71,6 +71,11 @@ def prometheus() -> str:
     return str(program)
 
 
+def promtool() -> str:
+    """Path of promtool, which comes with every Prometheus server."""
+    return str(Path(prometheus()).with_name("promtool"))
+
+
 def _install(packages: list[str]) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise LocalClusterError(f"missing on this machine: {', '.join(packages)}; install them and try again")

@@ -70,6 +70,9 @@ NODE = (
     Group("pause", ("pause",), 0.1),
 )
 HELM = (Group("helm", ("helm",), 2.0),)
+# Checks objects of the Prometheus operator against its types.
+MONITORING = (Group("monitoring", ("monitoring",), 1.0),)
+EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING)
 
 
 def ensure(groups: tuple[Group, ...]) -> None:
@@ -93,7 +96,7 @@ def ensure(groups: tuple[Group, ...]) -> None:
 
 def program(name: str) -> str:
     """Path of a built program."""
-    for group in (*CONTROL_PLANE, *NODE, *HELM):
+    for group in EVERY:
         if name in group.programs:
             return str(group.directory / name)
     raise LocalClusterError(f"no tool group builds {name}")
@@ -113,9 +116,7 @@ def kubectl(
 
 def search_path() -> str:
     """PATH with every built program first."""
-    return os.pathsep.join(
-        [*(str(group.directory) for group in (*CONTROL_PLANE, *NODE, *HELM)), os.environ.get("PATH", "")]
-    )
+    return os.pathsep.join([*(str(group.directory) for group in EVERY), os.environ.get("PATH", "")])
 
 
 def _build(go: list[str], group: Group) -> None:
@@ -123,7 +124,7 @@ def _build(go: list[str], group: Group) -> None:
     # Built aside and moved: an interrupted build leaves no half of a group behind.
     aside = group.directory.with_name(f"{group.directory.name}.{os.getpid()}")
     aside.mkdir(exist_ok=True)
-    targets = ["."] if group.name == "pause" else ["tool"]
+    targets = ["."] if (group.source / "main.go").exists() else ["tool"]  # ours, or another project's
     command = [
         *go, "build", *group.flags, "-ldflags", f"-s -w {group.stamp}".strip(), "-o", f"{aside}/", *targets,
     ]  # fmt: skip

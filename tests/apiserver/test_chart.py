@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from localcluster import product, tools
 from localcluster.cluster import Cluster
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
+from support.chart import rendered
 from support.kube import eventually
 
 pytestmark = pytest.mark.apiserver
@@ -19,12 +19,6 @@ CHART = str(product.CHART)
 @pytest.fixture(scope="module", autouse=True)
 def helm() -> None:
     tools.ensure(tools.HELM)
-
-
-def rendered(**values: Any) -> list[dict[str, Any]]:
-    command = [tools.program("helm"), "template", "llmendpoint-operator", CHART, "-n", "llmendpoint-system"]
-    text = run([*command, "--values=-"], stdin=json.dumps(values)).stdout
-    return [body for body in yaml.safe_load_all(text) if body]
 
 
 def kinds(bodies: list[dict[str, Any]]) -> set[str]:
@@ -47,8 +41,27 @@ def test_it_has_no_lint() -> None:
         },
         {"replicas": 1, "leaderElection": {"leaseDurationSeconds": 15, "renewDeadlineSeconds": 10, "retrySeconds": 2}},
         {"engineImages": {"vLLM": "mirror.test/vllm:1"}, "engineImageOverride": True, "logFormat": "console"},
+        {
+            "metricsService": {"enabled": True, "annotations": {"prometheus.io/scrape": "true"}},
+            "grafanaDashboards": {"enabled": True, "annotations": {"grafana_folder": "LLM"}},
+            "networkPolicy": {
+                "enabled": True,
+                "apiServer": {"cidrs": ["10.0.0.1/32"]},
+                "metricsFrom": [{"namespaceSelector": {"matchLabels": {"team": "monitoring"}}}],
+                "extraEgress": [{"to": [{"ipBlock": {"cidr": "192.0.2.1/32"}}], "ports": [{"port": 9090}]}],
+            },
+        },
+        {"networkPolicy": {"enabled": True}, "watchNamespaces": ["default"]},
     ],
-    ids=["defaults", "one namespace", "placement", "one replica", "mirror"],
+    ids=[
+        "defaults",
+        "one namespace",
+        "placement",
+        "one replica",
+        "mirror",
+        "observed and confined",
+        "confined to one namespace",
+    ],
 )
 def test_a_real_api_server_takes_what_it_makes(apiserver: Cluster, values: dict[str, Any]) -> None:
     apiserver.kubectl("create", "namespace", "llmendpoint-system", check=False)
@@ -134,6 +147,9 @@ def test_the_operator_runs_restricted() -> None:
         ({"replica": 2}, "replica"),
         ({"leaderElection": {"leaseDurationSeconds": 2}}, "leaseDurationSeconds"),
         ({"engineImages": {"vllm": "x"}}, "vllm"),
+        ({"networkPolicy": {"metricsFrom": [{"podSelector": {"labels": {}}}]}}, "labels"),
+        ({"podMonitor": {"interval": "often"}}, "interval"),
+        ({"tolerations": [{"effect": "NoShedule"}]}, "NoShedule|effect"),
     ],
 )
 def test_wrong_values_are_refused(values: dict[str, Any], sentence: str) -> None:

@@ -88,13 +88,20 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(directory: Path) -> Iterator[Prometheus]:
-    """A server with two jobs, ``engines`` and ``again``, whose targets the test sets."""
+    """A server with jobs ``engines``, ``again`` and ``operator``, whose targets the test sets.
+
+    What the operator says of an endpoint's namespace counts, as in the chart's PodMonitor.
+    """
     port = free_port()
     targets = directory / "targets"
     targets.mkdir()
     jobs = [
-        {"job_name": job, "file_sd_configs": [{"files": [str(targets / f"{job}.json")], "refresh_interval": "1s"}]}
-        for job in ("engines", "again")
+        {
+            "job_name": job,
+            "honor_labels": job == "operator",
+            "file_sd_configs": [{"files": [str(targets / f"{job}.json")], "refresh_interval": "1s"}],
+        }
+        for job in ("engines", "again", "operator")
     ]
     times = {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"}
     config = directory / "prometheus.yml"
