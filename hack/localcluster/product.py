@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from localcluster import images, tools
@@ -17,7 +18,12 @@ CHART = ROOT / "charts" / "llmendpoint-operator"
 
 
 def install(
-    cluster: Cluster, *, tick_seconds: float, watch_namespaces: Sequence[str] = (), simulated: bool = True
+    cluster: Cluster,
+    *,
+    tick_seconds: float,
+    watch_namespaces: Sequence[str] = (),
+    simulated: bool = True,
+    chart: Path = CHART,
 ) -> None:
     """Build and load the images, and install the chart.
 
@@ -25,6 +31,7 @@ def install(
         tick_seconds: time between two readings of the engines.
         watch_namespaces: where endpoints are looked after; everywhere when empty.
         simulated: put the engine simulator in the engines' place, whatever image an endpoint names.
+        chart: a folder, or what ``helm package`` makes of one.
     """
     tools.ensure(tools.HELM)
     for archive in images.build():
@@ -38,7 +45,7 @@ def install(
         **(simulation if simulated else {}),
     }
     helm(
-        cluster, "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", "--wait",
+        cluster, "upgrade", "--install", RELEASE, str(chart), "-n", NAMESPACE, "--create-namespace", "--wait",
         "--timeout=120s", "--values=-", stdin=json.dumps(values),
     )  # fmt: skip
 
