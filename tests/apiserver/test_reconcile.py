@@ -159,7 +159,7 @@ def test_turning_the_scaler_on_again_starts_from_what_runs(apiserver: Cluster, n
     eventually(lambda: replicas(apiserver, namespace) == 1)
     apply(apiserver, namespace, scaling={**active, "mode": "Off"}, replicas=4)
     eventually(lambda: replicas(apiserver, namespace) == 4)
-    assert "scaling" not in status(apiserver, namespace)
+    eventually(lambda: "scaling" not in status(apiserver, namespace))
     apiserver.kubectl(
         "patch", "llmendpoint", "llama", "-n", namespace, "--type=merge",
         "-p", json.dumps({"spec": {"replicas": None, "scaling": {"mode": "Active"}}}),

@@ -139,8 +139,9 @@ class Executor:
             (child["kind"], child["metadata"]["name"]) == ("Deployment", scale.deployment) for child in children
         ):
             return  # it could not be created, and an apply of a count alone would be refused
-        if memory.scaling is not None and memory.scaling != endpoint.status.scaling:
-            await self.write_status(endpoint, endpoint.status.model_copy(update={"scaling": memory.scaling}))
+        intent = memory.scaling_status
+        if intent is not None and intent != endpoint.status.scaling:
+            await self.write_status(endpoint, endpoint.status.model_copy(update={"scaling": intent}))
         manifest = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",

@@ -20,7 +20,7 @@ class Memory:
     uid: str
     state: ScalerState
     scaling: ScalingStatus | None
-    """What status.scaling should say."""
+    """What the scaler last had to say."""
     account: Account
     """GPU time used, which status.usage tells of now and then."""
     window: ReadingWindow = field(default_factory=ReadingWindow)
@@ -41,6 +41,11 @@ class Memory:
     """Deployment -> its generation when its pod template was last applied."""
     served: frozenset[str] | None = None
     """UIDs of the pods that were seen to serve; None before the first tick."""
+
+    @property
+    def scaling_status(self) -> ScalingStatus | None:
+        """What status.scaling should say: nothing where the scaler is off."""
+        return self.scaling if self.state.mode != "Off" else None
 
 
 class Memories:

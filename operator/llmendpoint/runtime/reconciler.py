@@ -126,7 +126,7 @@ class Reconciler:
             unread_pods=memory.unread,
             revised=memory.revised,
             unanswered_targets=memory.unanswered,
-            scaling=memory.scaling if memory.state.mode != "Off" else None,
+            scaling=memory.scaling_status,
             warnings=tuple(warnings(endpoint.spec.scaling, memory.state, memory.signals, replica_gpus(seen).total()))
             if endpoint.spec.scaling
             else (),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -201,10 +202,13 @@ class Ticker:
         self._exporter.endpoints.decisions[key] = decision
         status = scaling_status(memory.state, decision, memory.scaling, now)
         is_told = status is not memory.scaling and tells_of_change(status, memory.scaling)
-        (log.info if is_told else log.debug)(
-            "decided", namespace=key.namespace, endpoint=key.name, mode=memory.state.mode, reason=decision.reason,
-            held_by=decision.held_by, sentence=decision.sentence, **{"from": decision.current, "to": decision.desired},
-        )  # fmt: skip
+        level = logging.INFO if is_told else logging.DEBUG
+        if log.is_enabled_for(level):  # or nobody reads the sentence, and it need not be made
+            log.log(
+                level, "decided", namespace=key.namespace, endpoint=key.name, mode=memory.state.mode,
+                reason=decision.reason, held_by=decision.held_by, sentence=decision.sentence,
+                **{"from": decision.current, "to": decision.desired},
+            )  # fmt: skip
         if status is memory.scaling:
             return False
         memory.scaling, memory.decision = status, decision
