@@ -41,10 +41,14 @@ def test_the_sum_of_demand_can_be_redone_from_the_record() -> None:
     seconds = terms["prefillSecondsPerRequest"] + terms["decodeSecondsPerRequest"]
     demand = inputs["arrivalRate"] * seconds
     assert terms["demandMean"] == pytest.approx(demand)
-    objective = 2.0 + 1.5 * terms["prefillSecondsPerRequest"]
+    assert (terms["demandSteady"], terms["demandRecent"]) == (pytest.approx(demand), pytest.approx(demand))
+    objective = inputs["ttftSeconds"] + 1.5 * terms["prefillSecondsPerRequest"]
     variance = 2.0 * demand * seconds
-    short = demand / 2 + math.sqrt(demand**2 / 4 + variance * math.log(1 / 0.01) / (2 * objective))
+    late = math.log(1 / inputs["errorBudget"])
+    short = demand / 2 + math.sqrt(demand**2 / 4 + variance * late / (2 * objective))
+    assert terms["shortWaitReplicas"] == pytest.approx(short, abs=1e-3)
     assert terms["flowReplicas"] == pytest.approx(short * terms["correctionFactor"], abs=1e-3)
+    assert (terms["lostReplicas"], terms["stuckReplicas"]) == (0.0, 0.0)
     flow = terms["flowReplicas"] + terms["stuckReplicas"]
     assert found.raw == math.ceil(max(flow, terms["backlogReplicas"])) == 2
     assert inputs["occupancy"] == pytest.approx(inputs["running"] / inputs["slotsPerReplica"])

@@ -240,6 +240,9 @@ def test_the_readings_and_the_terms_are_given_with_the_wish() -> None:
         "occupancy": 1.0,
         "slotsPerReplica": 0,
         "readingAgeSeconds": None,
+        "awaitingReplicas": False,
+        "ttftSeconds": 2.0,
+        "errorBudget": 0.01,
     }
     assert wish.terms["prefillSecondsPerRequest"] == pytest.approx(0.2)
     assert wish.terms["decodeSecondsPerRequest"] == pytest.approx(0.3)

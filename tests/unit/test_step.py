@@ -124,7 +124,9 @@ def test_a_band_above_that_removes_does_nothing() -> None:
 def test_the_sum_is_said_in_words(metric: float, words: str) -> None:
     wish = asked(policy({"lowerBound": 0, "adjustment": 2}), metric, serving=4)
     assert wish.why == words
-    assert wish.terms == {"breach": metric - 50, "adjustment": 2 if metric == 60 else None}
+    assert wish.terms["breach"] == metric - 50
+    assert (wish.terms["adjustmentType"], wish.terms["adjustment"]) == ("ChangeInCapacity", 2 if metric == 60 else None)
+    assert (wish.terms["pointsAbove"], wish.terms["pointsBelow"]) == ((15, 0) if metric == 60 else (0, 15))
 
 
 def test_no_whole_period_yet_changes_nothing() -> None:

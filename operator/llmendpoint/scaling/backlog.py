@@ -36,8 +36,12 @@ def backlog_replicas(
     """
     # By the time that replicas are ready, what is short of demand has piled up for a cold start.
     piling = max(steady - ready, 0.0) / CLEARED_IN_STARTS
-    # A replica whose queue outlasts a cold start serves nobody who comes until then.
-    taken = sum(min(queue.waiting * request_seconds / cold_start, 1.0) for queue in queues)
+    taken = taken_up(queues, request_seconds, cold_start)
     if coming is not None:
         taken = min(taken, max(coming - mean, 0.0))
     return mean + max(piling, taken) if piling or taken else 0.0
+
+
+def taken_up(queues: Sequence[Queue], request_seconds: float, cold_start: float) -> float:
+    """Replicas that serve nobody who comes until a start is over, since their queue outlasts it."""
+    return sum(min(queue.waiting * request_seconds / cold_start, 1.0) for queue in queues)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmendpoint.api.scaling import Demand, Scaling
-from llmendpoint.scaling.backlog import backlog_replicas
+from llmendpoint.scaling.backlog import backlog_replicas, taken_up
 from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.engine_model import Cost
 from llmendpoint.scaling.signals import Signals, finite
@@ -37,22 +37,30 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
     if cost is None:
         # Used slots are another measure than flow: no mean is taken over both.
         state = state if learned else state.changed(demand=())
-        mean = steady = finite(signals.occupancy, most=MOST)
+        mean = steady = recent = finite(signals.occupancy, most=MOST)
     else:
         demand = min(finite(signals.arrival_rate) * cost.total, MOST)
         earlier = [point for point in state.demand if now - point[0] <= MEAN_SECONDS]
         state = state.changed(demand=(*earlier, (now, round(demand, 4))))
         # The mean over two minutes rides out noise; when load jumps by more than that, the last half minute says more.
         steady = _mean(state.demand)
-        noise = JUMP * deviation(steady, cost.total, RECENT_SECONDS)
-        recent = [point for point in state.demand if now - point[0] <= RECENT_SECONDS]
-        mean = max(steady, _mean(recent) - noise)
+        recent = _mean([point for point in state.demand if now - point[0] <= RECENT_SECONDS])
+        mean = max(steady, recent - JUMP * deviation(steady, cost.total, RECENT_SECONDS))
     need = _need(scaling.demand, state, signals, cost, mean, steady)
     wanted = min(max(need.flow + need.stuck, need.backlog, need.bursts), MOST)
     return state, DemandDesire(
-        math.ceil(wanted - ROUNDING), scaling.demand, signals, state.cold_starts, state.correction.factor, cost, mean,
-        need,
+        math.ceil(wanted - ROUNDING), scaling.demand, signals, state.cold_starts, state.correction.factor,
+        state.awaiting, cost, Means(mean, steady, recent), need,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Means:
+    """Demand in replicas: what is planned with, and the two means that it comes from."""
+
+    planned: float
+    steady: float
+    recent: float
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,12 @@ class Need:
 
     flow: float
     """For the work that is offered, waits kept short."""
+    short: float | None = None
+    """The same before experience corrects it; None where used slots are the measure."""
+    lost: float = 0.0
+    """Capacity of the replicas that are stuck."""
     stuck: float = 0.0
-    """Beside these, for replicas that are stuck."""
+    """Beside flow, for these."""
     backlog: float = 0.0
     bursts: float = 0.0
     """For bursts that come again."""
@@ -73,9 +85,12 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
         return Need(flow=mean / FULL)
     objective = demand.ttft_seconds + PREFILL_ALLOWANCE * cost.prefill
     short = replicas_for(mean, cost.total, objective, demand.error_budget)
+    lost = _lost(demand.ttft_seconds, signals, cost)
     return Need(
         flow=max(short * state.correction.factor, steady),  # however few are late
-        stuck=_stuck(demand.ttft_seconds, signals, cost),
+        short=short,
+        lost=lost,
+        stuck=lost * (1.0 + PER_STUCK_SHARE * lost / max(signals.ready, 1)),
         backlog=backlog_replicas(
             mean,
             steady,
@@ -89,14 +104,13 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
     )
 
 
-def _stuck(objective: float, signals: Signals, cost: Cost) -> float:
-    """For capacity that is lost to few requests much larger than the mean, behind which the others wait."""
-    lost = sum(
+def _lost(objective: float, signals: Signals, cost: Cost) -> float:
+    """Capacity that is lost to few requests much larger than the mean, behind which the others wait."""
+    return sum(
         max(1.0 - queue.finished_per_second * cost.total, 0.0)
         for queue in signals.queues
         if queue.waiting > objective * queue.finished_per_second
     )
-    return lost * (1.0 + PER_STUCK_SHARE * lost / max(signals.ready, 1))
 
 
 def _mean(points: Sequence[Point]) -> float:
@@ -113,20 +127,21 @@ class DemandDesire:
     cold_starts: Sequence[float]
     factor: float
     """The correction."""
+    awaiting: bool
+    """Whether replicas of the last scale-out are still expected."""
     cost: Cost | None
-    mean: float
-    """Demand in replicas."""
+    means: Means
     need: Need
 
     @property
     def why(self) -> str:
         """Demand, head-room, what is stuck, the backlog."""
-        cost, need = self.cost, self.need
+        cost, need, demand = self.cost, self.need, self.means.planned
         if cost is None:
-            text = f"demand {self.mean:.1f} replicas (batch slots and KV cache in use) / {FULL:g} -> {need.flow:.1f}"
+            text = f"demand {demand:.1f} replicas (batch slots and KV cache in use) / {FULL:g} -> {need.flow:.1f}"
         else:
             text = (
-                f"demand {self.mean:.1f} replicas ({finite(self.signals.arrival_rate):.1f} req/s x {cost.total:.3g} "
+                f"demand {demand:.1f} replicas ({finite(self.signals.arrival_rate):.1f} req/s x {cost.total:.3g} "
                 f"s); waits of {1.0 - self.settings.error_budget:.4g} within {self.settings.ttft_seconds:g} s, "
                 f"corrected x {self.factor:.2f} -> {need.flow:.1f}"
             )
@@ -137,7 +152,7 @@ class DemandDesire:
 
     @property
     def inputs(self) -> Mapping[str, float | int | None]:
-        """The readings that went in."""
+        """The readings that went in, and the settings."""
         signals = self.signals
         return {
             "arrivalRate": _rounded(signals.arrival_rate),
@@ -149,23 +164,32 @@ class DemandDesire:
             "readingAgeSeconds": _rounded(signals.age),
             "podsRead": signals.known,
             "podsUnread": signals.unknown,
+            "awaitingReplicas": self.awaiting,
+            "ttftSeconds": self.settings.ttft_seconds,
+            "errorBudget": self.settings.error_budget,
         }
 
     @property
     def terms(self) -> Mapping[str, float | None]:
         """Intermediate numbers of the formula."""
-        cost, need = self.cost, self.need
+        cost, need, means = self.cost, self.need, self.means
+        cold_start = cold_start_seconds(self.cold_starts)
         return {
-            "demandMean": round(self.mean, 3),
+            "demandMean": round(means.planned, 3),
+            "demandSteady": round(means.steady, 3),
+            "demandRecent": round(means.recent, 3),
+            "shortWaitReplicas": _rounded(need.short),
             "flowReplicas": round(need.flow, 3),
+            "lostReplicas": round(need.lost, 3),
             "stuckReplicas": round(need.stuck, 3),
+            "takenReplicas": _rounded(taken_up(self.signals.queues, cost.total, cold_start)) if cost else None,
             "backlogReplicas": round(need.backlog, 3),
             "burstReplicas": round(need.bursts, 3),
             "prefillSecondsPerRequest": round(cost.prefill, 5) if cost else None,
             "decodeSecondsPerRequest": round(cost.decode, 5) if cost else None,
             "requestsPerFullReplica": round(cost.batch, 1) if cost else None,
             "correctionFactor": round(self.factor, 3),
-            "coldStartSeconds": round(cold_start_seconds(self.cold_starts), 1),
+            "coldStartSeconds": round(cold_start, 1),
         }
 
 

@@ -60,9 +60,16 @@ class StepDesire:
         return self.tracked.inputs
 
     @property
-    def terms(self) -> Mapping[str, float | None]:
-        """Intermediate numbers of the formula."""
-        return {"breach": round(self.breach, 3), "adjustment": self.band.adjustment if self.band else None}
+    def terms(self) -> Mapping[str, Any]:
+        """Intermediate numbers of the formula, and the alarms."""
+        track = self.tracked.votes[0].track
+        return {
+            "breach": round(self.breach, 3),
+            "adjustmentType": self.adjustment_type,
+            "adjustment": self.band.adjustment if self.band else None,
+            "pointsAbove": track.above,
+            "pointsBelow": track.below,
+        }
 
 
 def _holds(band: StepAdjustmentBand, breach: float) -> bool:

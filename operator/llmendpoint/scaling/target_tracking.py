@@ -71,7 +71,7 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
         raw = min(max(vote.wants for vote in votes), current)
     else:
         raw = current
-    return state, TrackingDesire(raw, signals, period, tuple(votes))
+    return state, TrackingDesire(raw, signals, period, state.awaiting, tuple(votes))
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class TrackingDesire:
     signals: Signals
     period: float
     """Seconds of one point."""
+    awaiting: bool
+    """Whether replicas of the last scale-out are still expected."""
     votes: tuple[Vote, ...]
 
     @property
@@ -101,6 +103,7 @@ class TrackingDesire:
             "readingAgeSeconds": _rounded(self.signals.age),
             "podsRead": self.signals.known,
             "podsUnread": self.signals.unknown,
+            "awaitingReplicas": self.awaiting,
         }
 
     @property
