@@ -17,6 +17,10 @@ def test_one_slow_start_does_not_change_the_plan() -> None:
     assert cold_start_seconds((50.0, 48.0, 52.0, 900.0, 49.0)) == 50.0
 
 
+def test_a_start_within_the_same_second_is_no_division_by_zero() -> None:
+    assert cold_start_seconds((0.0, 0.0, 3.0)) == 1.0
+
+
 @pytest.mark.parametrize(
     ("starts", "p50", "p90"),
     [

@@ -207,6 +207,12 @@ def test_while_replicas_start_the_queue_asks_for_no_more_than_what_is_on_its_way
     assert wish.terms["backlogReplicas"] == 6.0
 
 
+def test_a_queue_in_front_of_replicas_that_start_at_once_is_decided_on() -> None:
+    quick = state_with(**LEARNED | {"cold_starts": (0.0,)})
+    wish = asked(quick, signals(4, arrival_rate=8.0, queues=(Queue(2.0, 8.0),)))
+    assert wish.terms["backlogReplicas"] == 4.0 + 1.0
+
+
 def test_a_queue_before_anything_is_learned_is_no_backlog() -> None:
     assert asked(state_with(), signals(queues=(Queue(2.0, 2000.0),), occupancy=4.0)).terms["backlogReplicas"] == 0.0
 

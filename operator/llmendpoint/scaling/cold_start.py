@@ -7,11 +7,13 @@ from llmendpoint.api.status import ColdStart
 
 # A 7-8 B model from a filled cache with torch.compile: 45 to 105 s were measured on real engines.
 ASSUMED_SECONDS = 105.0
+# Times of the API server are whole seconds, so that a pod may be ready in the one in which it was created.
+SHORTEST_SECONDS = 1.0
 
 
 def cold_start_seconds(starts: Sequence[float]) -> float:
     """The start time to plan with: the learned median, or a usual value while nothing was learned."""
-    return median(starts) if starts else ASSUMED_SECONDS
+    return max(median(starts), SHORTEST_SECONDS) if starts else ASSUMED_SECONDS
 
 
 def summary(starts: Sequence[float]) -> ColdStart | None:
