@@ -3,22 +3,20 @@
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 from kubernetes.aio import client as kube
-from kubernetes.aio import config as kube_config
 from kubernetes.aio.client.rest import RESTClientObject
 
-from llmendpoint.cluster.errors import ClusterError, NotFound, Unreachable, error_of
+from llmendpoint.cluster.errors import NotFound, Unreachable, error_of
 from llmendpoint.cluster.fence import Fence
 from llmendpoint.cluster.kinds import Kind, kind_of
+from llmendpoint.cluster.kubeconfig import Access, find_access
 
 Manifest = dict[str, Any]
 
@@ -26,7 +24,6 @@ Manifest = dict[str, Any]
 WRITES_IN_FLIGHT = 16
 REQUEST_TIMEOUT = 20.0
 LIST_PAGE = 500
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 NO_LINGERING = struct.pack("ii", 1, 0)
 
 
@@ -36,8 +33,9 @@ class Cluster:
     Use ``async with Cluster.connect(fence) as cluster``. What is written passes the fence.
     """
 
-    def __init__(self, api: kube.ApiClient, fence: Fence) -> None:
+    def __init__(self, api: kube.ApiClient, access: Access, fence: Fence) -> None:
         self._api = api
+        self._access = access
         self._fence = fence
         self._writes = asyncio.Semaphore(WRITES_IN_FLIGHT)
         self.answered: Callable[[str, str, float], object] = lambda *_: None
@@ -53,30 +51,36 @@ class Cluster:
         Raises:
             ClusterError: neither a service account nor a usable kubeconfig was found.
         """
-        configuration = kube.Configuration()
-        try:
-            if kubeconfig is None and context is None and (SERVICE_ACCOUNT / "token").exists():
-                kube_config.load_incluster_config(client_configuration=configuration)
-            else:
-                await kube_config.load_kube_config(
-                    config_file=kubeconfig or os.environ.get("KUBECONFIG"),
-                    context=context,
-                    client_configuration=configuration,
-                )
-        except kube_config.ConfigException as error:
-            raise ClusterError(
-                f"no cluster to talk to: {error}; set KUBECONFIG or --context, or run inside a pod"
-            ) from error
-        async with kube.ApiClient(configuration) as api:
-            api.rest_client = _Transport(configuration)
-            yield cls(api, fence)
+        access = await find_access(kubeconfig, context)
+        async with kube.ApiClient(access.configuration) as api:
+            api.rest_client = _Transport(access.configuration)
+            yield cls(api, access, fence)
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
-        """One object, or None where there is none."""
+    @property
+    def server(self) -> str:
+        """URL of the API server, and by which context it was found."""
+        host = str(self._access.configuration.host)
+        return f"{host} (context {self._access.context})" if self._access.context else host
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that counts where none is named."""
+        return self._access.namespace
+
+    async def version(self) -> str:
+        """Version of the API server, for example v1.35.0."""
+        return str((await self._request("GET", "/version"))["gitVersion"])
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """One object, or None where there is none. Objects of the cluster have no namespace."""
         try:
             return await self._request("GET", kind.path(namespace, name))
         except NotFound:
             return None
+
+    async def read(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """The text behind a path, for example what a pod answers through the API server's proxy."""
+        return (await self._answer("GET", path, query=query, accept="*/*")).decode(errors="replace")
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> list[Manifest]:
         """All objects of a kind in one namespace, or in all, that match a label selector."""
@@ -122,7 +126,7 @@ class Cluster:
         Raises:
             Conflict: one of that name exists.
         """
-        path = kind_of(manifest["kind"]).path(manifest["metadata"]["namespace"])
+        path = kind_of(manifest["kind"]).path(manifest.get("metadata", {}).get("namespace"))
         async with self._writes:
             return await self._request("POST", path, body=manifest)
 
@@ -171,12 +175,29 @@ class Cluster:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
+        raw = await self._answer(method, path, query=query, body=body, content_type=content_type)
+        try:
+            parsed: Manifest = json.loads(raw)
+        except ValueError as error:
+            raise Unreachable(f"{method} {path}: the answer is cut off or no JSON") from error
+        return parsed
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> bytes:
         what = f"{method} {path}"
         request = await self._api.param_serialize(
             method,
             path,
             query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params={"Accept": accept, "Content-Type": content_type},
             body=body,
             auth_settings=["BearerToken"],
         )
@@ -184,10 +205,10 @@ class Cluster:
         try:
             with self._fence.passed(what) if method != "GET" else contextlib.nullcontext():
                 answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
-                raw = await answer.read()
+                raw: bytes = await answer.read()
                 code = str(answer.status)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{what}: {type(error).__name__}: {error}") from error
+            raise Unreachable(what, said=f"{type(error).__name__}: {error}") from error
         except kube.ApiException as error:
             code = str(error.status) if error.status else code
             raise error_of(error.status or 0, str(error.body or error.reason).encode(), what) from error
@@ -195,11 +216,7 @@ class Cluster:
             self.answered(method, code, time.monotonic() - started)
         if not 200 <= answer.status <= 299:
             raise error_of(answer.status, raw, what)
-        try:
-            parsed: Manifest = json.loads(raw)
-        except ValueError as error:
-            raise Unreachable(f"{what}: the answer is cut off or no JSON") from error
-        return parsed
+        return raw
 
 
 class _Transport(RESTClientObject):  # type: ignore[misc] # the client ships no types

@@ -15,11 +15,18 @@ import json
 
 
 class ClusterError(Exception):
-    """The API server did not do what was asked."""
+    """The API server did not do what was asked.
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
-        super().__init__(message)
+    Args:
+        what: what was asked, or went wrong.
+        status: HTTP status; 0 where there was no answer.
+        said: what was answered, in the words of who answered.
+    """
+
+    def __init__(self, what: str, *, status: int = 0, said: str = "") -> None:
+        super().__init__(f"{what}: {said}" if said else what)
         self.status = status
+        self.said = said
 
 
 class Unreachable(ClusterError):
@@ -73,4 +80,4 @@ def error_of(status: int, body: bytes, request: str) -> ClusterError:
     except (ValueError, AttributeError):
         message = body.decode(errors="replace")
     kind = _BY_STATUS.get(status, Unreachable if status >= 500 else ClusterError)
-    return kind(f"{request}: {message.strip()[:2000]}", status=status)
+    return kind(request, status=status, said=message.strip()[:2000])

@@ -8,7 +8,7 @@ from llmendpoint.election import lease
 
 @dataclass(frozen=True)
 class Kind:
-    """A namespaced Kubernetes kind."""
+    """A Kubernetes kind."""
 
     api_version: str
     kind: str
@@ -25,7 +25,7 @@ class Kind:
         return self.api_version.rpartition("/")[2]
 
     def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
-        """REST path of the collection or of one object. Without a namespace: all namespaces."""
+        """REST path of the collection or of one object. Without a namespace: all of them, or the cluster."""
         root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
         parts = [root, *(["namespaces", namespace] if namespace else []), self.plural, name, subresource]
         return "/".join(part for part in parts if part)
@@ -41,9 +41,12 @@ PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 LEASE = Kind(lease.API_VERSION, lease.KIND, "leases")
+NODE = Kind("v1", "Node", "nodes")
+CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
+ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 
 CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
-_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT, LEASE)}
+_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT, LEASE, ACCESS_REVIEW)}
 
 
 def kind_of(manifest_kind: str) -> Kind:
