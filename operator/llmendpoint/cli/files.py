@@ -8,7 +8,6 @@ import yaml
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
-from llmendpoint.cli import validation
 
 File = Annotated[
     Path, typer.Option("--file", "-f", help="YAML file with LLMEndpoint objects.", exists=True, dir_okay=False)
@@ -17,6 +16,8 @@ File = Annotated[
 
 def endpoints(file: Path) -> list[Endpoint]:
     """The objects of a file, all of them good."""
+    from llmendpoint.cli import validation  # CEL takes a second to load, which other commands spare
+
     found = bodies(file)
     if wrong := [sentence for body in found for sentence in validation.problems(body)]:
         fail("\n".join(f"{file}: {sentence}" for sentence in wrong))

@@ -8,7 +8,6 @@ import typer
 
 from llmendpoint.api import names, plain_yaml
 from llmendpoint.api.scaling import Scaling
-from llmendpoint.cli import validation
 from llmendpoint.cli.files import fail
 from llmendpoint.cli.sagemaker.conversion import Imported, convert
 from llmendpoint.cli.sagemaker.documents import Unusable, read
@@ -61,6 +60,8 @@ def _chosen(resources: list[str], wanted: str | None) -> str:
 
 
 def _problems(scaling: dict[str, Any]) -> list[str]:
+    from llmendpoint.cli import validation
+
     body = {
         "apiVersion": names.API_VERSION,
         "kind": names.KIND,

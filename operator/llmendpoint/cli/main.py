@@ -1,26 +1,36 @@
-"""``llmendpoint``: what can be done without a cluster."""
+"""``llmendpoint``, also as ``kubectl llmendpoint``: every command by its name."""
+
+import sys
+from pathlib import Path
 
 import typer
 
 from llmendpoint import manifests
 from llmendpoint.api import plain_yaml, schema
 from llmendpoint.api.endpoint import Endpoint
-from llmendpoint.cli import import_sagemaker, simulation, tuning, validation
+from llmendpoint.cli import doctor, explain, history, import_sagemaker, simulation, status, tuning
 from llmendpoint.cli.files import File, bodies, endpoints, fail
 
+CLUSTER = "On a cluster"
+ALONE = "Without a cluster"
+
 app = typer.Typer(no_args_is_help=True, help="LLMEndpoint: one object, a production LLM service.", add_completion=True)
-app.command()(simulation.simulate)
-app.command()(tuning.tune)
-app.command()(import_sagemaker.import_sagemaker)
+app.command(rich_help_panel=CLUSTER)(status.status)
+app.command(rich_help_panel=CLUSTER)(explain.explain)
+app.command(rich_help_panel=CLUSTER)(history.history)
+app.command(rich_help_panel=CLUSTER)(doctor.doctor)
+app.command(rich_help_panel=ALONE)(simulation.simulate)
+app.command(rich_help_panel=ALONE)(tuning.tune)
+app.command(rich_help_panel=ALONE)(import_sagemaker.import_sagemaker)
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def crd() -> None:
     """Print the CustomResourceDefinition."""
     typer.echo(schema.to_yaml(), nl=False)
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def render(file: File) -> None:
     """Print every child of the objects in a file, as the operator would make them."""
     for endpoint in endpoints(file):
@@ -30,9 +40,11 @@ def render(file: File) -> None:
             typer.echo("---\n" + plain_yaml.dump(child), nl=False)
 
 
-@app.command()
+@app.command(rich_help_panel=ALONE)
 def validate(file: File) -> None:
     """Check the objects in a file as the API server and the operator would. Exit status 1 if one is refused."""
+    from llmendpoint.cli import validation
+
     refused = False
     for body in bodies(file):
         name = (body.get("metadata") or {}).get("name", "an object without a name")
@@ -47,5 +59,6 @@ def validate(file: File) -> None:
 
 
 def main() -> None:
-    """Entry point of the console scripts."""
-    app()
+    """Entry point of the console scripts. As a plugin it is called by kubectl, and says so in its help."""
+    called = Path(sys.argv[0]).name
+    app(prog_name="kubectl llmendpoint" if called == "kubectl-llmendpoint" else called)

@@ -33,6 +33,10 @@ def gpus_of(pod_spec: Manifest) -> Counter[str]:
     return together | first
 
 
+def gpus_among(resources: Manifest) -> Counter[str]:
+    """The GPUs among amounts by resource name: a container's limits, what a node has to give."""
+    return Counter({name: int(amount(value) or 0) for name, value in resources.items() if _GPU.fullmatch(name)})
+
+
 def _limits(container: Manifest) -> Counter[str]:
-    limits = (container.get("resources") or {}).get("limits") or {}
-    return Counter({name: int(amount(value) or 0) for name, value in limits.items() if _GPU.fullmatch(name)})
+    return gpus_among((container.get("resources") or {}).get("limits") or {})

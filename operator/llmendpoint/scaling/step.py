@@ -26,10 +26,10 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
     band = next((band for band in scaling.steps if _holds(band, breach)), None)
     raw = state.desired
     if band is not None:
-        adjusted = _adjusted(scaling, band, signals.ready)
-        out = adjusted > state.desired and track.above >= target_tracking.POINTS_ABOVE
-        in_ = adjusted < state.desired and track.below >= target_tracking.POINTS_BELOW
-        raw = adjusted if out or in_ else raw
+        count = adjusted(scaling.adjustment_type, band.adjustment, signals.ready)
+        out = count > state.desired and track.above >= target_tracking.POINTS_ABOVE
+        in_ = count < state.desired and track.below >= target_tracking.POINTS_BELOW
+        raw = count if out or in_ else raw
     return state, StepDesire(max(raw, 0), tracked, scaling.adjustment_type, per_replica, breach, band)
 
 
@@ -79,12 +79,13 @@ def _holds(band: StepAdjustmentBand, breach: float) -> bool:
     return lower <= breach < upper if breach >= 0 else lower < breach <= upper
 
 
-def _adjusted(scaling: Scaling, band: StepAdjustmentBand, serving: int) -> int:
-    if scaling.adjustment_type == "ExactCapacity":
-        return max(round(band.adjustment), 0)
-    if scaling.adjustment_type == "ChangeInCapacity":
-        return serving + round(band.adjustment)
-    change = serving * band.adjustment / 100.0
+def adjusted(kind: StepAdjustment, adjustment: float, serving: int) -> int:
+    """The count that a band asks for where so many replicas serve."""
+    if kind == "ExactCapacity":
+        return max(round(adjustment), 0)
+    if kind == "ChangeInCapacity":
+        return serving + round(adjustment)
+    change = serving * adjustment / 100.0
     # AWS rounds a percentage away from zero below 1 and towards zero above it.
     whole = math.copysign(max(math.floor(abs(change)), 1), change) if change else 0
     return serving + int(whole)

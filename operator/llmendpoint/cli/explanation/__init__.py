@@ -1,0 +1,1 @@
+"""The last decision of the scaler redone by hand from what status records of it."""

@@ -1,0 +1,15 @@
+"""How many GPUs one replica of an endpoint takes, by the manifest that the operator would make."""
+
+from collections import Counter
+
+from llmendpoint import manifests
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.manifests.engine import engine_deployment
+from llmendpoint.reconcile.gpus import gpus_of
+
+
+def replica_gpus(endpoint: Endpoint) -> Counter[str]:
+    """GPUs by resource name. Of a spec that makes no manifest, those of its own resources."""
+    if manifests.problems(endpoint):
+        return gpus_of({"containers": [{"resources": endpoint.spec.engine.resources.to_wire()}]})
+    return gpus_of(engine_deployment(endpoint, manifests.ManifestDefaults())["spec"]["template"]["spec"])
