@@ -8,7 +8,9 @@ from pathlib import Path
 
 import chart_values
 import dashboards
+import fields_page
 import metrics_page
+import reasons_page
 from llmendpoint.api.schema import to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,8 @@ def outputs() -> dict[Path, str]:
         CHART / "README.md": chart_values.readme(),
         **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in dashboards.pages().items()},
         ROOT / "docs" / "metrics.md": metrics_page.page(),
+        ROOT / "docs" / "fields.md": fields_page.page(),
+        ROOT / "docs" / "conditions.md": reasons_page.page(),
     }
 
 

@@ -1,0 +1,148 @@
+"""docs/conditions.md: every condition and reason with its meaning from the code, and what a person does about it."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from enum import StrEnum
+
+from llmendpoint.api.conditions import ConditionType, Reason
+
+HEAD = """\
+<!-- Made by `make generate` from operator/llmendpoint/api/conditions.py and hack/reasons_page.py; edit those. -->
+# Status and conditions
+
+```
+kubectl get llme NAME -o wide            # the reason and the message of Ready
+kubectl describe llme NAME               # all conditions, and events
+kubectl wait llme/NAME --for=condition=Ready --timeout=15m
+```
+
+Conditions say how it is now, each with a reason in one word and a message that names the pod, the Secret, the field.
+True is good. The rest of the status is in [fields.md](fields.md#status), the decision record in
+[concepts.md](concepts.md#the-decision).
+"""
+TABLE = "| reason | status | what it means | what to do |\n|---|---|---|---|\n"
+NOTHING = "Nothing."
+
+# Each reason of each condition: its status, and what to do.
+ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
+    ConditionType.READY: {
+        Reason.ALL_REPLICAS_READY: ("True", NOTHING),
+        Reason.INVALID_SPEC: (
+            "False",
+            "Correct the field that the message names; `llmendpoint validate -f FILE` says the same beforehand.",
+        ),
+        Reason.APPLY_FAILED: (
+            "False",
+            "Read what the API server said: a missing right, an admission webhook, a quota on objects. The operator "
+            "tries again by itself.",
+        ),
+        Reason.NOT_OWNED: ("False", "Rename the endpoint, or delete the object of that name if nobody needs it."),
+        Reason.SECRET_NOT_FOUND: ("False", "Create it, or add the key; the pod then starts by itself."),
+        Reason.CONTAINER_REFUSED: (
+            "False",
+            "Correct what the message names; where it is about root, build the image with a numeric user other than 0.",
+        ),
+        Reason.UNSCHEDULABLE: (
+            "False",
+            "Add nodes or free some, ask for less in `engine.resources`, correct `engine.nodeSelector` and "
+            "`engine.tolerations`, or lower `scaling.maxReplicas`. In a roll-out without a spare GPU: `engine.rollout: "
+            "Recreate`. [Runbook](runbooks/LLMEndpointUnschedulable.md).",
+        ),
+        Reason.QUOTA_EXCEEDED: (
+            "False",
+            "Raise the quota, or ask for fewer replicas ([budgets](cost-and-schedules.md#budgets)).",
+        ),
+        Reason.PODS_REFUSED: ("False", "Change the namespace's admission rules, or what `engine.podTemplate` adds."),
+        Reason.IMAGE_PULL_FAILED: (
+            "False",
+            "Correct the name or the tag, give `engine.imagePullSecrets`, or let the nodes reach the registry: the "
+            "message says which.",
+        ),
+        Reason.OUT_OF_MEMORY: ("False", "Raise `resources.limits.memory` of the container that the message names."),
+        Reason.CRASH_LOOP: (
+            "False",
+            "Read `kubectl logs POD -c CONTAINER --previous`; often it is an argument in `engine.args`.",
+        ),
+        Reason.STARTUP_TIMEOUT: (
+            "False",
+            "Raise `engine.startupTimeoutSeconds`, or give `model.cache` so that weights are not downloaded at each "
+            "start. [Runbook](runbooks/LLMEndpointSlowStart.md).",
+        ),
+        Reason.VOLUME_PENDING: (
+            "False",
+            "Look at `kubectl get pvc`: correct `model.cache.storageClassName`, or create the claim of `pvc://`.",
+        ),
+        Reason.ENGINE_STALLED: (
+            "False",
+            "Look at the node's accelerator; delete the pod to have it replaced. The operator does not kill it. "
+            "[Runbook](runbooks/LLMEndpointNothingServes.md).",
+        ),
+        Reason.REPLICAS_STARTING: ("False", "Wait: `status.scaling.coldStartSeconds` says how long it usually takes."),
+        Reason.ROLLING_OUT: ("False", "Wait: what serves stays until its successor is ready."),
+        Reason.BUSINESS_NOT_READY: (
+            "False",
+            "Look at its pods: `kubectl get pods -l llmendpoint.dev/component=business`.",
+        ),
+    },
+    ConditionType.PROGRESSING: {
+        Reason.SETTLED: ("False", NOTHING),
+        Reason.SCALING_OUT: ("True", "Wait; `decision.expectedReadyTime` says until when."),
+        Reason.ROLLING_OUT: ("True", "Wait."),
+        Reason.REPLICAS_STARTING: ("True", "Wait: the Deployment is being created."),
+        Reason.DRAINING: ("True", "Wait, `engine.drainSeconds` at most."),
+    },
+    ConditionType.METRICS_AVAILABLE: {
+        Reason.METRICS_READ: ("True", NOTHING),
+        Reason.NO_READY_REPLICAS: ("Unknown", "See Ready."),
+        Reason.NOT_READ_YET: ("Unknown", "Wait ten seconds."),
+        Reason.NOT_NEEDED: ("Unknown", NOTHING),
+        Reason.METRICS_PARTIAL: (
+            "False",
+            "See the pods that the message names. [Runbook](runbooks/LLMEndpointMetricsUnknown.md).",
+        ),
+        Reason.METRICS_UNKNOWN: (
+            "False",
+            "Most often a NetworkPolicy between the operator and the engines, or a Prometheus that does not collect "
+            "them. `scaling.fallback` says where to go meanwhile. [Runbook](runbooks/LLMEndpointMetricsUnknown.md).",
+        ),
+        Reason.TARGET_UNKNOWN: ("False", "Run the query of `scaling.targets` in Prometheus: it must give one number."),
+    },
+    ConditionType.SCALING_ACTIVE: {
+        Reason.SCALER_ACTIVE: ("True", NOTHING),
+        Reason.SCALER_WARNING: ("True", "Change what the message names, or leave it if you mean it."),
+        Reason.DRY_RUN: ("False", "Compare `status.usage.dryRun` with what ran, then set `scaling.mode: Active`."),
+        Reason.SCALING_OFF: ("False", "Nothing, or set `scaling.mode: Active`."),
+    },
+}
+
+
+def page() -> str:
+    """The page in Markdown.
+
+    Raises:
+        ValueError: a reason has no advice.
+    """
+    if lacking := set(Reason) - {reason for of in ADVICE.values() for reason in of}:
+        raise ValueError(f"hack/reasons_page.py says of no condition what to do about {', '.join(sorted(lacking))}")
+    return HEAD + "".join(_sections())
+
+
+def _sections() -> Iterator[str]:
+    types, reasons = _meanings(ConditionType), _meanings(Reason)
+    for kind, advice in ADVICE.items():
+        yield f"\n## {kind}\n\n{types[kind]}\n\n{TABLE}"
+        for reason, (status, what) in advice.items():
+            yield f"| `{reason}` | {status} | {reasons[reason]} | {what} |\n"
+
+
+def _meanings(of: type[StrEnum]) -> dict[str, str]:
+    """Value -> the docstring under it, which only the source has."""
+    body = ast.parse(inspect.getsource(of)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for member, meaning in zip(body.body, body.body[1:], strict=False):
+        match member, meaning:
+            case ast.Assign(value=ast.Constant(str(value))), ast.Expr(ast.Constant(str(words))):
+                found[value] = words
+    return found
