@@ -5,7 +5,7 @@ uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
 RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help demo demo-down sync check generate install-yaml test unit test-apiserver test-e2e e2e-vllm bench images \
+.PHONY: help demo demo-down sync check generate docs install-yaml test unit test-apiserver test-e2e e2e-vllm bench images \
 	cluster-up cluster-down
 
 help: ## Show the targets
@@ -32,6 +32,9 @@ check: sync ## Lint, types, layers, and drift of what is generated
 
 generate: sync ## Write what is derived from the code: CRD, chart values, dashboards, pages
 	$(RUN) python hack/generate.py
+
+docs: $(uv) ## The documentation site: site/index.html. A link that leads nowhere fails
+	$(uv) run --frozen --group docs zensical build --clean --strict
 
 install-yaml: sync ## The chart as one file for kubectl: dist/install.yaml
 	@$(RUN) python hack/install_yaml.py
