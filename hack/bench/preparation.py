@@ -11,7 +11,6 @@ import yaml
 
 from bench import isolation
 from localcluster.cluster import Cluster
-from localcluster.paths import ROOT
 
 NAMESPACE = "bench-system"
 NODES = 4
@@ -28,8 +27,7 @@ COUNTED: dict[str, tuple[list[str], str, str]] = {
 
 def prepare(cluster: Cluster) -> dict[str, dict[str, Any]]:
     """Make it all. Returns a kubeconfig for the operator and one for the bare client."""
-    cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/llmendpoints.llmendpoint.dev", "--timeout=30s")
+    cluster.install_crd()
     items = [*_nodes(), _service_range(), *_identities(), *_flow_schemas()]
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(listed))

@@ -48,6 +48,13 @@ class Cluster:
         else:
             raise LocalClusterError(f"push {archive.name} to a registry that this cluster can pull from")
 
+    def install_crd(self) -> None:
+        """Apply crds/ and wait until the API server serves what is in it."""
+        self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        # Not --for=condition=Established, which fails where a status has no conditions yet.
+        established = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+        self.kubectl("wait", established, "-f", str(ROOT / "crds"), "--timeout=60s")
+
     def down(self) -> None:
         """Remove it, unless it is the user's own."""
         if self.kind != "user":

@@ -10,16 +10,13 @@ from localcluster import cluster as local
 from localcluster.cluster import Cluster
 from support.operators import OperatorProcess, started_operator
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="session")
 def apiserver() -> Iterator[Cluster]:
     name = f"apitest-{os.getpid()}"
     made = local.up(name, node=False, fake_nodes=3)
     try:
-        made.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        made.kubectl("wait", "--for=condition=Established", "crd/llmendpoints.llmendpoint.dev", "--timeout=30s")
+        made.install_crd()
         yield made
     finally:
         made.down()

@@ -15,7 +15,6 @@ import pytest
 
 from localcluster import cluster as local
 from localcluster.cluster import Cluster
-from localcluster.paths import ROOT
 from support.endpoints import apply, reason, replicas, status
 from support.kube import eventually, get
 from support.operators import OperatorProcess, started_operator
@@ -32,8 +31,7 @@ def cluster() -> Iterator[Cluster]:
     """One of its own: the operator of the other tests would work on the same objects."""
     made = local.up(f"ha-{os.getpid()}", node=False, fake_nodes=2)
     try:
-        made.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        made.kubectl("wait", "--for=condition=Established", "crd/llmendpoints.llmendpoint.dev", "--timeout=30s")
+        made.install_crd()
         yield made
     finally:
         made.down()
