@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     engine_image_override: bool = False
     """True uses engine_images even where the endpoint names an image. For rehearsals on clusters without GPUs."""
 
+    allow_privileged_pod_templates: bool = False
+    """True lets engine.podTemplate ask for host paths, privileges, service accounts and the like: whoever may write an
+    LLMEndpoint can then take over nodes. False refuses them, because that is more than most clusters mean to grant."""
+
     price_per_gpu_hour: float | None = Field(None, gt=0)
     """Price of one GPU for one hour where an endpoint gives none, in any currency. None: no cost is counted."""
 

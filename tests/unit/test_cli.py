@@ -76,6 +76,16 @@ def test_what_an_engine_can_not_load_is_said(tmp_path: Path, command: str) -> No
     assert "TGI can not load a model from s3://" in result.output
 
 
+@pytest.mark.parametrize("command", ["render", "validate"])
+def test_a_privileged_pod_template_is_refused_unless_it_is_allowed(tmp_path: Path, command: str) -> None:
+    path = written(tmp_path, changed("spec.engine", {"podTemplate": {"spec": {"hostNetwork": True}}}))
+    result = run(command, "-f", path)
+    assert result.exit_code == 1
+    assert "good: engine.podTemplate.spec.hostNetwork must not be true" in result.output
+    assert "administrator can allow such pod templates" in result.output
+    assert run(command, "-f", path, "--allow-privileged-pod-templates").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [("{", "is not YAML"), ("kind: Pod", "has no object of kind LLMEndpoint"), ("", "has no object")],

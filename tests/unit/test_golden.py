@@ -45,5 +45,5 @@ def rendered(case: str) -> str:
     assert validation.problems(body) == []
     body["metadata"] = {"namespace": "default", "uid": "00000000-0000-4000-8000-000000000000", **body["metadata"]}
     endpoint = Endpoint.from_object(body)
-    assert problems(endpoint) == []
+    assert problems(endpoint, ManifestDefaults()) == []
     return written + "".join("---\n" + plain_yaml.dump(child) for child in children(endpoint, ManifestDefaults()))

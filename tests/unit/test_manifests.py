@@ -196,7 +196,7 @@ def test_the_simulator_takes_the_engines_place_only_when_told() -> None:
 
 
 def test_a_source_that_the_engine_can_not_load_is_a_problem() -> None:
-    assert problems(endpoint(model={"source": "s3://bucket/x"}, engine={"type": "TGI"})) == [
+    assert problems(endpoint(model={"source": "s3://bucket/x"}, engine={"type": "TGI"}), ManifestDefaults()) == [
         "TGI can not load a model from s3://: use one of hf://, oci://, pvc://, or another engine.type"
     ]
 
@@ -205,7 +205,7 @@ def test_a_source_that_the_engine_can_not_load_is_a_problem() -> None:
 @pytest.mark.parametrize("target", ["TTFTP95Seconds", "KVCacheUtilization"])
 def test_a_target_that_the_engine_does_not_report_is_a_problem(kind: str, refused: bool, target: str) -> None:
     settings = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [{"type": target, "value": 0.5}]}
-    wrong = problems(endpoint(engine={"type": kind}, scaling=settings))
+    wrong = problems(endpoint(engine={"type": kind}, scaling=settings), ManifestDefaults())
     assert [f"{kind} does not report" in sentence and target in sentence for sentence in wrong] == [True] * refused
 
 

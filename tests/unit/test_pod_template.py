@@ -103,7 +103,7 @@ def test_a_merge_changes_neither_side() -> None:
     ],
 )
 def test_a_template_that_can_not_be_merged_is_a_problem(template: Any, sentence: str) -> None:
-    (found,) = problems(endpoint(engine={"podTemplate": template}))
+    (found,) = problems(endpoint(engine={"podTemplate": template}), ManifestDefaults())
     assert found.startswith(sentence)
 
 
@@ -155,21 +155,21 @@ BROKEN: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("template", "sentence"), BROKEN)
 def test_a_template_that_breaks_the_engine_is_a_problem(template: Any, sentence: str) -> None:
     business = {"image": "rag", "port": 8001, "placement": "Sidecar"}
-    (found,) = problems(endpoint(business=business, engine={"podTemplate": template}))
+    (found,) = problems(endpoint(business=business, engine={"podTemplate": template}), ManifestDefaults())
     assert found.startswith(f"engine.podTemplate {sentence}")
 
 
 @pytest.mark.parametrize(
     "template",
     [
-        {"spec": {"terminationGracePeriodSeconds": 600, "hostIPC": True}},
+        {"spec": {"terminationGracePeriodSeconds": 600, "shareProcessNamespace": True}},
         of_engine(lifecycle={"preStop": {"sleep": {"seconds": 20}}}, env=[{"name": "NCCL_DEBUG", "value": "INFO"}]),
         of_engine(livenessProbe=None, startupProbe={"periodSeconds": 10}, ports=[{"containerPort": 9000}]),
         {"spec": {"containers": [{"name": "proxy", "image": "p"}]}},
     ],
 )
 def test_a_template_that_tunes_the_engine_is_none(template: Any) -> None:
-    assert problems(endpoint(engine={"podTemplate": template})) == []
+    assert problems(endpoint(engine={"podTemplate": template}), ManifestDefaults()) == []
 
 
 KEYS = st.sampled_from(
@@ -195,4 +195,4 @@ SPEC = st.fixed_dictionaries(
 def test_any_template_is_merged_or_reported(template: dict[str, Any], placement: str) -> None:
     business = {"image": "rag", "port": 8001, "placement": placement}
     made = endpoint(engine={"podTemplate": template}, business=business)
-    assert problems(made) or children(made, ManifestDefaults())
+    assert problems(made, ManifestDefaults()) or children(made, ManifestDefaults())

@@ -215,7 +215,8 @@ class Engine(ApiModel):
     )
     pod_template: dict[str, Any] | None = Field(
         None,
-        description="Escape hatch: a pod template merged strategically over what the operator makes.",
+        description="Escape hatch: a pod template merged strategically over what the operator makes. Host paths, "
+        "privileges, service accounts and the like are refused unless the operator's administrator allows them.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -13,6 +14,14 @@ from llmendpoint.cli.files import File, bodies, endpoints, fail
 
 CLUSTER = "On a cluster"
 ALONE = "Without a cluster"
+
+Allowed = Annotated[
+    bool,
+    typer.Option(
+        "--allow-privileged-pod-templates",
+        help="As an operator does whose administrator allows what reaches beyond an endpoint's pods.",
+    ),
+]
 
 app = typer.Typer(no_args_is_help=True, help="LLMEndpoint: one object, a production LLM service.", add_completion=True)
 app.command(rich_help_panel=CLUSTER)(status.status)
@@ -31,24 +40,26 @@ def crd() -> None:
 
 
 @app.command(rich_help_panel=ALONE)
-def render(file: File) -> None:
+def render(file: File, allow_privileged_pod_templates: Allowed = False) -> None:
     """Print every child of the objects in a file, as the operator would make them."""
+    defaults = manifests.ManifestDefaults(allow_privileged_pod_templates=allow_privileged_pod_templates)
     for endpoint in endpoints(file):
-        if wrong := manifests.problems(endpoint):
+        if wrong := manifests.problems(endpoint, defaults):
             fail(f"{file}: {endpoint.name}: {'; '.join(wrong)}")
-        for child in manifests.children(endpoint, manifests.ManifestDefaults()):
+        for child in manifests.children(endpoint, defaults):
             typer.echo("---\n" + plain_yaml.dump(child), nl=False)
 
 
 @app.command(rich_help_panel=ALONE)
-def validate(file: File) -> None:
+def validate(file: File, allow_privileged_pod_templates: Allowed = False) -> None:
     """Check the objects in a file as the API server and the operator would. Exit status 1 if one is refused."""
     from llmendpoint.cli import validation
 
+    defaults = manifests.ManifestDefaults(allow_privileged_pod_templates=allow_privileged_pod_templates)
     refused = False
     for body in bodies(file):
         name = (body.get("metadata") or {}).get("name", "an object without a name")
-        wrong = validation.problems(body) or manifests.problems(Endpoint.from_object(body))
+        wrong = validation.problems(body) or manifests.problems(Endpoint.from_object(body), defaults)
         refused = refused or bool(wrong)
         for sentence in wrong:
             typer.echo(f"{file}: {name}: {sentence}", err=True)

@@ -12,6 +12,7 @@ from llmendpoint.manifests.common import ManifestDefaults, hashed
 from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.pod_template import template_problems
+from llmendpoint.manifests.privileges import privilege_problems
 from llmendpoint.manifests.service import engine_url, service_url, services
 from llmendpoint.scaling.schedules import schedule_problems
 
@@ -30,7 +31,7 @@ def children(endpoint: Endpoint, defaults: ManifestDefaults) -> list[Manifest]:
     return [hashed(manifest) for manifest in made]
 
 
-def problems(endpoint: Endpoint) -> list[str]:
+def problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
     """Rules that the spec breaks and that the API server can not check, each with what to do."""
     found = []
     scheme = endpoint.spec.model.source.partition("://")[0]
@@ -42,13 +43,18 @@ def problems(endpoint: Endpoint) -> list[str]:
             "or another engine.type"
         )
     schedules = schedule_problems(endpoint.spec.scaling) if endpoint.spec.scaling else []
-    return [*found, *_target_problems(endpoint.spec), *schedules, *_template_problems(endpoint)]
+    return [*found, *_target_problems(endpoint.spec), *schedules, *_template_problems(endpoint, defaults)]
 
 
-def _template_problems(endpoint: Endpoint) -> list[str]:
+def _template_problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
     """Each reconcile asks: without a template of the user's there is nothing to merge and compare."""
     template = endpoint.spec.engine.pod_template
-    return (template_problems(template) or contract_problems(endpoint)) if template else []
+    if not template:
+        return []
+    if unmergeable := template_problems(template):
+        return unmergeable
+    privileges = [] if defaults.allow_privileged_pod_templates else privilege_problems(endpoint)
+    return [*contract_problems(endpoint), *privileges]
 
 
 def _target_problems(spec: EndpointSpec) -> list[str]:

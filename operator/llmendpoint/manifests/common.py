@@ -23,6 +23,8 @@ class ManifestDefaults:
     """Image by engine type in place of the built-in default."""
     engine_image_override: bool = False
     """Use engine_images even where the endpoint names an image."""
+    allow_privileged_pod_templates: bool = False
+    """Let pod templates ask for what reaches beyond the endpoint's pods."""
 
     def image_of(self, kind: EngineType, given: str | None, built_in: str) -> str:
         """The engine image to run."""

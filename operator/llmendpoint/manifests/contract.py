@@ -8,6 +8,7 @@ from llmendpoint.api.reserved import RESERVED_ENV
 from llmendpoint.manifests.common import Manifest, ManifestDefaults
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, engine_template
 from llmendpoint.manifests.pod_template import strategic_merge
+from llmendpoint.manifests.untyped import by_name, entries, mapping
 
 PROBES = ("startupProbe", "readinessProbe")
 
@@ -16,8 +17,8 @@ def contract_problems(endpoint: Endpoint) -> list[str]:
     """What the endpoint's pod template breaks, each with what to do. The template must be one that can be merged."""
     ours = engine_template(endpoint, ManifestDefaults())
     merged = strategic_merge(ours, endpoint.spec.engine.pod_template or {})
-    pod = _mapping(merged.get("spec"))
-    theirs = _by_name(pod.get("containers"))
+    pod = mapping(merged.get("spec"))
+    theirs = by_name(pod.get("containers"))
     found = list(_broken_pod(endpoint, pod))
     for container in ours["spec"]["containers"]:
         name = container["name"]
@@ -44,14 +45,14 @@ def _broken_pod(endpoint: Endpoint, pod: Mapping[str, Any]) -> Iterator[str]:
 def _broken_container(ours: Manifest, theirs: Mapping[str, Any]) -> Iterator[str]:
     name = ours["name"]
     for port in ours["ports"]:
-        if not any(port.items() <= entry.items() for entry in _entries(theirs.get("ports"))):
+        if not any(port.items() <= entry.items() for entry in entries(theirs.get("ports"))):
             yield f"must keep port {port['name']} ({port['containerPort']}) of container {name} for its Service"
     for probe in PROBES:
         if not theirs.get(probe):
             yield f"must keep {probe} of container {name}; its times may change"
     least = ours["lifecycle"]["preStop"]["sleep"]["seconds"]
-    hook = _mapping(_mapping(theirs.get("lifecycle")).get("preStop"))
-    if not _at_least(_mapping(hook.get("sleep")).get("seconds"), least):
+    hook = mapping(mapping(theirs.get("lifecycle")).get("preStop"))
+    if not _at_least(mapping(hook.get("sleep")).get("seconds"), least):
         yield (
             f"must keep lifecycle.preStop.sleep of container {name} at {least} s or more, in which the cluster stops "
             "sending to it: set engine.preStopSeconds instead"
@@ -62,7 +63,7 @@ def _broken_command(endpoint: Endpoint, ours: Manifest, theirs: Mapping[str, Any
     for field in ("command", "args"):
         if theirs.get(field) != ours[field]:
             yield f"must not change {field} of container {ENGINE_CONTAINER}: use engine.args"
-    before, after = _by_name(ours["env"]), _by_name(theirs.get("env"))
+    before, after = by_name(ours["env"]), by_name(theirs.get("env"))
     for name in RESERVED_ENV[endpoint.spec.engine.type]:
         if before.get(name) != after.get(name):
             yield f"must not change {name} of container {ENGINE_CONTAINER}: it is an option that is the operator's"
@@ -70,15 +71,3 @@ def _broken_command(endpoint: Endpoint, ours: Manifest, theirs: Mapping[str, Any
 
 def _at_least(value: Any, least: int) -> bool:
     return isinstance(value, int) and value >= least
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _entries(value: Any) -> list[Mapping[str, Any]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
-
-
-def _by_name(value: Any) -> dict[Any, Mapping[str, Any]]:
-    return {entry.get("name"): entry for entry in _entries(value)}

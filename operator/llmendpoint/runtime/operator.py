@@ -63,7 +63,9 @@ class Operator:
             memories=memories,
             recorder=Recorder(cluster, instance=instance),
             exporter=self.exporter,
-            defaults=ManifestDefaults(settings.engine_images, settings.engine_image_override),
+            defaults=ManifestDefaults(
+                settings.engine_images, settings.engine_image_override, settings.allow_privileged_pod_templates
+            ),
             gpu_hour_price=settings.price_per_gpu_hour,
         )
         self._ticker = Ticker(

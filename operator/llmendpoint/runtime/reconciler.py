@@ -73,7 +73,7 @@ class Reconciler:
             return
         seen = self._observe(endpoint, key)
         memory = self._memories.of(key, seen, self._clock())
-        problems = tuple(manifests.problems(endpoint))
+        problems = tuple(manifests.problems(endpoint, self._defaults))
         self._adopt(seen, memory)
         failure: ClusterError | None = None
         if not problems:

@@ -1,0 +1,37 @@
+"""A pod template that asks for privileges, on a real API server: refused as data, and nothing is changed."""
+
+import pytest
+
+from localcluster.cluster import Cluster
+from support.endpoints import NAME, apply, condition, reason
+from support.kube import eventually, get
+
+pytestmark = pytest.mark.apiserver
+HOST_PATH = {"spec": {"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}}
+SENTENCE = "engine.podTemplate.spec.volumes[node] must not be of type hostPath: use a persistentVolumeClaim"
+
+
+def test_a_host_path_is_refused_by_condition_and_event_and_what_serves_stays(
+    apiserver: Cluster, namespace: str
+) -> None:
+    def engine() -> tuple[int, list[str]]:
+        deployment = get(apiserver, "deployment", f"{NAME}-engine", "-n", namespace)
+        pods = get(apiserver, "pods", "-n", namespace)["items"]
+        return deployment["metadata"]["generation"], sorted(pod["metadata"]["uid"] for pod in pods)
+
+    apply(apiserver, namespace)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    before = engine()
+    apply(apiserver, namespace, engine={"podTemplate": HOST_PATH, "env": [{"name": "A", "value": "1"}]})
+    eventually(lambda: reason(apiserver, namespace) == "InvalidSpec")
+    assert condition(apiserver, namespace, "Ready")["message"].startswith(SENTENCE)
+
+    def told() -> bool:
+        events = get(apiserver, "events.events.k8s.io", "-n", namespace)["items"]
+        return any(event["reason"] == "InvalidSpec" and event["note"].startswith(SENTENCE) for event in events)
+
+    eventually(told)
+    assert engine() == before
+    apply(apiserver, namespace, engine={"env": [{"name": "A", "value": "1"}]})
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    assert engine()[0] > before[0]
