@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -14,8 +14,10 @@ from aiohttp import web
 
 from llmendpoint.api.serving import EngineType
 from llmendpoint.engines import engine_for
+from llmendpoint.metrics import prometheus_server
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
+from llmendpoint.metrics.prometheus_server import PrometheusServer, Unanswered
 from llmendpoint.metrics.scrape import PodScraper
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
@@ -215,15 +217,9 @@ async def test_a_server_that_is_gone_is_reported_in_the_same_words_each_time() -
 
 
 @asynccontextmanager
-async def impostor(status: int, body: str, *, seconds: float = 0.0) -> AsyncIterator[str]:
-    """The address of a server that is no Prometheus."""
-
-    async def answer(_: web.Request) -> web.Response:
-        await asyncio.sleep(seconds)
-        return web.Response(status=status, text=body)
-
+async def answering(respond: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
+    app.router.add_get("/{path:.*}", respond)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     port = free_port()
@@ -232,6 +228,18 @@ async def impostor(status: int, body: str, *, seconds: float = 0.0) -> AsyncIter
         yield f"http://127.0.0.1:{port}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def impostor(status: int, body: str, *, seconds: float = 0.0) -> AsyncIterator[str]:
+    """The address of a server that is no Prometheus."""
+
+    async def answer(_: web.Request) -> web.Response:
+        await asyncio.sleep(seconds)
+        return web.Response(status=status, text=body)
+
+    async with answering(answer) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
@@ -254,6 +262,52 @@ async def test_another_server_is_not_believed_and_not_quoted(status: int, body: 
         assert "check scaling.metrics.prometheus.url" in why
         assert "secret" not in why
     assert reading.custom == (None,)
+
+
+async def test_a_redirect_is_not_followed(prometheus: Prometheus) -> None:
+    async def redirect(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(f"{prometheus.url}{request.path_qs}")
+
+    async with answering(redirect) as url:
+        reading = await read(endpoint(url, "vllm"))
+    assert "redirects, which is not followed: let scaling.metrics.prometheus.url be where it leads to" in error(reading)
+
+
+async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus_server, "LARGEST_ANSWER", 1 << 20)
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while sent < 1 << 28:
+                await response.write(b" " * 65536)
+                sent += 65536
+        return response
+
+    async with answering(endless) as url:
+        reading = await read(endpoint(url, "vllm"))
+    assert "answers with more than 1 MiB: check scaling.metrics.prometheus.url" in error(reading)
+    assert sent < 1 << 28
+
+
+async def test_an_answer_that_trickles_frees_its_thread() -> None:
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000000"})
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b" ")
+                await asyncio.sleep(0.05)
+        return response
+
+    async with answering(trickle) as url:
+        server = PrometheusServer(url, timeout=0.5)
+        with pytest.raises(Unanswered, match="did not answer within"):
+            await asyncio.wait_for(server.ask("up", 0.0), 10)
+        server.close()
 
 
 async def test_an_address_that_can_not_be_read_is_reported() -> None:

@@ -197,6 +197,12 @@ BAD: list[tuple[str, str, Any, str]] = [
         {"maxReplicas": 3, "metrics": {"source": "Prometheus", "prometheus": {"url": "prom:9090"}}},
         "prometheus.url",
     ),
+    (
+        "prometheus-url-with-a-query",
+        "spec.scaling",
+        {"maxReplicas": 3, "metrics": {"source": "Prometheus", "prometheus": {"url": "http://prom:9090/x?y="}}},
+        "prometheus.url",
+    ),
     ("price-zero", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": 0}, "scaling.pricePerGPUHour must be above 0"),
     ("price-in-words", "spec.scaling", {"maxReplicas": 3, "pricePerGPUHour": "2 EUR"}, "pricePerGPUHour"),
     ("budget-zero", "spec.scaling", {"maxReplicas": 3, "maxGPUs": 0}, "greater than or equal to 1"),

@@ -86,6 +86,14 @@ async def test_garbage_is_a_reading_error(what: str, answer: bytes) -> None:
     assert (list(found.samples), list(found.errors)) == ([], ["pod-0"])
 
 
+async def test_a_pod_leads_the_operator_to_no_other_address() -> None:
+    async with serving(saying(page(GOOD))) as elsewhere:
+        redirect = f"HTTP/1.1 302 Found\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n"
+        async with serving(saying(redirect.encode())) as address:
+            found = await read(address)
+    assert found.errors == {"pod-0": f"{address}/metrics answered 302"}
+
+
 async def test_an_address_that_is_none_is_a_reading_error() -> None:
     assert list((await read("not an address:8000")).errors) == ["pod-0"]
 

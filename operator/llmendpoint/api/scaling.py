@@ -165,8 +165,9 @@ class Prometheus(ApiModel):
     """The Prometheus server that scrapes the engines."""
 
     url: str = Field(
-        description="Base URL of the Prometheus HTTP API, for example http://prometheus.monitoring.svc:9090.",
-        pattern="^https?://.+",
+        description="Base URL of the Prometheus HTTP API, for example http://prometheus.monitoring.svc:9090. Redirects "
+        "are not followed.",
+        pattern="^https?://[^?#]+$",
         max_length=1024,
     )
 

@@ -1,6 +1,7 @@
 """One Prometheus server: the client library, which blocks, behind one class whose failures are sentences.
 
-Each server has a few threads of its own, so that one that hangs holds up nobody else.
+Each server has a few threads of its own, so that one that hangs holds up nobody else. Its address is a tenant's word:
+it is asked there and nowhere else, for so long and for so much.
 """
 
 import ast
@@ -8,16 +9,21 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
+from requests import Response, Session
 from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import RequestException, Timeout
+from requests.exceptions import RequestException, Timeout, TooManyRedirects
 
 QUERIES_IN_FLIGHT = 4
+# Of one answer. A thousand endpoints with TTFT targets are 90,000 rows, some 30 MB.
+LARGEST_ANSWER = 64 * 1024 * 1024
+READ_AT_ONCE = 64 * 1024
 # What reading JSON of another form than Prometheus' ends in.
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -41,7 +47,7 @@ class PrometheusServer:
         self._client: PrometheusConnect | None = None
         with contextlib.suppress(ValueError):  # what can not be read as an address answers nothing
             # No retry: it would sleep in the thread, and the next tick asks again.
-            self._client = PrometheusConnect(url=url.rstrip("/"), retry=0, timeout=timeout)
+            self._client = PrometheusConnect(url=url.rstrip("/"), retry=0, timeout=timeout, session=self._session())
         self._threads = ThreadPoolExecutor(QUERIES_IN_FLIGHT, thread_name_prefix="prometheus")
 
     @property
@@ -73,6 +79,10 @@ class PrometheusServer:
             answer = await asyncio.get_running_loop().run_in_executor(self._threads, ask, self._client)
         except Timeout as error:
             raise Unanswered(self.silent) from error
+        except TooManyRedirects as error:
+            raise Unanswered(
+                f"Prometheus at {self._url} redirects, which is not followed: let {self._told_by} be where it leads to"
+            ) from error
         except NoConnection as error:
             raise Unanswered(
                 f"Prometheus at {self._url} can not be reached ({_cause(error)}): check the server and {self._told_by}"
@@ -96,6 +106,19 @@ class PrometheusServer:
         if self._client is not None:
             self._client.close()
 
+    def _session(self) -> Session:
+        session = Session()
+        session.max_redirects = 0
+        session.hooks["response"] = [self._bound]
+        return session
+
+    def _bound(self, response: Response, **_: Any) -> None:
+        response.raw = _Bounded(response.raw, time.monotonic() + self._timeout, self._too_large)
+
+    @property
+    def _too_large(self) -> str:
+        return f"Prometheus at {self._url} answers with more than {LARGEST_ANSWER >> 20} MiB: check {self._told_by}"
+
     def _refusal(self, error: PrometheusApiClientException) -> str:
         """Status and, in Prometheus' own words, why. Anything else in the body is not for everybody's eyes."""
         match = re.fullmatch(r"HTTP Status Code (\d+) \((b.*)\)", str(error), re.DOTALL)
@@ -106,6 +129,41 @@ class PrometheusServer:
         except (ValueError, SyntaxError, LookupError, TypeError):
             return f"{match[1]} and not as Prometheus does: check {self._told_by}"
         return f"{match[1]}: {str(said)[:500]}"
+
+
+class _Bounded:
+    """A body that ends in time. The library's own time-out begins anew with each byte.
+
+    Args:
+        until: by time.monotonic().
+        too_large: what to say of a body that is.
+    """
+
+    def __init__(self, raw: Any, until: float, too_large: str) -> None:
+        self._raw = raw
+        self._until = until
+        self._too_large = too_large
+
+    def stream(self, _: int, decode_content: bool) -> Iterator[bytes]:
+        """The body in parts, each as it comes.
+
+        Raises:
+            Timeout: it takes too long.
+            Unanswered: it is too large.
+        """
+        size = 0
+        while part := self._raw.read1(READ_AT_ONCE, decode_content=decode_content):
+            size += len(part)
+            if size > LARGEST_ANSWER:
+                self._raw.close()
+                raise Unanswered(self._too_large)
+            if time.monotonic() > self._until:
+                self._raw.close()
+                raise Timeout
+            yield part
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
 
 
 def _cause(error: BaseException) -> str:

@@ -57,7 +57,10 @@ class PodScraper:
     async def _read_pod(self, target: EndpointTarget, pod: PodTarget) -> EngineSample | str:
         names = engine_for(target.engine).metrics
         try:
-            async with self._session.get(f"http://{pod.address}/metrics", timeout=self._timeout) as answer:
+            # A pod runs what its tenant wants: where it points to is none of the operator's business.
+            async with self._session.get(
+                f"http://{pod.address}/metrics", timeout=self._timeout, allow_redirects=False
+            ) as answer:
                 body = await answer.content.read(LARGEST_TEXT)
                 while not answer.content.at_eof() and len(body) < LARGEST_TEXT:
                     body += await answer.content.read(LARGEST_TEXT)
