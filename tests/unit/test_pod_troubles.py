@@ -202,12 +202,15 @@ def test_a_pod_that_serves_or_goes_is_in_no_trouble(situation: dict[str, bool]) 
 QUOTA = 'pods "llama-engine-6d-x" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=1, used: 1'
 ADMISSION = 'pods "llama-engine-6d-x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities'
 
+WEBHOOK = 'admission webhook "images.acme.test" denied the request: the image is not signed'
+
 
 @pytest.mark.parametrize(
     ("status", "said", "reason", "sentence"),
     [
         ("True", QUOTA, Reason.QUOTA_EXCEEDED, "raise the quota or ask for fewer replicas (pods"),
-        ("True", ADMISSION, Reason.PODS_REFUSED, 'the API server refuses the pods: pods "llama-engine-6d-x" is forb'),
+        ("True", ADMISSION, Reason.PODS_REFUSED, "set what it names in engine.podTemplate.spec.securityContext"),
+        ("True", WEBHOOK, Reason.PODS_REFUSED, "the API server refuses the pods: admission webhook"),
         ("False", QUOTA, None, ""),
     ],
 )

@@ -210,6 +210,12 @@ def creation_trouble(deployment: Manifest | None) -> Trouble | None:
             "a ResourceQuota of this namespace does not allow another replica: raise the quota or ask for fewer "
             f"replicas ({said})",
         )
+    if "violates PodSecurity" in said:
+        return Trouble(
+            Reason.PODS_REFUSED,
+            "Pod Security refuses the pods: set what it names in engine.podTemplate.spec.securityContext, for example "
+            f"runAsNonRoot and runAsUser, or let the namespace enforce baseline ({said})",
+        )
     return Trouble(Reason.PODS_REFUSED, f"the API server refuses the pods: {said}")
 
 
