@@ -5,8 +5,8 @@ uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
 RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 
-.PHONY: help demo demo-down sync check generate docs install-yaml test unit test-apiserver test-e2e e2e-vllm bench images \
-	cluster-up cluster-down
+.PHONY: help demo demo-down sync check audit generate docs install-yaml test unit test-apiserver test-e2e e2e-vllm bench \
+	images cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -29,6 +29,11 @@ check: sync ## Lint, types, layers, and drift of what is generated
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
 	$(RUN) python hack/generate.py --check
+
+audit: $(uv) ## Known vulnerabilities of the packages in the images, as PyPI knows them
+	@$(uv) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate -o .build/requirements.txt
+	@$(uv) tool run --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes -r .build/requirements.txt || \
+		{ echo "audit: a package has a known vulnerability, or PyPI's advisories can not be read from here" >&2; exit 1; }
 
 generate: sync ## Write what is derived from the code: CRD, chart values, dashboards, pages
 	$(RUN) python hack/generate.py
