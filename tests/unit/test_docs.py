@@ -99,7 +99,7 @@ def test_objects_in_the_pages_are_valid(body: dict[str, Any]) -> None:
         body["spec"] = spec
     if body["kind"] == "LLMEndpoint":
         assert validation.problems(body) == []
-        assert manifests.problems(Endpoint.from_object(body)) == []
+        assert manifests.problems(Endpoint.from_object(body), manifests.ManifestDefaults()) == []
 
 
 @pytest.mark.parametrize("script", [*commands()])
