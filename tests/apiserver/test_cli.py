@@ -33,7 +33,7 @@ def cli(cluster: Cluster, *arguments: str, plugin: bool = False, kubeconfig: Pat
     command = [tools.program("kubectl"), "llmendpoint"] if plugin else [str(SCRIPTS / "llmendpoint")]
     environment = {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig or cluster.kubeconfig), "COLUMNS": "80"}
     done = subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=180, check=False
     )
     assert "Traceback" not in done.stderr
     return done

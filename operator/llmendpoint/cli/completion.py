@@ -1,7 +1,7 @@
 """Names of endpoints as arguments, completed from the cluster by the shell."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,19 +15,19 @@ SECONDS = 3.0
 
 def _names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The endpoints that may be meant; none where the cluster does not say."""
+    from llmendpoint.cluster.client import Cluster  # before the time is taken, which is for the cluster to answer in
+
+    async def listed() -> list[str]:
+        access = ctx.params.get("kubeconfig"), ctx.params.get("context")
+        async with asyncio.timeout(SECONDS), Cluster.connect(Fence.without_election(), *access) as cluster:
+            bodies = await cluster.list(ENDPOINT, ctx.params.get("namespace") or cluster.namespace)
+            return [body["metadata"]["name"] for body in bodies]
+
     try:
-        found = asyncio.run(asyncio.wait_for(_listed(ctx.params), SECONDS))
+        found = asyncio.run(listed())
     except (ClusterError, TimeoutError):
         return []
     return sorted(name for name in found if name.startswith(incomplete))
-
-
-async def _listed(params: dict[str, Any]) -> list[str]:
-    from llmendpoint.cluster.client import Cluster
-
-    async with Cluster.connect(Fence.without_election(), params.get("kubeconfig"), params.get("context")) as cluster:
-        bodies = await cluster.list(ENDPOINT, params.get("namespace") or cluster.namespace)
-        return [body["metadata"]["name"] for body in bodies]
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The endpoint.", autocompletion=_names)]
