@@ -45,6 +45,14 @@ def test_one_object_becomes_all_children(apiserver: Cluster, namespace: str) -> 
     assert {"llmendpoint", "llmendpoint-scaler"} <= managers
 
 
+def test_a_text_of_any_characters_reaches_the_container(apiserver: Cluster, namespace: str) -> None:
+    greeting = {"name": "GREETING", "value": "\U0001f600 \u00fc\u6f22\u5b57\u2028\x7f"}
+    apply(apiserver, namespace, engine={"env": [greeting]})
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    pod = get(apiserver, "deployment", "llama-engine", "-n", namespace)["spec"]["template"]["spec"]
+    assert greeting in pod["containers"][0]["env"]
+
+
 def test_what_is_deleted_or_edited_comes_back(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace)
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import struct
 import time
@@ -25,6 +26,7 @@ WRITES_IN_FLIGHT = 16
 REQUEST_TIMEOUT = 20.0
 LIST_PAGE = 500
 NO_LINGERING = struct.pack("ii", 1, 0)
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
 class Cluster:
@@ -103,8 +105,9 @@ class Cluster:
                 "PATCH",
                 path,
                 query={"fieldManager": manager, "force": "true"},
-                body=manifest,
-                content_type="application/apply-patch+yaml",
+                body=apply_body(manifest),
+                # With its parameter, or the client would write JSON.
+                content_type="application/apply-patch+yaml; charset=utf-8",
             )
 
     async def merge_patch(
@@ -172,7 +175,7 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | str | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
         raw = await self._answer(method, path, query=query, body=body, content_type=content_type)
@@ -188,7 +191,7 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | str | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
     ) -> bytes:
@@ -217,6 +220,19 @@ class Cluster:
         if not 200 <= answer.status <= 299:
             raise error_of(answer.status, raw, what)
         return raw
+
+
+def apply_body(manifest: Mapping[str, Any]) -> str:
+    """JSON that is YAML as well, which is what an apply is read as.
+
+    JSON escapes a character beyond U+FFFF, an emoji for example, as two halves, and YAML refuses each of them.
+    """
+    text = json.dumps(manifest, ensure_ascii=False)
+    return _NOT_ASCII.sub(lambda found: _escaped(ord(found[0])), text)
+
+
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 class _Transport(RESTClientObject):  # type: ignore[misc] # the client ships no types
