@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis without luck or clocks, and the flag that rewrites the golden files."""
+"""What all tests share: Hypothesis without luck or clocks, and the options."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -15,3 +15,6 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden with what is rendered now")
+    parser.addoption("--fuzz-objects", default=300, help="objects that tests/fuzz sends to the API server")
+    parser.addoption("--fuzz-seed", default=1, help="where its generator begins")
+    parser.addoption("--chaos-rounds", default=1, help="how often tests/chaos plays each scenario")

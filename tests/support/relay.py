@@ -1,7 +1,6 @@
 """A relay in front of an API server: it tells what one client asked for, and cuts it off when the test says so."""
 
 import asyncio
-import base64
 import ssl
 import threading
 import time
@@ -14,6 +13,8 @@ from typing import Any, Literal, TypeVar
 import aiohttp
 import yaml
 from aiohttp import web
+
+from support.api import credentials
 
 T = TypeVar("T")
 SESSION = web.AppKey("session", aiohttp.ClientSession)
@@ -97,7 +98,7 @@ def running_relay(kubeconfig: Path, directory: Path) -> Iterator[Relay]:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
 
     relay = Relay(url, directory / "relay.yaml")
-    runner, session = in_thread(_started(relay, _credentials(known, directory)))
+    runner, session = in_thread(_started(relay, credentials(known, directory)))
     port = runner.addresses[0][1]
     known["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{port}"}
     known["users"][0]["user"] = {}
@@ -125,24 +126,3 @@ async def _started(relay: Relay, credentials: ssl.SSLContext) -> tuple[web.AppRu
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner, session
-
-
-def _credentials(known: dict[str, Any], directory: Path) -> ssl.SSLContext:
-    """Those of a kubeconfig as kwok writes it, with certificates in files or inline."""
-    cluster, user = known["clusters"][0]["cluster"], known["users"][0]["user"]
-
-    def file_of(section: dict[str, str], name: str) -> str | None:
-        if f"{name}-data" in section:
-            aside = directory / f"{name}.pem"
-            aside.write_bytes(base64.b64decode(section[f"{name}-data"]))
-            return str(aside)
-        return section.get(name)
-
-    authority = file_of(cluster, "certificate-authority")
-    context = ssl.create_default_context(cafile=authority)
-    if authority is None:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    certificate = file_of(user, "client-certificate")
-    assert certificate, "the relay logs in by a client certificate"
-    context.load_cert_chain(certificate, file_of(user, "client-key"))
-    return context
