@@ -2,19 +2,15 @@
 
 import asyncio
 import itertools
-import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import httpx
-
 from fuzz.objects import Source, broken
 from llmendpoint.api.conditions import Reason
 from support.api import Answer, Api
-from support.operators import OperatorProcess
 
 BATCH = 100
 IN_FLIGHT = 16
@@ -162,11 +158,3 @@ def _ready(endpoint: dict[str, Any]) -> dict[str, Any] | None:
             is_current = condition.get("observedGeneration") == endpoint["metadata"]["generation"]
             return condition if is_current else None
     return None
-
-
-def metric(operator: OperatorProcess, series: str) -> float:
-    """One number of the operator's own metrics."""
-    text = httpx.get(f"{operator.url}/metrics", timeout=30).text
-    found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
-    assert found, f"{series} is not among the operator's metrics"
-    return float(found[1])

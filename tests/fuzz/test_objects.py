@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fuzz.objects import Source
-from fuzz.run import BATCH, Run, metric
+from fuzz.run import BATCH, Run
 from localcluster import cluster as local
 from localcluster.cluster import Cluster
 from localcluster.paths import ROOT
@@ -40,8 +40,8 @@ def cluster() -> Iterator[Cluster]:
 
 def is_calm(operator: OperatorProcess) -> bool:
     return (
-        metric(operator, "llmendpoint_workqueue_depth") == 0
-        and metric(operator, "llmendpoint_reconcile_workers_active") == 0
+        operator.metric("llmendpoint_workqueue_depth") == 0
+        and operator.metric("llmendpoint_reconcile_workers_active") == 0
     )
 
 
@@ -52,7 +52,7 @@ def assert_no_bug(operator: OperatorProcess) -> None:
         'llmendpoint_resync_total{result="bug"}',
         "llmendpoint_tick_errors_total",
     ):
-        assert metric(operator, series) == 0, series
+        assert operator.metric(series) == 0, series
 
 
 async def test_every_object_is_refused_with_a_sentence_or_ends_in_a_condition(
@@ -71,7 +71,7 @@ async def test_every_object_is_refused_with_a_sentence_or_ends_in_a_condition(
                 if last:
                     await run.clear(last)
                 last = await run.batch(BATCH)
-                resident.append(metric(operator, "process_resident_memory_bytes") / 2**20)
+                resident.append(operator.metric("process_resident_memory_bytes") / 2**20)
                 print(f"{time.monotonic() - began:6.0f} s, {resident[-1]:4.0f} MiB: {run.tally}", flush=True)
                 assert_no_bug(operator)
                 assert not run.tally.faults, run.tally.faults[:5]

@@ -36,10 +36,16 @@ class OperatorProcess:
     def leads(self) -> bool:
         """What its metrics say."""
         try:
-            text = httpx.get(f"{self.url}/metrics").text
+            return self.metric("llmendpoint_leader") == 1
         except httpx.TransportError:
             return False
-        return bool(re.search(r"^llmendpoint_leader 1\.0$", text, re.MULTILINE))
+
+    def metric(self, series: str) -> float:
+        """One number of its metrics."""
+        text = httpx.get(f"{self.url}/metrics", timeout=30).text
+        found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
+        assert found, f"{series} is not among the operator's metrics"
+        return float(found[1])
 
     def await_ready(self) -> None:
         eventually(lambda: self.process.poll() is not None or self.answers("/readyz"), 60)
