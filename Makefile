@@ -4,8 +4,10 @@
 uv := $(or $(shell command -v uv),$(CURDIR)/.uv/bin/uv)
 RUN := $(uv) run --frozen
 NAME ?= llmendpoint
+FUZZ_OBJECTS ?= 10000
+FUZZ_SEED ?= 1
 
-.PHONY: help demo demo-down sync check audit generate docs install-yaml test unit test-apiserver test-e2e e2e-vllm bench \
+.PHONY: help demo demo-down sync check audit generate docs install-yaml test unit test-apiserver test-e2e e2e-vllm fuzz bench \
 	images cluster-up cluster-down
 
 help: ## Show the targets
@@ -48,7 +50,7 @@ unit: sync ## Unit tests and the laws of the scaler; the pure rooms are covered 
 	$(RUN) pytest tests/unit tests/laws --cov --cov-report=term:skip-covered
 
 test-apiserver: sync ## Tests against a real API server, a real Prometheus and the engine simulator
-	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz
 
 test-e2e: sync ## Tests on a real node with real containers
 	$(RUN) pytest tests/e2e
@@ -59,7 +61,10 @@ e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.
 test: check unit ## Everything: check, unit tests, laws, tests in a browser, on a real API server and on a real node
 	@# By itself: Playwright keeps an event loop running, in which nobody else can start one.
 	$(RUN) pytest tests/browser
-	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/e2e
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz tests/e2e
+
+fuzz: sync ## Generated objects through a real API server (FUZZ_OBJECTS=10000 FUZZ_SEED=1); make test sends 300
+	$(RUN) pytest tests/fuzz -s --fuzz-objects $(FUZZ_OBJECTS) --fuzz-seed $(FUZZ_SEED)
 
 bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
 	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)
