@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench import pace
-
 BATCH_SECONDS = 0.02
 BATCHES = 30
 
@@ -34,7 +32,7 @@ class Figure:
 
 
 def timed(name: str, call: Callable[[], object], *, bar: float | None = None, note: str = "") -> Figure:
-    """Microseconds per call on the reference core: the median of batches, with the collector off, after a warm-up.
+    """Microseconds per call: the median of batches, with the collector off, after a warm-up.
 
     A batch lasts about BATCH_SECONDS, so that the clock's own cost and a switch of the core weigh little.
     """
@@ -44,15 +42,11 @@ def timed(name: str, call: Callable[[], object], *, bar: float | None = None, no
     enabled = gc.isenabled()
     gc.disable()
     try:
-        measured = [(_batch(call, calls) / calls * 1e6, pace.turn()) for _ in range(BATCHES)]
+        batches = sorted(_batch(call, calls) / calls * 1e6 for _ in range(BATCHES))
     finally:
         if enabled:
             gc.enable()
-    batches = sorted(pace.at_reference(took, [turn]) for took, turn in measured)
-    here = statistics.median(took for took, _ in measured)
-    raw = {"calls": calls, "measured": here, "turnSeconds": [turn for _, turn in measured], **spread(batches)}
-    note = f"{note}, {here:.3g} µs here" if note else f"{here:.3g} µs here"
-    return Figure(name, statistics.median(batches), "µs", bar, raw, note)
+    return Figure(name, statistics.median(batches), "µs", bar, {"calls": calls, **spread(batches)}, note)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

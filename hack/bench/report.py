@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import pace
 from bench.figures import Figure
 from bench.options import Options
 
@@ -75,17 +74,13 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
-        "turnSeconds": pace.turn(),
         "load": [round(value, 2) for value in os.getloadavg()],
     }
 
 
 def _machine_line(started: str) -> str:
     found = machine()
-    return (
-        f"{started}, {found['cores']} x {found['processor']}, Python {found['python']}, load {found['load'][0]}, "
-        f"a turn of a Python loop in {found['turnSeconds'] * 1e9:.0f} ns"
-    )
+    return f"{started}, {found['cores']} x {found['processor']}, Python {found['python']}, load {found['load'][0]}"
 
 
 def _processor() -> str:
