@@ -196,7 +196,7 @@ def test_a_step_is_limited_in_both_directions(wanted: int, kept: int) -> None:
 )
 def test_no_more_gpus_are_held_than_the_budget_allows(gpus: int, most: int | None, wanted: int, kept: int) -> None:
     at = situation({"maxGPUs": most})
-    effect = clamps.budget(replace(at, replicas=Replicas(4, ordered=4, gpus=gpus)), wanted)
+    effect = clamps.budget(at._replace(replicas=Replicas(4, ordered=4, gpus=gpus)), wanted)
     assert after(effect, wanted) == kept
     assert effect is None or effect.detail == f"maxGPUs {most} is {kept} replicas of {gpus}"
 
@@ -206,7 +206,7 @@ def test_no_more_gpus_are_held_than_the_budget_allows(gpus: int, most: int | Non
     [(6, 9, 6), (6, 6, 6), (4, 9, 4), (2, 9, 4), (2, 4, 4), (2, 3, 3)],  # a quota stops growth and takes nothing away
 )
 def test_no_replica_is_ordered_that_a_quota_refuses(room: int, wanted: int, kept: int) -> None:
-    at = replace(situation(), replicas=Replicas(4, ordered=4, gpus=1, room=Room(room, "the quota is full")))
+    at = situation()._replace(replicas=Replicas(4, ordered=4, gpus=1, room=Room(room, "the quota is full")))
     effect = clamps.budget(at, wanted)
     assert after(effect, wanted) == kept
     assert effect is None or effect.detail == "the quota is full"
@@ -215,4 +215,4 @@ def test_no_replica_is_ordered_that_a_quota_refuses(room: int, wanted: int, kept
 def test_the_tighter_of_two_budgets_counts() -> None:
     replicas = Replicas(4, ordered=4, gpus=1, room=Room(6, "the quota is full"))
     for most, kept in ((5, 5), (7, 6)):
-        assert after(clamps.budget(replace(situation({"maxGPUs": most}), replicas=replicas), 9), 9) == kept
+        assert after(clamps.budget(situation({"maxGPUs": most})._replace(replicas=replicas), 9), 9) == kept

@@ -126,7 +126,7 @@ def test_doubt_keeps_what_requests_are_like_and_how_many_fit_until_others_tell()
     assert doubted.requests == REQUESTS
     assert same is not None
     assert cost is not None
-    assert astuple(same) == pytest.approx(astuple(cost))
+    assert tuple(same) == pytest.approx(tuple(cost))
     for _ in range(60):  # ten minutes in which twice as many fit
         doubted = doubted.learned(Activity(10.0, 10.0), 20.0, 0.5)
     cost = doubted.cost(256)

@@ -8,7 +8,6 @@ spans of the last hour reached it, so that neither one burst nor the largest of 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -52,7 +51,7 @@ class Bursts:
         keep = math.exp(-activity.elapsed / LATE_MEMORY_SECONDS)
         queued = keep * self.queued + activity.queued
         late = keep * self.late + min(activity.late, activity.queued)
-        is_burst = bool(demand) and demand[-1] > BURST * fmean(demand)
+        is_burst = bool(demand) and demand[-1] * len(demand) > BURST * sum(demand)
         peak = max(self.peak, demand[-1]) if is_burst else self.peak
         elapsed = self.elapsed + activity.elapsed
         if elapsed < SPAN_SECONDS:

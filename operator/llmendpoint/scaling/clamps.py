@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling import cooldown
@@ -18,8 +19,7 @@ HOLD_SHORTEST, HOLD_LONGEST = 300.0, 900.0
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(NamedTuple):
     """All that a rule may look at."""
 
     scaling: Scaling

@@ -8,6 +8,7 @@ experience has the last word (correction.py).
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llmendpoint.api.scaling import Demand, Scaling
 from llmendpoint.scaling.backlog import backlog_replicas, taken_up
@@ -54,8 +55,7 @@ def desire(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Means:
+class Means(NamedTuple):
     """Demand in replicas: what is planned with, and the two means that it comes from."""
 
     planned: float
@@ -63,8 +63,7 @@ class Means:
     recent: float
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """Replicas that each consideration asks for."""
 
     flow: float
@@ -91,16 +90,20 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
         short=short,
         lost=lost,
         stuck=lost * (1.0 + PER_STUCK_SHARE * lost / max(signals.ready, 1)),
-        backlog=backlog_replicas(
-            mean,
-            steady,
-            signals.ready,
-            signals.queues,
-            request_seconds=cost.total,
-            cold_start=cold_start_seconds(state.cold_starts),
-            coming=state.desired if state.awaiting else None,
-        ),
+        backlog=_backlog(state, signals, cost, mean, steady) if signals.queues or steady > signals.ready else 0.0,
         bursts=state.bursts.replicas(demand.error_budget),
+    )
+
+
+def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float, steady: float) -> float:
+    return backlog_replicas(
+        mean,
+        steady,
+        signals.ready,
+        signals.queues,
+        request_seconds=cost.total,
+        cold_start=cold_start_seconds(state.cold_starts),
+        coming=state.desired if state.awaiting else None,
     )
 
 

@@ -1,7 +1,7 @@
 """What one replica can do with the requests that an endpoint gets, learned from what the replicas did."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import ConfigDict
 
@@ -20,8 +20,7 @@ DOUBTED = 0.05
 CHUNK_TOKENS = 2048.0
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """What a request takes of a replica that is full of its like, in replica-seconds."""
 
     prefill: float

@@ -113,9 +113,12 @@ def _added(gram: Six, moment: Three, features: Three, busy: float, weight: float
 def _kept(gram: Six, moment: Three, keep: float) -> tuple[Six, Three]:
     """The normal equations with a share of what the spans said, and the whole prior."""
     pull = (1.0 - keep) * PRIOR_WEIGHT
-    xx, xy, xz, yy, yz, zz = (keep * old for old in gram)
-    x, y, z = (keep * old + pull for old in moment)
-    return (xx + pull, xy, xz, yy + pull, yz, zz + pull), (x, y, z)
+    xx, xy, xz, yy, yz, zz = gram
+    x, y, z = moment
+    return (
+        (keep * xx + pull, keep * xy, keep * xz, keep * yy + pull, keep * yz, keep * zz + pull),
+        (keep * x + pull, keep * y + pull, keep * z + pull),
+    )
 
 
 def _solved(gram: Six, moment: Three, start: Three) -> Three:
