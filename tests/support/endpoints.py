@@ -17,7 +17,9 @@ def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
         "metadata": {"name": NAME, "namespace": namespace},
         "spec": {"model": {"source": "hf://acme/llama"}, **spec},
     }
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(body))
+    cluster.kubectl(
+        "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(body, ensure_ascii=False)
+    )
 
 
 def endpoint(cluster: Cluster, namespace: str) -> dict[str, Any]:
