@@ -9,6 +9,7 @@ import pytest
 from localcluster import cluster as local
 from localcluster.cluster import Cluster
 from support.operators import OperatorProcess, started_operator
+from support.prometheus import Prometheus, running_prometheus
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,12 @@ def operator_process(apiserver: Cluster, tmp_path_factory: pytest.TempPathFactor
 def operator(operator_process: OperatorProcess) -> Path:
     """The log of one that runs."""
     return operator_process.log
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    with running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from localcluster.cluster import Cluster
 from localcluster.commands import run
 from support.endpoints import apply, condition, reason, status
 from support.kube import eventually, get
-from support.prometheus import Prometheus, running_prometheus, running_simulator
+from support.prometheus import Prometheus, running_simulator
 
 pytestmark = pytest.mark.apiserver
 SCRIPTS = Path(sys.executable).parent
@@ -42,12 +42,6 @@ def cli(cluster: Cluster, *arguments: str, plugin: bool = False, kubeconfig: Pat
 def words(done: Done) -> str:
     """What was printed, wherever lines were folded."""
     return " ".join(done.stdout.split())
-
-
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
-        yield server
 
 
 def test_a_decision_on_real_readings_can_be_followed(

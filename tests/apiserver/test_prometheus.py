@@ -1,7 +1,6 @@
 """The operator scales by what a real Prometheus server says, and says so when that is nothing."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,9 @@ import pytest
 from localcluster.cluster import Cluster
 from support.endpoints import apply, condition, endpoint, reason, replicas, status
 from support.kube import eventually, get
-from support.prometheus import Prometheus, running_prometheus, running_simulator
+from support.prometheus import Prometheus, running_simulator
 
 pytestmark = pytest.mark.apiserver
-
-
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
-        yield server
 
 
 def test_a_busy_engine_scales_out_through_prometheus(

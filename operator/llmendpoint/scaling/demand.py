@@ -90,20 +90,16 @@ def _need(demand: Demand, state: ScalerState, signals: Signals, cost: Cost | Non
         short=short,
         lost=lost,
         stuck=lost * (1.0 + PER_STUCK_SHARE * lost / max(signals.ready, 1)),
-        backlog=_backlog(state, signals, cost, mean, steady) if signals.queues or steady > signals.ready else 0.0,
+        backlog=backlog_replicas(
+            mean,
+            steady,
+            signals.ready,
+            signals.queues,
+            request_seconds=cost.total,
+            cold_start=cold_start_seconds(state.cold_starts),
+            coming=state.desired if state.awaiting else None,
+        ),
         bursts=state.bursts.replicas(demand.error_budget),
-    )
-
-
-def _backlog(state: ScalerState, signals: Signals, cost: Cost, mean: float, steady: float) -> float:
-    return backlog_replicas(
-        mean,
-        steady,
-        signals.ready,
-        signals.queues,
-        request_seconds=cost.total,
-        cold_start=cold_start_seconds(state.cold_starts),
-        coming=state.desired if state.awaiting else None,
     )
 
 
@@ -127,7 +123,7 @@ class DemandDesire:
     raw: int
     settings: Demand
     signals: Signals
-    cold_starts: Sequence[float]
+    cold_starts: tuple[float, ...]
     factor: float
     """The correction."""
     awaiting: bool

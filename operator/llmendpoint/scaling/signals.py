@@ -30,6 +30,7 @@ class PodPhase(StrEnum):
 
 # A member of an enumeration is looked up slowly, and these are asked for with each pod and tick.
 READY, STARTING, UNREADY = PodPhase.READY, PodPhase.STARTING, PodPhase.UNREADY
+SERVING = (READY, UNREADY)
 
 
 class EngineSample(NamedTuple):
@@ -169,21 +170,19 @@ def derive(
     last: dict[str, EngineSample] = {}
     earlier: dict[str, EngineSample] = {}
     for reading in readings:
-        pod, sample = reading.pod, reading.sample
-        if reading.phase is STARTING:
+        pod, phase, sample = reading.pod, reading.phase, reading.sample
+        ready += phase is READY
+        unready += phase is UNREADY
+        if phase is STARTING:
             # An engine that comes up has served nothing: its counters begin now.
             last[pod] = EngineSample(now)
-        elif reading.phase is READY and sample is not None and now - sample.taken_at <= stale_seconds:
-            ready += 1
+        elif phase is READY and sample is not None and now - sample.taken_at <= stale_seconds:
             fresh[pod] = last[pod] = sample
             before = _before(window, pod, sample)
             if before is not None:
                 earlier[pod] = before
-        elif reading.phase is READY or reading.phase is UNREADY:
-            ready += reading.phase is READY
-            unready += reading.phase is UNREADY
-            if pod in window.last:
-                last[pod] = window.last[pod]
+        elif phase in SERVING and pod in window.last:
+            last[pod] = window.last[pod]
     pairs = [(before, fresh[pod]) for pod, before in earlier.items()]
     history: History = ()
     if with_ttft:
@@ -259,8 +258,8 @@ def _flow(pairs: Sequence[Pair]) -> tuple[float, Activity, tuple[Queue, ...]]:
         grown = _growths(old.counters, new.counters)
         done = grown[0]
         # An engine that restarted has lost its requests: its counters begin again, so nothing is subtracted.
-        before = 0.0 if new.requests_total < old.requests_total else finite(old.running + old.waiting)
-        arrival_rate += max(done + finite(new.running + new.waiting) - before, 0.0) / seconds
+        before = 0.0 if new.requests_total < old.requests_total else finite(old.in_flight)
+        arrival_rate += max(done + finite(new.in_flight) - before, 0.0) / seconds
         if old.waiting > 0 and new.waiting > 0:
             queues.append(Queue(done / seconds, finite(new.waiting)))
         elapsed += seconds
