@@ -198,6 +198,18 @@ async def test_an_engine_that_shows_nothing_is_unknown_at_once(
     await scraped(target, after=time.time())
 
 
+async def test_a_scrape_that_fails_while_prometheus_is_asked_is_one_that_failed() -> None:
+    up = iter((time.time(), 0.0))
+
+    async def answer(request: web.Request) -> web.Response:
+        labels = {"namespace": "team", "pod": "ill-engine-1"}
+        rows = [{"metric": labels, "value": [0, str(next(up))]}] if "timestamp(" in request.query["query"] else []
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": rows}})
+
+    async with answering(answer) as url:
+        assert "could not scrape the pod" in error(await read(endpoint(url, "ill")))
+
+
 async def test_a_sample_that_is_too_old_is_unknown(prometheus: Prometheus, engines: Engines) -> None:
     target = endpoint(prometheus.url, "vllm")
     await scraped(target)
@@ -349,4 +361,4 @@ async def test_more_endpoints_ask_no_more_queries(prometheus: Prometheus, engine
         counts.append(prometheus.queries_answered - before)
     metrics = engine_for("TGI").metrics
     names = len(metrics.wanted.difference(metrics.histograms))
-    assert counts == [names + 1, names + 1]  # one for each name, and the times of the scrapes
+    assert counts == [names + 2, names + 2]  # one for each name, and the times of the scrapes before and after

@@ -84,11 +84,12 @@ class PrometheusReader:
         queries = signal_queries(targets)
         try:
             async with asyncio.timeout_at(deadline):
-                # One moment for all queries, so that a pod's numbers are of one scrape.
-                times, *answers = await asyncio.gather(
-                    server.ask(SCRAPED_AT, now), *(server.ask(query, now) for query in queries.values())
-                )
-            return _Answers(times, dict(zip(queries, answers, strict=True)))
+                # One moment for all queries; but a scrape counts from its begin, and shows when it has ended: one that
+                # ends between two queries is seen by the second alone.
+                before = await server.ask(SCRAPED_AT, now)
+                answers = await asyncio.gather(*(server.ask(query, now) for query in queries.values()))
+                after = await server.ask(SCRAPED_AT, now)
+            return _Answers(before, after, dict(zip(queries, answers, strict=True)))
         except TimeoutError:
             return server.silent
         except Unanswered as error:
@@ -173,7 +174,9 @@ class PrometheusReader:
 class _Answers:
     """Rows as Prometheus gives them."""
 
-    times: Sequence[Any]
+    before: Sequence[Any]
+    """Times of scrapes, asked before the metrics."""
+    after: Sequence[Any]
     by_metric: Mapping[str, Sequence[Any]]
 
 
@@ -182,12 +185,14 @@ class _Scraped:
     """What the last scrape of one pod said."""
 
     taken_at: float
-    """Seconds since the epoch by Prometheus' clock; 0 where the scrape failed."""
+    """Seconds since the epoch by Prometheus' clock; 0 where the scrape failed, or one that ended while it was asked."""
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
 
 def _collected(answers: _Answers) -> dict[PodKey, _Scraped]:
-    found = {_key(entry): _Scraped(taken_at=_value(entry)) for entry in answers.times}
+    after = {_key(entry): _value(entry) for entry in answers.after}
+    times = {_key(entry): _value(entry) for entry in answers.before}
+    found = {pod: _Scraped(taken_at=min(time, after.get(pod, 0.0))) for pod, time in times.items()}
     for name, answer in answers.by_metric.items():
         for entry in answer:
             if (pod := found.get(_key(entry))) is not None:
