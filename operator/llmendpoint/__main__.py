@@ -7,6 +7,7 @@ import platform
 import signal
 import sys
 from functools import partial
+from typing import NoReturn
 
 import structlog
 from aiohttp import web
@@ -25,7 +26,7 @@ YOUNGEST_GENERATION = 10_000
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT. Returns the exit status."""
+    """Run until SIGTERM or SIGINT, which end the process. Returns the exit status where it could not start."""
     try:
         settings = Settings()
     except ValidationError as error:
@@ -40,10 +41,9 @@ def main() -> int:
     except ClusterError as error:
         structlog.get_logger().error("the operator can not start", error=str(error))
         return 1
-    return 0
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings) -> NoReturn:
     stop = asyncio.Event()
 
     def catch_signals() -> None:
@@ -57,15 +57,16 @@ async def _run(settings: Settings) -> None:
     runner = web.AppRunner(_probes(replica), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", settings.http_port).start()  # noqa: S104 - the kubelet asks here
+    status = 0
     try:
         await replica.run(stop)
     except LeaseLost as error:
         structlog.get_logger().error("lease lost: this process ends, and its pod stands by anew", error=str(error))
-        sys.stdout.flush()
-        # At once: loops, kopf's watches and threads that wait for Prometheus would take seconds to end one by one.
-        os._exit(1)
-    finally:
-        await runner.cleanup()
+        status = 1
+    sys.stdout.flush()
+    # At once: kopf's watches and threads that wait for a name server or Prometheus would take seconds to end one by
+    # one, and there is nothing to wait for.
+    os._exit(status)
 
 
 def _probes(replica: Replica) -> web.Application:

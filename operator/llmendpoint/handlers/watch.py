@@ -1,4 +1,4 @@
-"""kopf's settings and its run: watch, hand over, stop."""
+"""kopf's settings and its run: watch and hand over."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,8 @@ from llmendpoint.runtime.operator import Operator
 from llmendpoint.settings import Settings
 
 
-async def watch(
-    operator: Operator, settings: Settings, stop: asyncio.Event, *, catch_signals: Callable[[], None]
-) -> None:
-    """Feed the operator with watch events until ``stop`` is set.
+async def watch(operator: Operator, settings: Settings, *, catch_signals: Callable[[], None]) -> None:
+    """Feed the operator with watch events for ever.
 
     Args:
         catch_signals: called when kopf has taken SIGTERM and SIGINT for itself: it would stop without a word to the
@@ -35,10 +33,9 @@ async def watch(
         standalone=True,  # a peering object of any other operator would pause this one
         clusterwide=not settings.watch_namespaces,
         namespaces=settings.watch_namespaces,
-        stop_flag=stop,
     )
     catch_signals()
-    await kopf.run_tasks(tasks, ignored=others)
+    await kopf.run_tasks(tasks, ignored=others)  # where it fails it ends all the rest
 
 
 def _kopf_settings() -> kopf.OperatorSettings:

@@ -1,9 +1,9 @@
 """One replica of the operator: it stands by, leads, and ends when it leads no more."""
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from llmendpoint.cluster.fence import Fence
 from llmendpoint.election.candidate import Pace
@@ -12,8 +12,11 @@ from llmendpoint.runtime.elector import Elector
 from llmendpoint.runtime.operator import Operator
 from llmendpoint.settings import Settings
 
-Watch = Callable[[Operator, Settings, asyncio.Event], Awaitable[None]]
-"""Feeds an operator with watch events until the event is set."""
+Watch = Callable[[Operator, Settings], Awaitable[None]]
+"""Feeds an operator with watch events for ever."""
+
+# What is on its way when the operator is told to stop is a matter of milliseconds.
+LAST_WRITES_SECONDS = 1.0
 
 
 class Replica:
@@ -42,12 +45,17 @@ class Replica:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set.
 
+        When it ends, nothing is written any more, but loops still run: the process has to end at once.
+
         Raises:
-            LeaseLost: another replica may lead from now on. Loops may still run: the process has to end at once.
+            LeaseLost: another replica may lead from now on.
         """
-        if not self._settings.leader_election:
-            await self._lead(Fence.without_election(), stop)
-            return
+        if self._settings.leader_election:
+            await self._run_elected(stop)
+        else:
+            await self._run_alone(stop)
+
+    async def _run_elected(self, stop: asyncio.Event) -> None:
         pace = Pace(
             duration=self._settings.lease_duration_seconds,
             deadline=self._settings.lease_renew_deadline_seconds,
@@ -58,40 +66,36 @@ class Replica:
             name=self._settings.lease_name,
             identity=f"{self._instance}_{uuid.uuid4()}",
             pace=pace,
-        ) as self._elector:
-            await _first(self._elector.elected(), stop.wait())
-            if stop.is_set():
-                await self._elector.resign()  # it may have been elected in this moment
-            else:
-                await self._lead_while_elected(self._elector, stop)
+        ) as elector:
+            self._elector = elector
+            await _first(elector.elected(), stop.wait())
+            if not stop.is_set():
+                await _first(elector.keep(), self._leading(elector.fence), stop.wait())
+            await elector.resign()  # also where it was elected in the moment in which it was told to stop
 
-    async def _lead_while_elected(self, elector: Elector, stop: asyncio.Event) -> None:
-        # kopf cancels at its end whatever was begun after it: the renewals begin before.
-        keeping = asyncio.create_task(elector.keep())
-        released = asyncio.Event()
-        leading = asyncio.create_task(self._lead(elector.fence, released))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({keeping, leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if keeping.done():
-            keeping.result()
-        keeping.cancel()
-        # A standby need not wait until all loops here have ended: they can not write any more.
-        await elector.resign()
-        released.set()
-        await leading
+    async def _run_alone(self, stop: asyncio.Event) -> None:
+        fence = Fence.without_election()
+        await _first(self._leading(fence), stop.wait())
+        fence.shut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITES_SECONDS):
+                await fence.empty()
 
-    async def _lead(self, fence: Fence, stop: asyncio.Event) -> None:
+    def _leading(self, fence: Fence) -> "asyncio.Future[None]":
+        # Shielded: nobody cuts off a write that is on its way.
+        return asyncio.shield(asyncio.create_task(self._lead(fence)))
+
+    async def _lead(self, fence: Fence) -> None:
         self.exporter.leader.set(1)
         async with Operator.running(
             self._settings, fence, instance=self._instance, exporter=self.exporter
         ) as self._operator:
             # kopf looks for its kinds once, when it starts: a CRD that is installed later would never be watched.
-            await _first(self._operator.synchronised(), stop.wait())
-            if not stop.is_set():
-                await self._watch(self._operator, self._settings, stop)
+            await self._operator.synchronised()
+            await self._watch(self._operator, self._settings)
 
 
-async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+async def _first(*waits: Awaitable[object]) -> None:
     """Wait for one of them, and give the others up."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
