@@ -113,6 +113,13 @@ def test_raised_bounds_act_at_once(apiserver: Cluster, namespace: str) -> None:
     eventually(lambda: replicas(apiserver, namespace) == 1)
     apply(apiserver, namespace, scaling={"maxReplicas": 5, "minReplicas": 3})
     eventually(lambda: replicas(apiserver, namespace) == 3)
+    # Moved back within the tick: the count has changed all the same, and nothing says that fewer are enough.
+    apply(apiserver, namespace, scaling={"maxReplicas": 5})
+    time.sleep(3)
+    assert replicas(apiserver, namespace) == 3
+    change = status(apiserver, namespace)["scaling"]["history"][0]
+    assert (change["fromReplicas"], change["toReplicas"]) == (1, 3)
+    assert "minReplicas is 3; scale out 1 -> 3" in change["sentence"]
 
 
 def test_an_unschedulable_replica_is_reported(apiserver: Cluster, namespace: str) -> None:

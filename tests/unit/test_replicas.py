@@ -7,7 +7,7 @@ import pytest
 from llmendpoint.api.names import LABEL_MANAGED_BY, MANAGED_BY
 from llmendpoint.reconcile.observation import observe
 from llmendpoint.reconcile.replicas import SpecReplicas, wanted_replicas
-from support.builders import NOW, endpoint
+from support.builders import endpoint
 
 BOUNDS = {"minReplicas": 2, "maxReplicas": 6}
 ACTIVE, DRY_RUN, OFF = ({**BOUNDS, "mode": mode} for mode in ("Active", "DryRun", "Off"))
@@ -22,7 +22,7 @@ def decided(
         spec["replicas"] = replicas
     metadata = {"name": "llama-engine", "labels": {LABEL_MANAGED_BY: MANAGED_BY}}
     made = [{"kind": "Deployment", "metadata": metadata, "spec": {} if running == -1 else {"replicas": running}}]
-    return wanted_replicas(observe(endpoint(**spec), made if running is not None else [], []), scaler, NOW)
+    return wanted_replicas(observe(endpoint(**spec), made if running is not None else [], []), scaler)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,3 @@ def test_one_says_how_many(
     write: SpecReplicas,
 ) -> None:
     assert decided(scaling, replicas, running) == (count, write)
-
-
-@pytest.mark.parametrize(("scaler", "count"), [(1, 2), (2, 2), (6, 6), (9, 6)])
-def test_edited_bounds_act_before_the_scaler_decides_anew(scaler: int, count: int) -> None:
-    assert decided(ACTIVE, None, scaler, scaler) == (count, "keep")
-
-
-def test_the_bounds_of_a_schedule_count_at_once() -> None:
-    office = {"name": "office", "start": "* * * * *", "durationSeconds": 60, "minReplicas": 5}
-    assert decided({**ACTIVE, "schedules": [office]}, None, 2) == (5, "keep")

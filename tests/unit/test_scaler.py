@@ -7,7 +7,7 @@ import pytest
 
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.decision import Decision, Outcome, Replicas
-from llmendpoint.scaling.scaler import decide, warnings
+from llmendpoint.scaling.scaler import bounded, decide, warnings
 from llmendpoint.scaling.signals import Signals
 from llmendpoint.scaling.state import ScalerState, initial_state
 from support.builders import NOW, model_of, scaling
@@ -160,3 +160,38 @@ def test_a_budget_below_the_fewest_replicas_is_told() -> None:
         "maxGPUs 5 is less than minReplicas 3 take with 2 GPUs each, and they come first: raise it or lower minReplicas"
     )
     assert not warnings(spec, initial_state(3, NOW), None, gpus_per_replica=1)
+
+
+@pytest.mark.parametrize(
+    ("desired", "bounds", "after", "outcome", "why"),
+    [
+        (1, {"minReplicas": 3, "maxReplicas": 6}, 3, Outcome.SCALE_OUT, "minReplicas is 3; scale out 1 -> 3"),
+        (6, {"maxReplicas": 4}, 4, Outcome.SCALE_IN, "maxReplicas is 4; scale in 6 -> 4"),
+    ],
+)
+def test_bounds_that_move_past_the_count_change_it_before_anything_is_read(
+    desired: int, bounds: dict[str, Any], after: int, outcome: Outcome, why: str
+) -> None:
+    state, made = bounded(scaling(**bounds), settled(desired), Replicas(desired, ordered=desired), NOW)
+    assert made is not None
+    assert (made.current, made.raw, made.desired, made.reason) == (desired, desired, after, outcome)
+    assert (made.held_by, state.desired) == ("Bounds", after)
+    assert made.sentence.endswith(why)
+
+
+def test_a_scale_out_by_bounds_has_its_cooldown_also_when_they_move_back() -> None:
+    state, _ = bounded(scaling(minReplicas=3, maxReplicas=6), settled(1), Replicas(1, ordered=1), NOW)
+    assert decided(state, 0.0, starting=2, scaleOut={"cooldownSeconds": 60}).held_by == "ScaleOutCooldown"
+
+
+def test_bounds_that_the_count_is_within_change_nothing() -> None:
+    state = settled(2)
+    assert bounded(scaling(minReplicas=2, maxReplicas=2), state, Replicas(2, ordered=2), NOW) == (state, None)
+
+
+def test_the_bounds_of_a_schedule_count_at_once() -> None:
+    office = {"name": "office", "start": "* * * * *", "durationSeconds": 60, "minReplicas": 5}
+    state, made = bounded(scaling(maxReplicas=6, schedules=[office]), settled(2), Replicas(2, ordered=2), NOW)
+    assert state.desired == 5
+    assert made is not None
+    assert 'schedule "office" holds minReplicas 5 until' in made.sentence

@@ -47,6 +47,13 @@ class Memory:
         """What status.scaling should say: nothing where the scaler is off."""
         return self.scaling if self.state.mode != "Off" else None
 
+    def note(self, status: ScalingStatus, decision: Decision) -> bool:
+        """Keep what a decision made of status.scaling. Returns whether it says anything new."""
+        if status is self.scaling:
+            return False
+        self.scaling, self.decision = status, decision
+        return True
+
 
 class Memories:
     """The memory of every endpoint; a new one is rebuilt from the endpoint's status."""

@@ -20,15 +20,15 @@ from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.quota import replica_gpus
-from llmendpoint.reconcile.replicas import wanted_replicas
+from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.reconcile.usage import counted, is_news, record
 from llmendpoint.runtime.executor import Executor
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.store import Key, Store
-from llmendpoint.scaling.record import rfc3339, tells_of_hold
-from llmendpoint.scaling.scaler import adopted, warnings
+from llmendpoint.scaling.record import rfc3339, scaling_status, tells_of_hold
+from llmendpoint.scaling.scaler import adopted, bounded, warnings
 
 
 class Reconciler:
@@ -91,14 +91,18 @@ class Reconciler:
         return observe(endpoint, self._store.children(key), self._store.pods(key))
 
     def _adopt(self, seen: Observation, memory: Memory) -> None:
-        """Take a change of mode in before anything is planned with the count of the earlier mode."""
-        scaling = seen.endpoint.spec.scaling
+        """Take a change of mode or of bounds in before anything is planned with the count from before."""
+        scaling, now = seen.endpoint.spec.scaling, self._clock()
         mode: Mode = scaling.mode if scaling else "Off"
         running = seen.ordered if seen.ordered is not None else memory.state.desired
-        memory.state = adopted(memory.state, mode, running, self._clock())
+        memory.state = adopted(memory.state, mode, running, now)
+        if scaling and mode == "Active":
+            memory.state, decision = bounded(scaling, memory.state, replicas_of(seen, now), now)
+            if decision:
+                memory.note(scaling_status(memory.state, decision, memory.scaling, now), decision)
 
     def _plan(self, seen: Observation, memory: Memory) -> Plan:
-        replicas, spec_replicas = wanted_replicas(seen, memory.state.desired, self._clock())
+        replicas, spec_replicas = wanted_replicas(seen, memory.state.desired)
         return make_plan(
             seen,
             desired=manifests.children(seen.endpoint, self._defaults),

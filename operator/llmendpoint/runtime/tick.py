@@ -18,8 +18,9 @@ from llmendpoint.engines.facts import slots
 from llmendpoint.metrics.endpoint_series import Look
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
-from llmendpoint.reconcile.observation import Observation, PodView, observe
-from llmendpoint.reconcile.quota import promised_to, replica_gpus, room_in
+from llmendpoint.reconcile.observation import Observation, observe
+from llmendpoint.reconcile.quota import promised_to, room_in
+from llmendpoint.reconcile.replicas import live_pods, replicas_of
 from llmendpoint.reconcile.usage import counted, is_news
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.queue import WorkQueue
@@ -101,7 +102,7 @@ class Ticker:
             readings = await self._read(source, [target for _, target in some])
             for (key, target), reading in zip(some, readings, strict=True):
                 with self._alone(key):
-                    if self._store.endpoint(key) is not None:  # or it was deleted meanwhile
+                    if self._is_as_seen(key, seen[key]):  # or the next tick takes it as it is then
                         await self._take_in(key, seen, target.scaling, reading, quotas)
                 await asyncio.sleep(0)
 
@@ -130,13 +131,18 @@ class Ticker:
         except ValidationError:
             return None  # the reconciler reports it
 
+    def _is_as_seen(self, key: Key, seen: Observation) -> bool:
+        """Whether an endpoint is there still and asks for the same."""
+        body = self._store.endpoint(key)
+        return body is not None and body["metadata"].get("generation", 0) == seen.endpoint.generation
+
     async def _take_in(
         self, key: Key, all_seen: Mapping[Key, Observation], scaling: Scaling, reading: EndpointReading, quotas: Quotas
     ) -> None:
         now, seen = self._clock(), all_seen[key]
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
-        readings = [PodReading(pod.name, pod.phase, reading.samples.get(pod.name)) for pod in _live_pods(seen, now)]
+        readings = [PodReading(pod.name, pod.phase, reading.samples.get(pod.name)) for pod in live_pods(seen, now)]
         was_read = _is_read(memory)
         memory.window, memory.signals = derive(
             memory.window,
@@ -209,10 +215,7 @@ class Ticker:
                 reason=decision.reason, held_by=decision.held_by, sentence=decision.sentence,
                 **{"from": decision.current, "to": decision.desired},
             )  # fmt: skip
-        if status is memory.scaling:
-            return False
-        memory.scaling, memory.decision = status, decision
-        return True
+        return memory.note(status, decision)
 
     @contextlib.contextmanager
     def _alone(self, key: Key) -> Iterator[None]:
@@ -227,22 +230,6 @@ class Ticker:
 def _is_read(memory: Memory) -> bool:
     """Whether the last tick had ready replicas to read."""
     return memory.signals is not None and memory.signals.ready > 0
-
-
-def replicas_of(seen: Observation, now: float) -> Replicas:
-    """The engine's replicas by state."""
-    waits = [now - pod.created for pod in seen.engine_pods if pod.phase is PodPhase.UNSCHEDULABLE]
-    return Replicas(
-        ready=seen.count(PodPhase.READY),
-        starting=seen.count(PodPhase.STARTING),
-        unready=sum(pod.phase is PodPhase.UNREADY for pod in _live_pods(seen, now)),
-        draining=seen.count(PodPhase.DRAINING),
-        unschedulable=len(waits),
-        oldest_unschedulable_age=max(waits, default=0.0),
-        ordered=seen.ordered if seen.ordered is not None else 1,
-        startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
-        gpus=replica_gpus(seen).total(),
-    )
 
 
 def _oldest_start(seen: Observation, now: float) -> float:
@@ -267,14 +254,6 @@ def _target(seen: Observation) -> EndpointTarget | None:
             if pod.phase is PodPhase.READY and pod.ip
         ],
     )
-
-
-def _live_pods(seen: Observation, now: float) -> Iterator[PodView]:
-    """The engine's pods but those that were not ready for so long that they must be given up."""
-    limit = seen.endpoint.spec.engine.startup_timeout_seconds
-    for pod in seen.engine_pods:
-        if pod.phase is not PodPhase.UNREADY or pod.unready_since is None or now - pod.unready_since < limit:
-            yield pod
 
 
 def _learn_cold_starts(memory: Memory, seen: Observation) -> None:

@@ -50,7 +50,12 @@ Rule = Callable[[Situation, int], Effect | None]
 
 def bounds(at: Situation, wanted: int) -> Effect | None:
     """Keep within minReplicas and maxReplicas, or what a schedule says in their place."""
-    low, high = at.limits.low, at.limits.high
+    return within(at.limits, wanted)
+
+
+def within(limits: Limits, wanted: int) -> Effect | None:
+    """What the bounds make of a count."""
+    low, high = limits
     if wanted < low.replicas:
         return _bound(low, "minReplicas")
     return _bound(high, "maxReplicas") if wanted > high.replicas else None

@@ -7,7 +7,7 @@ from llmendpoint.api.scaling import Mode, Scaling
 from llmendpoint.api.status import Clamp
 from llmendpoint.scaling import cooldown, demand, step, target_tracking
 from llmendpoint.scaling.bursts import Bursts
-from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds
+from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds, within
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas, Unread
@@ -66,6 +66,31 @@ def decide(
         expected_ready=now + wait if wait is not None else None,
     )
     return _remembered(state, situation, decision), decision
+
+
+def bounded(
+    scaling: Scaling, state: ScalerState, replicas: Replicas, now: float
+) -> tuple[ScalerState, Decision | None]:
+    """Take in bounds that were moved past the count, at once and whatever the engines do. None where they were not.
+
+    A change of the count like any other: what comes next, a scale-in say, finds its cooldown.
+    """
+    effect = within(limits(scaling, now), state.desired)
+    if effect is None:
+        return state, None
+    clamp = Clamp(name="Bounds", before=state.desired, after=effect.after, detail=effect.detail)
+    decision = Decision(
+        time=now,
+        current=state.desired,
+        desired=effect.after,
+        reason=Outcome.SCALE_OUT if effect.after > state.desired else Outcome.SCALE_IN,
+        desire=Unread(state.desired, "the bounds have moved"),
+        replicas=replicas,
+        clamps=(clamp,),
+        holding=clamp,
+        held_until=effect.until,
+    )
+    return replace(cooldown.scaled(state, effect.after, now), reported=()), decision
 
 
 def warnings(scaling: Scaling, state: ScalerState, signals: Signals | None, gpus_per_replica: int = 0) -> list[str]:
