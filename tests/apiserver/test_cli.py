@@ -76,7 +76,7 @@ def test_what_nobody_can_read_is_explained_too(apiserver: Cluster, namespace: st
     assert "llama" in cli(apiserver, "status", "-n", namespace).stdout
     eventually(lambda: status(apiserver, namespace)["scaling"]["decision"]["reason"] == "MetricsUnknown")
     explained = cli(apiserver, "explain", "llama", "-n", namespace)
-    assert "no engine could be read, so there is no sum" in words(explained)
+    assert "no engine was read for it, so there is no sum" in words(explained)
     assert cli(apiserver, "history", "llama", "-n", namespace).stderr.startswith("The scaler has not changed the size")
 
 

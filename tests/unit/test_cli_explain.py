@@ -153,7 +153,7 @@ def test_the_rules_are_in_their_order_and_the_last_one_says_until_when() -> None
 def test_without_a_reading_there_is_no_sum() -> None:
     found = explained(state_of(), Signals(0, 4))
     assert (found.policy, found.sums) == (None, [])
-    assert "no engine could be read" in found.notes[0]
+    assert "no engine was read for it" in found.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def _wrong_rules(decision: DecisionRecord) -> Iterator[str]:
 def _notes(endpoint: Endpoint, policy: str | None, decision: DecisionRecord) -> Iterator[str]:
     spec = endpoint.spec
     if policy is None:
-        yield "no engine could be read, so there is no sum: the count was kept, or the fallback's was taken"
+        yield "no engine was read for it, so there is no sum: the count was kept, or is a new bound or the fallback"
     scaling = spec.scaling
     if scaling is None or scaling.mode == "Off":
         yield "the scaler is off now, so this is an old decision: spec.replicas counts"
