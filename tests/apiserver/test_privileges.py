@@ -1,4 +1,4 @@
-"""A pod template that asks for privileges, on a real API server: refused as data, and nothing is changed."""
+"""A pod template that asks for privileges, on a real API server: refused as data, and only the count may change."""
 
 import pytest
 
@@ -32,6 +32,10 @@ def test_a_host_path_is_refused_by_condition_and_event_and_what_serves_stays(
 
     eventually(told)
     assert engine() == before
+    # What serves goes on being scaled, as it is.
+    apply(apiserver, namespace, engine={"podTemplate": HOST_PATH}, replicas=2)
+    eventually(lambda: len(engine()[1]) == 2)
+    assert set(before[1]) < set(engine()[1])
     apply(apiserver, namespace, engine={"env": [{"name": "A", "value": "1"}]})
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
     assert engine()[0] > before[0]

@@ -81,6 +81,13 @@ def test_the_count_is_written_when_it_is_another(replicas: int | None) -> None:
     assert made.is_empty == (made.scale is None)
 
 
+def test_where_the_children_are_to_stay_as_they_are_the_count_is_written_all_the_same() -> None:
+    seen = settled(endpoint(business=BUSINESS))
+    changed = observe(endpoint(engine={"env": [{"name": "A", "value": "1"}]}), seen.children.values(), [])
+    made = plan(changed, 5, desired=None)
+    assert (made.applies, made.deletes, made.scale) == ((), (), Scale("llama-engine", 3, 5))
+
+
 def test_what_is_to_be_written_into_the_endpoint_is_handed_through() -> None:
     made = plan(settled(endpoint()), spec_replicas=3)
     assert made.spec_replicas == 3

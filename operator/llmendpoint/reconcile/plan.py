@@ -50,7 +50,7 @@ class Plan:
 def make_plan(
     seen: Observation,
     *,
-    desired: Sequence[Mapping[str, Any]],
+    desired: Sequence[Mapping[str, Any]] | None,
     replicas: int | None,
     load: Mapping[str, float],
     accepted: Mapping[ChildKey, Any] | None = None,
@@ -60,15 +60,15 @@ def make_plan(
 
     Args:
         seen: the endpoint with its children and pods.
-        desired: manifests of all children.
+        desired: manifests of all children; None leaves those that are there as they are, the count aside.
         replicas: engine replicas to run; None leaves the count alone.
         load: requests in flight by engine pod, to choose whom a scale-in takes.
         accepted: children in the form in which the API server stored our last apply, where that form never
             agrees literally with what was applied.
         spec_replicas: see Plan.
     """
-    wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
-    held = held_back(seen, wanted)
+    wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired or ()}
+    held = seen.children.keys() if desired is None else held_back(seen, wanted)
     scale = _scale(seen, replicas)
     scaling_in = scale is not None and scale.current is not None and scale.replicas < scale.current
     return Plan(

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -76,13 +76,11 @@ class Reconciler:
         problems = tuple(manifests.problems(endpoint, self._defaults))
         self._adopt(seen, memory)
         failure: ClusterError | None = None
-        if not problems:
-            plan = self._plan(seen, memory)
-            try:
-                await self._executor.carry_out(plan, seen, memory, body)
-            except ClusterError as error:
-                failure = error
-            seen = self._observe(endpoint, key)
+        try:
+            await self._executor.carry_out(self._plan(seen, memory, problems), seen, memory, body)
+        except ClusterError as error:
+            failure = error
+        seen = self._observe(endpoint, key)
         await self._report(seen, memory, body, problems, failure)
         if failure:
             raise failure
@@ -101,11 +99,12 @@ class Reconciler:
             if decision:
                 memory.note(scaling_status(memory.state, decision, memory.scaling, now), decision)
 
-    def _plan(self, seen: Observation, memory: Memory) -> Plan:
+    def _plan(self, seen: Observation, memory: Memory, problems: Sequence[str]) -> Plan:
+        """What to write. With a spec that can not be done, what runs goes on as it is, and is scaled as before."""
         replicas, spec_replicas = wanted_replicas(seen, memory.state.desired)
         return make_plan(
             seen,
-            desired=manifests.children(seen.endpoint, self._defaults),
+            desired=None if problems else manifests.children(seen.endpoint, self._defaults),
             replicas=replicas,
             load=memory.load,
             accepted=memory.accepted,
