@@ -156,7 +156,16 @@ def _debian_mirror() -> list[str]:
 def _export_requirements() -> None:
     """The locked dependencies, where the Dockerfile looks for them."""
     (ROOT / ".build").mkdir(exist_ok=True)
-    command = [UV, "export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
+    command = [
+        UV,
+        "export",
+        "--frozen",
+        "--no-dev",
+        "--no-emit-project",
+        "--no-header",
+        "--no-annotate",
+        "--extra=tracing",
+    ]
     (ROOT / ".build" / "requirements.txt").write_text(run(command, cwd=ROOT).stdout)
 
 

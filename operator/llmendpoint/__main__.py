@@ -20,6 +20,7 @@ from llmendpoint.logs import set_up_logs
 from llmendpoint.runtime.elector import LeaseLost
 from llmendpoint.runtime.replica import Replica
 from llmendpoint.settings import Settings
+from llmendpoint.tracing import set_up_tracing
 
 YOUNGEST_GENERATION = 10_000
 """Objects that may be made before the collector looks at them; Python's own threshold is 700."""
@@ -34,6 +35,7 @@ def main() -> int:
         print(f"the operator's settings are not usable: {wrong}", file=sys.stderr)  # noqa: T201 - no log yet
         return 2
     set_up_logs(settings)
+    set_up_tracing()
     spare_the_collector()
     disable_created_metrics()  # type: ignore[no-untyped-call] # one more series per counter, that nobody asks for
     try:

@@ -116,6 +116,19 @@ def test_alerts_are_those_of_the_file_with_links_to_their_runbooks() -> None:
     assert f"{where}/LLMEndpointNotReady.md" in links
 
 
+def test_traces_are_sent_where_a_collector_is_named() -> None:
+    def settings(**values: Any) -> dict[str, str]:
+        (container,) = one("Deployment", **values)["spec"]["template"]["spec"]["containers"]
+        return {entry["name"]: entry["value"] for entry in container["env"] if entry["name"].startswith("OTEL_")}
+
+    assert settings() == {}
+    assert settings(tracing={"endpoint": "http://collector:4318", "ratio": 0.1}) == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
+    }
+
+
 def test_dashboards_are_those_of_the_files() -> None:
     values = {"enabled": True, "annotations": {"grafana_folder": "LLM"}}
     for body in of_kind(rendered(grafanaDashboards=values), "ConfigMap"):

@@ -60,10 +60,13 @@ def started_operator(kubeconfig: Path, log: Path, **environment: str) -> Iterato
     """An operator that has just been started, until the block ends; it may have ended before.
 
     Args:
-        environment: its settings, LLMENDPOINT_* without the prefix, and TZ.
+        environment: its settings, LLMENDPOINT_* without the prefix, TZ, and those of OpenTelemetry.
     """
     port = free_port()
-    settings = {name if name == "TZ" else f"LLMENDPOINT_{name}": value for name, value in environment.items()}
+    settings = {
+        name if name == "TZ" or name.startswith("OTEL_") else f"LLMENDPOINT_{name}": value
+        for name, value in environment.items()
+    }
     full = {
         **os.environ,
         "KUBECONFIG": str(kubeconfig),

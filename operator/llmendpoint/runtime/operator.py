@@ -8,6 +8,7 @@ from functools import partial
 
 import aiohttp
 import structlog
+from opentelemetry import trace
 
 from llmendpoint.api import names
 from llmendpoint.cluster.client import Cluster
@@ -27,6 +28,7 @@ from llmendpoint.runtime.tick import STALE_TICKS, Ticker
 from llmendpoint.settings import Settings
 
 log = structlog.get_logger(__name__)
+TRACER = trace.get_tracer(__name__)
 
 # A key that waits this long means that no worker gets anything done.
 STUCK_SECONDS = 180.0
@@ -138,7 +140,8 @@ class Operator:
             key = await self._queue.get()
             started = time.monotonic()
             try:
-                await self._reconciler.reconcile(key)
+                with TRACER.start_as_current_span("reconcile", attributes=_attributes(key)):
+                    await self._reconciler.reconcile(key)
             except NotLeading:
                 return  # nothing will be written by this process again
             except ClusterError as error:
@@ -187,3 +190,8 @@ class Operator:
         self.exporter.resynced()
         for key in keys:
             self._queue.add(key)
+
+
+def _attributes(key: Key) -> dict[str, str]:
+    """A span's, by the conventions of OpenTelemetry for Kubernetes."""
+    return {"k8s.namespace.name": key.namespace, "llmendpoint.name": key.name}

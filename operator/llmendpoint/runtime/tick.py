@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import structlog
+from opentelemetry import trace
 from pydantic import ValidationError
 
 from llmendpoint.api.endpoint import Endpoint
@@ -33,6 +34,7 @@ from llmendpoint.scaling.signals import PodPhase, PodReading, Signals, derive
 from llmendpoint.scaling.target_tracking import reads_ttft
 
 log = structlog.get_logger(__name__)
+TRACER = trace.get_tracer(__name__)
 
 # An older sample says nothing about now.
 STALE_TICKS = 3
@@ -74,7 +76,8 @@ class Ticker:
         while True:
             started = time.monotonic()
             try:
-                await self.tick()
+                with TRACER.start_as_current_span("tick"):
+                    await self.tick()
             except Exception:
                 self._exporter.tick_errors.inc()
                 log.exception("tick failed")
@@ -112,9 +115,11 @@ class Ticker:
     async def _read(self, source: str, targets: list[EndpointTarget]) -> list[EndpointReading]:
         """One reading per target. Sources keep time and never raise; where one does not, nothing is known."""
         limit = max(STALE_TICKS * self._period, LONGEST_READ_SECONDS)
+        attributes: dict[str, str | int] = {"llmendpoint.metrics.source": source, "llmendpoint.endpoints": len(targets)}
         try:
-            async with asyncio.timeout(limit):
-                return await self._sources[source].read(targets)
+            with TRACER.start_as_current_span("read", attributes=attributes):
+                async with asyncio.timeout(limit):
+                    return await self._sources[source].read(targets)
         except TimeoutError:
             why = f"metrics source {source} did not answer within {limit:g} s"
         except Exception:
