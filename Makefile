@@ -7,8 +7,8 @@ NAME ?= llmendpoint
 FUZZ_OBJECTS ?= 10000
 FUZZ_SEED ?= 1
 
-.PHONY: help demo demo-down sync check audit generate docs install-yaml test unit test-apiserver test-e2e e2e-vllm fuzz bench \
-	images cluster-up cluster-down
+.PHONY: help demo demo-down sync check audit generate docs install-yaml test unit test-browser test-apiserver test-e2e e2e-vllm \
+	fuzz bench images cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ install-yaml: sync ## The chart as one file for kubectl: dist/install.yaml
 unit: sync ## Unit tests and the laws of the scaler; the pure rooms are covered to 95 %
 	$(RUN) pytest tests/unit tests/laws --cov --cov-report=term:skip-covered
 
+# By itself: Playwright keeps an event loop running, in which nobody else can start one.
+test-browser: sync ## Tests of the HTML report in headless Chromium
+	$(RUN) pytest tests/browser
+
 test-apiserver: sync ## Tests against a real API server, a real Prometheus and the engine simulator
 	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz
 
@@ -58,9 +62,7 @@ test-e2e: sync ## Tests on a real node with real containers
 e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.5 GB of packages, about ten minutes
 	$(RUN) pytest tests/vllm -m vllm -s
 
-test: check unit ## Everything: check, unit tests, laws, tests in a browser, on a real API server and on a real node
-	@# By itself: Playwright keeps an event loop running, in which nobody else can start one.
-	$(RUN) pytest tests/browser
+test: check unit test-browser ## Everything: check, unit tests, laws, tests in a browser, on a real API server and a real node
 	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz tests/e2e
 
 fuzz: sync ## Generated objects through a real API server (FUZZ_OBJECTS=10000 FUZZ_SEED=1); make test sends 300
