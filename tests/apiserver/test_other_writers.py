@@ -126,3 +126,16 @@ def test_a_change_of_hands_keeps_the_count(apiserver: Cluster, namespace: str) -
     eventually(lambda: status(apiserver, namespace)["scaling"]["desiredReplicas"] == 4)
     time.sleep(CALM_SECONDS)
     assert specs(apiserver, namespace)[1] == deployment
+
+
+def test_a_status_that_somebody_has_written_into_is_made_whole_again(apiserver: Cluster, namespace: str) -> None:
+    apply(apiserver, namespace, scaling={"maxReplicas": 2})
+    eventually(lambda: status(apiserver, namespace)["scaling"]["decision"]["sentence"])
+    patch = [{"op": "add", "path": "/status/scaling/decision/heldUntil", "value": "2100-01-01T00:00:00Z"}]
+    apiserver.kubectl(
+        "patch", "llmendpoint", NAME, "-n", namespace, "--subresource=status", "--type=json", f"-p={json.dumps(patch)}",
+        "--field-manager=somebody",
+    )  # fmt: skip
+    eventually(lambda: "heldUntil" not in status(apiserver, namespace)["scaling"]["decision"])
+    apply(apiserver, namespace, scaling=OFF)
+    eventually(lambda: "scaling" not in status(apiserver, namespace))

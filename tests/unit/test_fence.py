@@ -22,7 +22,7 @@ OBJECT = {
 }
 WRITES: dict[str, Callable[[Cluster], Awaitable[object]]] = {
     "apply": lambda cluster: cluster.apply(OBJECT, manager="m"),
-    "apply of the status": lambda cluster: cluster.apply(OBJECT, manager="m", subresource="status"),
+    "status": lambda cluster: cluster.set_status(ENDPOINT, "n", "a", "u", {}, manager="m"),
     "merge patch": lambda cluster: cluster.merge_patch(ENDPOINT, "n", "a", {}, manager="m"),
     "create": lambda cluster: cluster.create(OBJECT),
     "replace": lambda cluster: cluster.replace(OBJECT),

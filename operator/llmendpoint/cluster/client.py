@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -96,10 +96,10 @@ class Cluster:
                 return items
             query["continue"] = token
 
-    async def apply(self, manifest: Mapping[str, Any], *, manager: str, subresource: str | None = None) -> Manifest:
+    async def apply(self, manifest: Mapping[str, Any], *, manager: str) -> Manifest:
         """Server-side apply, by force, of all that ``manager`` owns in the object. Returns the object as stored."""
         metadata = manifest["metadata"]
-        path = kind_of(manifest["kind"]).path(metadata["namespace"], metadata["name"], subresource)
+        path = kind_of(manifest["kind"]).path(metadata["namespace"], metadata["name"])
         async with self._writes:
             return await self._request(
                 "PATCH",
@@ -121,6 +121,26 @@ class Cluster:
                 query={"fieldManager": manager},
                 body=patch,
                 content_type="application/merge-patch+json",
+            )
+
+    async def set_status(
+        self, kind: Kind, namespace: str, name: str, uid: str, status: Mapping[str, Any], *, manager: str
+    ) -> Manifest:
+        """Make ``status`` all that this incarnation of an object says of itself. Returns the object as stored.
+
+        An apply would leave what somebody else has written into it, which without the rest can be invalid for ever.
+        """
+        patch: list[Manifest] = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        async with self._writes:
+            return await self._request(
+                "PATCH",
+                kind.path(namespace, name, "status"),
+                query={"fieldManager": manager},
+                body=patch,
+                content_type="application/json-patch+json",
             )
 
     async def create(self, manifest: Mapping[str, Any]) -> Manifest:
@@ -175,7 +195,7 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | str | None = None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None,
         content_type: str = "application/json",
     ) -> Manifest:
         raw = await self._answer(method, path, query=query, body=body, content_type=content_type)
@@ -191,7 +211,7 @@ class Cluster:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | str | None = None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
     ) -> bytes:

@@ -58,14 +58,10 @@ class Executor:
         Raises:
             ClusterError: it was not written.
         """
-        manifest = {
-            "apiVersion": names.API_VERSION,
-            "kind": names.KIND,
-            "metadata": {"name": endpoint.name, "namespace": endpoint.namespace},
-            "status": status.to_wire(),
-        }
-        stored = await self._cluster.apply(manifest, manager=names.MANAGER_STATUS, subresource="status")
-        self._exporter.writes.labels("apply-status", names.KIND).inc()
+        stored = await self._cluster.set_status(
+            ENDPOINT, endpoint.namespace, endpoint.name, endpoint.uid, status.to_wire(), manager=names.MANAGER_STATUS
+        )
+        self._exporter.writes.labels("patch-status", names.KIND).inc()
         self._store.put(stored)
 
     def _steps(self, plan: Plan, seen: Observation, memory: Memory, body: Mapping[str, Any]) -> Iterator[Step]:
