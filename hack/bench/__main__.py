@@ -1,17 +1,18 @@
 """``python -m bench``: measure, show a table, write JSON. See docs/benchmarks.md."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 
 import structlog
 
 from bench import isolation
-from bench.measurements import MEASUREMENTS
+from bench.measurements import CLUSTERED, MEASUREMENTS, SIZED
 from bench.options import Options, Skipped, parse
 from bench.report import Report
 from bench.run import Run
-from localcluster import tools
+from localcluster import packages, tools
 from localcluster.errors import LocalClusterError
 
 
@@ -21,7 +22,7 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         if not isolation.is_inside():
-            tools.ensure(tools.CONTROL_PLANE)  # from inside no download leads anywhere
+            _fetch(options)
             isolation.enter()
         asyncio.run(_measure(options))
     except LocalClusterError as error:
@@ -30,16 +31,28 @@ def main() -> int:
     return 0
 
 
+def _fetch(options: Options) -> None:
+    """Have ready what the measurements need: from inside no download leads anywhere."""
+    if CLUSTERED.intersection(options.only):
+        tools.ensure(tools.CONTROL_PLANE)
+    if "prometheus" in options.only:
+        with contextlib.suppress(LocalClusterError):  # the measurement says it
+            packages.prometheus()
+
+
 async def _measure(options: Options) -> None:
     report = Report(options)
-    async with Run.begun(options) as run:
-        for name in options.only:
-            print(f"measuring {name} ...", file=sys.stderr, flush=True)
-            try:
-                report.figures[name] = await MEASUREMENTS[name](run)
-            except Skipped as reason:
-                report.skipped[name] = str(reason)
-            report.write()
+    for number, size in enumerate(options.sizes):
+        async with Run.begun(options.at(size)) as run:
+            for name in options.only:
+                if name not in SIZED and number:
+                    continue
+                print(f"measuring {name}, {size} endpoints ...", file=sys.stderr, flush=True)
+                try:
+                    report.add(name, size, await MEASUREMENTS[name](run))
+                except (Skipped, LocalClusterError) as reason:
+                    report.skip(name, size, str(reason))
+                report.write()
     report.show()
 
 

@@ -1,11 +1,12 @@
 """The bare client that the product is compared with: aiohttp, JSON, no model of anything."""
 
+import asyncio
 import base64
 import contextlib
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -64,11 +65,6 @@ class Client:
         query = f"?fieldManager={manager}&force=true"
         await self.send("PATCH", path + query, manifest, "application/apply-patch+yaml")
 
-    async def metrics(self) -> str:
-        """The API server's own metrics."""
-        async with self._session.get(self._server + "/metrics") as answer:
-            return await answer.text()
-
     @contextlib.asynccontextmanager
     async def watching(self, path: str) -> AsyncIterator[AsyncIterator[tuple[float, str, Manifest]]]:
         """Changes of a collection, what is there first: (monotonic time of arrival, type, object).
@@ -86,3 +82,16 @@ class Client:
                     yield time.monotonic(), event["type"], event["object"]
 
             yield events()
+
+
+async def spread_out(jobs: Iterable[Callable[[], Awaitable[object]]]) -> None:
+    """Do all, IN_FLIGHT at a time."""
+    waiting = iter(list(jobs))
+
+    async def work() -> None:
+        for job in waiting:
+            await job()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(IN_FLIGHT):
+            tasks.create_task(work())

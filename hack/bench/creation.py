@@ -1,16 +1,22 @@
-"""Endpoints created at once until all their Deployments and Services exist, beside a bare client's same applies."""
+"""Endpoints created at once until all their Deployments and Services exist: by each operator, and by a bare client.
+
+The bare client makes the same applies, as many at a time.
+"""
 
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bench.client import IN_FLIGHT
+from bench.client import spread_out
+from bench.contenders import CONTENDERS, KOPF, PRODUCT, Contender
 from bench.figures import Figure, spread
 from bench.objects import endpoint_object, stored
+from bench.options import Skipped
 from bench.run import Run
 from bench.site import Site
 from llmendpoint import manifests
@@ -22,99 +28,120 @@ from llmendpoint.manifests import ManifestDefaults
 RATIO_BAR = 1.5
 SERVICES_EACH = 2
 
+IsThere = Callable[[dict[str, Any]], bool]
+
 
 @dataclass(frozen=True)
 class Creation:
-    """One creation by the operator. Times are seconds from the first object sent."""
+    """One creation by an operator. Times are seconds from the first object sent."""
 
     exist: float
     """Until every Deployment and Service was there."""
-    serve: float
-    """Until every endpoint was Ready."""
-    requests: dict[str, float]
+    requests: Counter[str]
     """What the operator had asked of the API server by then."""
     cpu: float
     """Processor seconds of the operator by then."""
+    served: int
+    """Endpoints whose replicas were all ready in the end."""
+    serve: float
+    """Until they were."""
+
+
+@dataclass(frozen=True)
+class Applies:
+    """The bare client's."""
+
+    exist: float
+    again: float
+    """Seconds for the same applies once more, which change nothing."""
 
 
 async def measure(run: Run) -> list[Figure]:
-    """Alternately, in namespaces of their own; the endpoints of the last round stay."""
+    """Alternately, in namespaces of their own; the product's endpoints of the last round stay."""
     site, rounds = await run.site(), run.options.rounds
-    bare, made = [], []
+    bare: list[Applies] = []
+    made: dict[Contender, list[Creation]] = {contender: [] for contender in CONTENDERS}
     for number in range(rounds):
         await site.make_namespace(f"bare-{number}")
         bare.append(await _bare(site, f"bare-{number}"))
         await site.remove_namespace(f"bare-{number}")
-        made.append(await populate(site, f"bench-{number}"))
-        if number < rounds - 1:
-            await site.stop_operator()
-            await site.remove_namespace(f"bench-{number}")
-    ratios = [one.exist / other for one, other in zip(made, bare, strict=True)]
-    raw: dict[str, Any] = {
-        "endpoints": run.options.endpoints,
-        "bareSeconds": bare,
-        "operatorSeconds": [one.exist for one in made],
-        "readySeconds": [one.serve for one in made],
-        "operatorCPUSeconds": [one.cpu for one in made],
-        "operatorRequests": made[-1].requests,
-    }
+        for contender in (KOPF, PRODUCT):
+            namespace = f"{contender.name}-{number}"
+            is_last = contender is PRODUCT and number == rounds - 1
+            made[contender].append(await _created(site, contender, namespace, until_served=is_last))
+            if is_last:
+                site.populated = namespace
+            else:
+                await site.stop()
+                await site.remove_namespace(namespace)
+    size = {"endpoints": run.options.endpoints, "pods": site.pods}
+    figures = [
+        figure for contender in CONTENDERS for figure in _figures(contender, made[contender], bare, RATIO_BAR, size)
+    ]
+    last = made[PRODUCT][-1]
     return [
-        Figure(
-            "created -> all exist, against a bare client", statistics.median(ratios), "x", RATIO_BAR,
-            raw | spread(ratios), "time of the operator / time of the bare client's same applies",
-        ),
-        Figure("created -> all exist", statistics.median(one.exist for one in made), "s", None, raw),
-        Figure("the bare client's applies", statistics.median(bare), "s", None, raw),
+        *figures,
+        Figure("the bare client's applies", statistics.median(one.exist for one in bare), "s", None, size),
+        Figure("the bare client's no-op applies", statistics.median(one.again for one in bare), "s", None, size),
+        Figure("all replicas ready", last.serve, "s", None, size, f"{last.served} endpoints"),
     ]  # fmt: skip
 
 
-async def populate(site: Site, namespace: str) -> Creation:
-    """Start the operator and create all endpoints; done when all are Ready."""
-    await site.make_namespace(namespace)
-    await site.start_operator()
-    before, cpu = await site.requests(), site.operator.cpu_seconds
-    count = site.options.endpoints
-    bodies = [endpoint_object(_name(index), namespace, site.options.replicas_of(index)) for index in range(count)]
-    async with asyncio.TaskGroup() as tasks:
-        exist = [
-            tasks.create_task(_all(site, DEPLOYMENT.path(namespace), count, lambda _: True)),
-            tasks.create_task(_all(site, SERVICE.path(namespace), SERVICES_EACH * count, lambda _: True)),
-        ]
-        serve = tasks.create_task(_all(site, ENDPOINT.path(namespace), count, _is_ready))
-        await asyncio.sleep(0.5)  # the watches are open
-        started = time.monotonic()
-        await _spread_out([partial(site.client.send, "POST", ENDPOINT.path(namespace), body) for body in bodies])
-    after = await site.requests()
-    site.populated = namespace
-    return Creation(
-        exist=max(task.result() for task in exist) - started,
-        serve=serve.result() - started,
-        requests={name: after[name] - before[name] for name in after},
-        cpu=site.operator.cpu_seconds - cpu,
-    )
+def _figures(
+    contender: Contender, made: list[Creation], bare: list[Applies], bar: float, size: dict[str, int]
+) -> list[Figure]:
+    ratios = [one.exist / other.exist for one, other in zip(made, bare, strict=True)]
+    seconds, cpu = [one.exist for one in made], [one.cpu for one in made]
+    requests = made[-1].requests
+    asked = ", ".join(f"{count} {what}" for what, count in requests.most_common())
+    name = contender.name
+    return [
+        Figure(
+            f"{name}: created -> all exist, against a bare client", statistics.median(ratios), "x",
+            bar if contender is PRODUCT else None, size | spread(ratios),
+        ),
+        Figure(f"{name}: created -> all exist", statistics.median(seconds), "s", None, size | spread(seconds)),
+        Figure(f"{name}: processor time by then", statistics.median(cpu), "s", None, size | spread(cpu)),
+        Figure(
+            f"{name}: requests by then", sum(requests.values()), "", None, size | {"requests": dict(requests)}, asked
+        ),
+    ]  # fmt: skip
 
 
 async def populated(site: Site) -> str:
     """The namespace whose endpoints all serve, made now where creation was not measured."""
     if site.populated is None:
-        await populate(site, "bench")
-    assert site.populated is not None
+        await _created(site, PRODUCT, "bench", until_served=True)
+        site.populated = "bench"
     return site.populated
 
 
-async def _bare(site: Site, namespace: str) -> float:
-    """Seconds that the same applies take without an operator, as many at a time."""
+async def _created(site: Site, contender: Contender, namespace: str, *, until_served: bool) -> Creation:
+    """Start an operator and create all endpoints."""
+    await site.make_namespace(namespace)
+    await site.start(contender)
+    before, cpu = site.requests(contender), site.process.cpu_seconds
     count = site.options.endpoints
-    jobs = [_applies(site, namespace, index) for index in range(count)]
-    async with asyncio.TaskGroup() as tasks:
-        exist = [
-            tasks.create_task(_all(site, DEPLOYMENT.path(namespace), count, lambda _: True)),
-            tasks.create_task(_all(site, SERVICE.path(namespace), SERVICES_EACH * count, lambda _: True)),
-        ]
-        await asyncio.sleep(0.5)
-        started = time.monotonic()
-        await _spread_out(jobs)
-    return max(task.result() for task in exist) - started
+    bodies = [endpoint_object(_name(index), namespace, site.options.replicas_of(index)) for index in range(count)]
+    send = [partial(site.client.send, "POST", ENDPOINT.path(namespace), body) for body in bodies]
+    serving = asyncio.create_task(_there(site, DEPLOYMENT.path(namespace), count, partial(_serves, site)))
+    started = time.monotonic()
+    try:
+        exist = await _until_all_exist(site, namespace, send)
+        requests, cpu = site.requests(contender) - before, site.process.cpu_seconds - cpu
+        served, at = await serving if until_served else (0, started)
+    finally:
+        serving.cancel()
+    return Creation(exist, requests, cpu, served, at - started)
+
+
+async def _bare(site: Site, namespace: str) -> Applies:
+    """Seconds that the same applies take without an operator, as many at a time."""
+    jobs = [_applies(site, namespace, index) for index in range(site.options.endpoints)]
+    exist = await _until_all_exist(site, namespace, jobs)
+    started = time.monotonic()
+    await spread_out(jobs)
+    return Applies(exist, time.monotonic() - started)
 
 
 def _applies(site: Site, namespace: str, index: int) -> Callable[[], Awaitable[None]]:
@@ -135,34 +162,49 @@ def _applies(site: Site, namespace: str, index: int) -> Callable[[], Awaitable[N
     return apply
 
 
-async def _spread_out(jobs: Iterable[Callable[[], Awaitable[object]]]) -> None:
-    """Do all, IN_FLIGHT at a time."""
-    waiting = iter(list(jobs))
+async def _until_all_exist(site: Site, namespace: str, jobs: Sequence[Callable[[], Awaitable[object]]]) -> float:
+    """Do the jobs. Seconds until every Deployment and Service was there.
 
-    async def work() -> None:
-        for job in waiting:
-            await job()
-
+    Raises:
+        Skipped: they were not in the time that a phase may take.
+    """
+    wanted = {DEPLOYMENT: site.options.endpoints, SERVICE: SERVICES_EACH * site.options.endpoints}
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(IN_FLIGHT):
-            tasks.create_task(work())
+        exist = {
+            kind: tasks.create_task(_there(site, kind.path(namespace), count, lambda _: True))
+            for kind, count in wanted.items()
+        }
+        await asyncio.sleep(0.5)  # the watches are open
+        started = time.monotonic()
+        await spread_out(jobs)
+    for kind, task in exist.items():
+        if task.result()[0] < wanted[kind]:
+            reached = f"{task.result()[0]} of {wanted[kind]} {kind.plural}"
+            raise Skipped(f"{reached} in {namespace} existed after {site.options.longest:.0f} s")
+    return max(task.result()[1] for task in exist.values()) - started
 
 
-async def _all(site: Site, path: str, count: int, is_there: Callable[[dict[str, Any]], bool]) -> float:
-    """When so many objects of a collection were there, by a watch; monotonic seconds."""
+async def _there(site: Site, path: str, count: int, is_there: IsThere) -> tuple[int, float]:
+    """How many objects of a collection were there, and since when (monotonic); no later than a phase may take."""
     there: set[str] = set()
-    async with site.client.watching(path) as events:
-        async for at, kind, body in events:
-            if kind != "DELETED" and is_there(body):
-                there.add(body["metadata"]["name"])
-                if len(there) == count:
-                    return at
-    raise RuntimeError(f"the watch of {path} ended after {len(there)} of {count} objects")
+    last = time.monotonic()
+    try:
+        async with asyncio.timeout(site.options.longest), site.client.watching(path) as events:
+            async for at, kind, body in events:
+                if kind != "DELETED" and is_there(body) and body["metadata"]["name"] not in there:
+                    there.add(body["metadata"]["name"])
+                    last = at
+                    if len(there) == count:
+                        break
+    except TimeoutError:
+        pass
+    return len(there), last
 
 
-def _is_ready(body: dict[str, Any]) -> bool:
-    conditions = body.get("status", {}).get("conditions", [])
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+def _serves(site: Site, deployment: dict[str, Any]) -> bool:
+    index = int(deployment["metadata"]["name"].split("-")[1])
+    ready: int = deployment.get("status", {}).get("readyReplicas", 0)
+    return ready >= site.options.replicas_of(index)
 
 
 def _name(index: int) -> str:

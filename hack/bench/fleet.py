@@ -14,6 +14,8 @@ from enginesim.options import parse
 from enginesim.vllm_metrics import VllmMetrics
 
 PORT = 8000
+ASKED = b"GET /scrapes "
+"""How many scrapes were answered so far, by all pods together."""
 TOKENS = 50
 LARGEST_REQUEST = 64 * 1024
 
@@ -32,9 +34,16 @@ class Engine:
         self._began = time.monotonic()
         self._rendered_at = 0.0
         self._answer = b""
+        self._scrapes = 0
+
+    def count(self) -> bytes:
+        """A whole HTTP answer: how many scrapes were answered."""
+        body = str(self._scrapes).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
     def answer(self) -> bytes:
         """A whole HTTP answer to a scrape."""
+        self._scrapes += 1
         now = time.monotonic()
         if not self._answer or now - self._rendered_at >= 1.0:
             self._rendered_at = now
@@ -57,7 +66,7 @@ class Engine:
 
 
 class Connection(asyncio.Protocol):
-    """One scraper's connection: every request is taken for a scrape."""
+    """One scraper's connection: every other request is taken for a scrape."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -72,8 +81,8 @@ class Connection(asyncio.Protocol):
         """Part of a request."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
-            self._received = self._received[end + 4 :]
-            self._transport.write(self._engine.answer())
+            request, self._received = self._received[:end], self._received[end + 4 :]
+            self._transport.write(self._engine.count() if request.startswith(ASKED) else self._engine.answer())
         if len(self._received) > LARGEST_REQUEST:
             self._transport.abort()
 

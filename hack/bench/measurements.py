@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bench import creation, edits, idle, manifests, parser, replay, scaler, tick
+from bench import creation, edits, idle, manifests, parser, prometheus, replay, scaler, tick
 from bench.figures import Figure
 from bench.run import Run
 
@@ -12,8 +12,12 @@ MEASUREMENTS: dict[str, Callable[[Run], Awaitable[list[Figure]]]] = {
     "parser": parser.measure,
     "manifests": manifests.measure,
     "tick": tick.measure,
+    "prometheus": prometheus.measure,
     # These share a cluster, and the endpoints that creation leaves.
     "creation": creation.measure,
     "edits": edits.measure,
     "idle": idle.measure,
 }
+# Those whose work grows with the number of endpoints, and those of them that need a cluster.
+SIZED = frozenset({"tick", "prometheus", "creation", "edits", "idle"})
+CLUSTERED = frozenset({"creation", "edits", "idle"})

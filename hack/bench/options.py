@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcluster.paths import ROOT
@@ -17,16 +17,22 @@ class Options:
     """What is measured, and on how much."""
 
     only: tuple[str, ...]
+    sizes: tuple[int, ...]
+    """Numbers of endpoints, measured one after the other."""
     endpoints: int
-    """Endpoints on the API server."""
+    """The one of them that is measured now."""
     replicas: tuple[int, int]
     """Replicas per endpoint: as many endpoints have each number of this range."""
     rounds: int
-    """How often creation is repeated, each time beside the bare client."""
-    tick_endpoints: int
-    """Endpoints of the tick, which needs no API server."""
+    """How often creation is repeated, each time side by side."""
     idle_seconds: float
+    longest: float
+    """Seconds after which a phase is given up, with what it had reached."""
     output: Path
+
+    def at(self, size: int) -> "Options":
+        """The same at another number of endpoints."""
+        return replace(self, endpoints=size)
 
     def replicas_of(self, index: int) -> int:
         """Replicas of the endpoint of that number."""
@@ -39,14 +45,16 @@ def parse(arguments: Sequence[str], measurements: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the product against its bars.")
     parser.add_argument("--only", nargs="+", choices=measurements, default=list(measurements), metavar="NAME",
                         help=f"of {', '.join(measurements)}")  # fmt: skip
-    parser.add_argument("--endpoints", type=_positive, default=100, help="endpoints on the API server")
-    parser.add_argument("--replicas", type=_range, default=(1, 4), metavar="LOW-HIGH", help="replicas per endpoint")
+    parser.add_argument("--endpoints", nargs="+", type=_positive, default=[100], metavar="N",
+                        help="numbers of endpoints, measured one after the other; the bars are for 1000")  # fmt: skip
+    parser.add_argument("--replicas", type=_range, default=(4, 4), metavar="LOW-HIGH", help="replicas per endpoint")
     parser.add_argument("--rounds", type=_positive, default=3, help="repetitions of the creation")
-    parser.add_argument("--tick-endpoints", type=_positive, default=1000, help="endpoints of the tick, 4 replicas each")
     parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long idleness is watched")
+    parser.add_argument("--longest", type=float, default=600.0, help="seconds after which a phase is given up")
     parser.add_argument("--output", type=Path, default=ROOT / "bench.json", help="where the JSON goes")
     given = vars(parser.parse_args(arguments))
-    return Options(**given | {"only": tuple(given["only"])})
+    sizes = tuple(given["endpoints"])
+    return Options(**given | {"only": tuple(given["only"]), "sizes": sizes, "endpoints": sizes[0]})
 
 
 def _positive(text: str) -> int:

@@ -1,7 +1,4 @@
-"""What the cluster needs before anything is measured: the CRD, fake nodes, identities, and counters per identity.
-
-A FlowSchema for each kind of the operator's requests makes the API server count them apart.
-"""
+"""What the cluster needs before anything is measured: the CRD, fake nodes, and an identity for each contender."""
 
 import json
 from collections.abc import Mapping
@@ -15,26 +12,19 @@ from localcluster.cluster import Cluster
 NAMESPACE = "bench-system"
 NODES = 4
 PLENTY = "20000"
-WRITES = ["create", "update", "patch", "delete"]
-COUNTED: dict[str, tuple[list[str], str, str]] = {
-    # kind of request: verbs, API group, resource; the first that matches counts
-    "events": (WRITES, "events.k8s.io", "events"),
-    "leases": (["*"], "coordination.k8s.io", "leases"),
-    "writes": (WRITES, "*", "*"),
-    "reads": (["get", "list", "watch"], "*", "*"),
-}
+ACCOUNTS = ("operator", "kopf", "client")
 
 
 def prepare(cluster: Cluster) -> dict[str, dict[str, Any]]:
-    """Make it all. Returns a kubeconfig for the operator and one for the bare client."""
+    """Make it all. Returns a kubeconfig by account."""
     cluster.install_crd()
-    items = [*_nodes(), _service_range(), *_identities(), *_flow_schemas()]
+    items = [*_nodes(), _service_range(), *_identities()]
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(listed))
     admin = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--flatten").stdout)
     tokens = {
         name: cluster.kubectl("create", "token", name, "-n", NAMESPACE, "--duration=24h").stdout.strip()
-        for name in ("operator", "client")
+        for name in ACCOUNTS
     }
     return {name: _kubeconfig(admin, token) for name, token in tokens.items()}
 
@@ -69,7 +59,7 @@ def _service_range() -> dict[str, Any]:
 
 
 def _identities() -> list[dict[str, Any]]:
-    metadata = [{"name": name, "namespace": NAMESPACE} for name in ("operator", "client")]
+    metadata = [{"name": name, "namespace": NAMESPACE} for name in ACCOUNTS]
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -81,42 +71,6 @@ def _identities() -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         *({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": entry} for entry in metadata),
         binding,
-    ]
-
-
-def _flow_schemas() -> list[dict[str, Any]]:
-    """The priority is what any service account has (workload-low); only the counting differs."""
-    return [
-        {
-            "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
-            "kind": "FlowSchema",
-            "metadata": {"name": f"bench-{name}"},
-            "spec": {
-                "matchingPrecedence": 500 + index,
-                "priorityLevelConfiguration": {"name": "workload-low"},
-                "distinguisherMethod": {"type": "ByUser"},
-                "rules": [
-                    {
-                        "subjects": [
-                            {
-                                "kind": "ServiceAccount",
-                                "serviceAccount": {"name": "operator", "namespace": NAMESPACE},
-                            }
-                        ],
-                        "resourceRules": [
-                            {
-                                "verbs": verbs,
-                                "apiGroups": [group],
-                                "resources": [resource],
-                                "namespaces": ["*"],
-                                "clusterScope": True,
-                            }
-                        ],
-                    }
-                ],
-            },
-        }
-        for index, (name, (verbs, group, resource)) in enumerate(COUNTED.items())
     ]
 
 

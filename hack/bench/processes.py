@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Process:
-    """A Python program that runs beside."""
+    """A program that runs beside."""
 
     child: asyncio.subprocess.Process
     log: Path
@@ -44,11 +43,11 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def running(arguments: Sequence[str], log: Path, **environment: str) -> AsyncIterator[Process]:
-    """``python`` with these arguments, until the block ends."""
+async def running(command: Sequence[str], log: Path, **environment: str) -> AsyncIterator[Process]:
+    """A program, until the block ends."""
     with log.open("ab") as out:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, env={**os.environ, **environment}, stdout=out, stderr=out
+            *command, env={**os.environ, **environment}, stdout=out, stderr=out
         )
     try:
         yield Process(child, log)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,56 +16,100 @@ from bench.figures import Figure
 from bench.options import Options
 
 
+@dataclass(frozen=True)
+class Part:
+    """One measurement at one size."""
+
+    name: str
+    endpoints: int
+    load: float
+    """Mean number of processes that ran in the last minute, the measured ones among them."""
+    figures: Sequence[Figure] = ()
+    skipped: str = ""
+
+
 @dataclass
 class Report:
-    """Figures and what was left out, by measurement."""
+    """Figures and what was left out, by measurement and size."""
 
     options: Options
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    figures: dict[str, list[Figure]] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+
+    def add(self, name: str, endpoints: int, figures: Sequence[Figure]) -> None:
+        """A measurement was made."""
+        self.parts.append(Part(name, endpoints, os.getloadavg()[0], figures))
+
+    def skip(self, name: str, endpoints: int, reason: str) -> None:
+        """A measurement could not be made."""
+        self.parts.append(Part(name, endpoints, os.getloadavg()[0], skipped=reason))
 
     def table(self) -> Table:
         """Each figure beside its bar."""
         table = Table("", "figure", "bar", "", "lowest - highest", title=_machine_line(self.started))
-        for name, figures in self.figures.items():
-            table.add_row(f"[bold]{name}")
-            for figure in figures:
+        for part in self.parts:
+            table.add_row(f"[bold]{part.name}[/], {part.endpoints} endpoints, load {part.load:.1f}")
+            if part.skipped:
+                table.add_row(f"[yellow]skipped: {part.skipped}")
+            for figure in part.figures:
                 low, high = figure.raw.get("min"), figure.raw.get("max")
                 table.add_row(
                     f"{figure.name}\n[dim]{figure.note}" if figure.note else figure.name,
-                    f"{figure.value:.3g} {figure.unit}".strip(),
+                    _value(figure),
                     "" if figure.bar is None else f"{figure.bar:g}",
                     {True: "[green]passes", False: "[red]falls short", None: ""}[figure.passes],
                     "" if low is None or high is None else f"{low:.3g} - {high:.3g}",
                 )
             table.add_section()
-        for name, reason in self.skipped.items():
-            table.add_row(f"[bold]{name}[/]\n[yellow]skipped: {reason}")
+        return table
+
+    def growth(self) -> Table:
+        """Each figure at each size."""
+        table = Table("", *map(str, self.options.sizes), title="by number of endpoints")
+        rows: dict[tuple[str, str], dict[int, str]] = {}
+        for part in self.parts:
+            for figure in part.figures:
+                rows.setdefault((part.name, figure.name), {})[part.endpoints] = _value(figure)
+        for (name, figure_name), values in rows.items():
+            if len(values) > 1:
+                table.add_row(f"{name}: {figure_name}", *(values.get(size, "") for size in self.options.sizes))
         return table
 
     def show(self) -> None:
-        """Print the table."""
+        """Print the tables."""
         Console().print(self.table())
+        if len(self.options.sizes) > 1:
+            Console().print(self.growth())
 
     def write(self) -> None:
         """Write the JSON."""
         figures = [
-            {"measurement": name, **asdict(figure), "passes": figure.passes}
-            for name, some in self.figures.items()
-            for figure in some
+            {
+                "measurement": part.name,
+                "endpoints": part.endpoints,
+                "load": part.load,
+                **asdict(figure),
+                "passes": figure.passes,
+            }
+            for part in self.parts
+            for figure in part.figures
         ]
+        skipped = [asdict(part) for part in self.parts if part.skipped]
         text = json.dumps(
             {
                 "started": self.started,
                 "machine": machine(),
                 "options": asdict(self.options) | {"output": str(self.options.output)},
                 "figures": figures,
-                "skipped": self.skipped,
+                "skipped": skipped,
             },
             indent=1,
         )
         self.options.output.write_text(text + "\n")
+
+
+def _value(figure: Figure) -> str:
+    return f"{figure.value:.3g} {figure.unit}".strip()
 
 
 def machine() -> dict[str, Any]:

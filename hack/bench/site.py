@@ -1,28 +1,31 @@
-"""An API server with its controllers, fake nodes whose pods can be scraped, and the operator in a process beside."""
+"""An API server with its controllers, fake nodes whose pods can be scraped, and one operator in a process beside."""
 
 import asyncio
 import contextlib
 import json
 import os
+import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
-from bench import isolation, processes
-from bench.client import Client
+from bench import audit, fleet, isolation, processes
+from bench.audit import Audit
+from bench.client import Client, spread_out
+from bench.contenders import Contender
 from bench.options import Options, Skipped
-from bench.preparation import COUNTED, prepare
+from bench.preparation import prepare
 from bench.processes import Process
-from llmendpoint.metrics.parser import parse
+from llmendpoint.cluster.kinds import ENDPOINT
 from localcluster import cluster as local
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 
-HTTP_PORT = 18480
-OPERATOR_CONFIG = "operator.json"
-DISPATCHED = "apiserver_flowcontrol_dispatched_requests_total"
+POLL_SECONDS = 0.5
 
 
 class Site:
@@ -33,8 +36,10 @@ class Site:
         self.client = client
         self._cluster = cluster
         self._folder = folder
+        self._audit = Audit(cluster.audit_log)
         self._running = contextlib.AsyncExitStack()
-        self._operator: Process | None = None
+        self._contender: Contender | None = None
+        self._process: Process | None = None
         self.populated: str | None = None
         """The namespace whose endpoints all serve; None before they were created."""
 
@@ -49,51 +54,63 @@ class Site:
         isolation.check()
         if os.environ.get(local.USER_CLUSTER):
             raise Skipped(f"pods on fake nodes are needed: unset {local.USER_CLUSTER}")
-        cluster = await asyncio.to_thread(local.up, f"bench-{os.getpid()}", node=False)
-        try:
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            policy = folder / "audit.json"
+            policy.write_text(json.dumps(audit.POLICY))
+            cluster = await asyncio.to_thread(local.up, f"bench-{os.getpid()}", node=False, audit_policy=policy)
+            try:
                 kubeconfigs = await asyncio.to_thread(prepare, cluster)
-                (folder / OPERATOR_CONFIG).write_text(json.dumps(kubeconfigs["operator"]))
+                for account, kubeconfig in kubeconfigs.items():
+                    (folder / account).write_text(json.dumps(kubeconfig))
                 async with (
-                    processes.running(["-m", "bench.fleet"], folder / "fleet.log"),
+                    processes.running([sys.executable, "-m", "bench.fleet"], folder / "fleet.log"),
                     Client.connected(kubeconfigs["client"]) as client,
                 ):
                     site = cls(options, cluster, client, folder)
                     try:
                         yield site
                     finally:
-                        await site.stop_operator()
-        finally:
-            await asyncio.to_thread(cluster.down)
+                        await site.stop()
+            finally:
+                await asyncio.to_thread(cluster.down)
 
-    async def start_operator(self) -> float:
-        """Start the operator, with its settings as shipped. Returns the seconds until it was ready."""
+    async def start(self, contender: Contender) -> float:
+        """Start an operator, with its settings as shipped, in the place of any other. Seconds until it was ready."""
+        await self.stop()
         started = time.monotonic()
-        operator = self._operator = await self._running.enter_async_context(
+        self._contender = contender
+        process = self._process = await self._running.enter_async_context(
             processes.running(
-                ["-m", "llmendpoint"],
-                self._folder / "operator.log",
-                KUBECONFIG=str(self._folder / OPERATOR_CONFIG),
-                LLMENDPOINT_HTTP_PORT=str(HTTP_PORT),
+                contender.command,
+                self._folder / f"{contender.name}.log",
+                KUBECONFIG=str(self._folder / contender.name),
+                **contender.environment,
             )
         )
-        while not await asyncio.to_thread(_answers, "/readyz"):
-            operator.check()
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(self.options.longest):
+            while not await contender.is_ready():
+                process.check()
+                await asyncio.sleep(0.05)
         return time.monotonic() - started
 
-    async def stop_operator(self) -> None:
-        """Stop it, if it runs."""
+    async def hand_over(self, contender: Contender) -> None:
+        """Let an operator run and have the endpoints that are there, if it does not already; done when it is quiet."""
+        if contender is not self._contender:
+            await self.start(contender)
+        await self.until_quiet(15.0)
+
+    async def stop(self) -> None:
+        """Stop what runs."""
         await self._running.aclose()
-        self._operator = None
+        self._contender = self._process = None
 
     @property
-    def operator(self) -> Process:
-        """The operator, which runs."""
-        if self._operator is None:
-            raise LocalClusterError("the operator does not run")
-        return self._operator
+    def process(self) -> Process:
+        """The operator that runs."""
+        if self._process is None:
+            raise LocalClusterError("no operator runs")
+        return self._process
 
     @property
     def pods(self) -> int:
@@ -106,46 +123,47 @@ class Site:
         await self.client.send("POST", "/api/v1/namespaces", body)
 
     async def remove_namespace(self, name: str) -> None:
-        """Delete a namespace and wait until all that was in it is gone."""
-        await asyncio.to_thread(self._cluster.kubectl, "delete", "namespace", name, "--wait=true")
+        """Delete a namespace and wait until all that was in it is gone. No operator must run."""
+        path = ENDPOINT.path(name)
+        held = [
+            body["metadata"]["name"]
+            for body in (await self.client.send("GET", path))["items"]
+            if body["metadata"].get("finalizers")
+        ]
+        free = {"metadata": {"finalizers": None}}
+        await spread_out(
+            [partial(self.client.send, "PATCH", f"{path}/{one}", free, "application/merge-patch+json") for one in held]
+        )
+        limit = f"--timeout={self.options.longest:.0f}s"
+        await asyncio.to_thread(self._cluster.kubectl, "delete", "namespace", name, "--wait=true", limit)
 
-    async def requests(self) -> dict[str, float]:
-        """Requests that the API server has taken from the operator so far, by the names of COUNTED."""
-        found = parse(await self.client.metrics(), {DISPATCHED}).get(DISPATCHED, [])
-        by_schema = {sample.labels["flow_schema"]: sample.value for sample in found}
-        return {name: by_schema.get(f"bench-{name}", 0.0) for name in COUNTED}
+    def requests(self, contender: Contender) -> Counter[str]:
+        """What an operator has asked of the API server so far, by "verb resource"."""
+        return self._audit.requests(contender.name)
 
-    async def until_quiet(self, seconds: float, longest: float = 600.0) -> bool:
-        """Wait until the operator has written nothing for some seconds. False if it never stopped."""
-        end = time.monotonic() + longest
-        last, since = await self.requests(), time.monotonic()
+    async def until_quiet(self, seconds: float, counted: Callable[[Counter[str]], int] = audit.writes) -> float | None:
+        """Wait until the operator has asked nothing of what counts for some seconds.
+
+        Returns when it asked last, in monotonic seconds; None if it never stopped.
+        """
+        assert self._contender is not None
+        end = time.monotonic() + self.options.longest
+        last, since = counted(self.requests(self._contender)), time.monotonic()
         while time.monotonic() - since < seconds:
             if time.monotonic() > end:
-                return False
-            await asyncio.sleep(1.0)
-            now = await self.requests()
-            if now["writes"] != last["writes"]:
+                return None
+            await asyncio.sleep(POLL_SECONDS)
+            now = counted(self.requests(self._contender))
+            if now != last:
                 last, since = now, time.monotonic()
-        return True
+        return since
 
 
-async def operator_writes() -> dict[str, float]:
-    """The operator's own account of its writes, by "verb kind"."""
-    found = parse(await asyncio.to_thread(_read, "/metrics"), {"llmendpoint_writes_total"})
-    return {
-        f"{sample.labels['verb']} {sample.labels['kind']}": sample.value
-        for sample in found.get("llmendpoint_writes_total", [])
-    }
+async def scrapes() -> int:
+    """How many scrapes the engines have answered."""
 
+    def read() -> int:
+        with urllib.request.urlopen(f"http://{isolation.POD_PREFIX}.0.2:{fleet.PORT}/scrapes", timeout=10) as answer:
+            return int(answer.read())
 
-def _read(path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{HTTP_PORT}{path}", timeout=10) as answer:
-        text: str = answer.read().decode()
-        return text
-
-
-def _answers(path: str) -> bool:
-    try:
-        return bool(_read(path))
-    except OSError:
-        return False
+    return await asyncio.to_thread(read)

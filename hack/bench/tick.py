@@ -7,9 +7,10 @@ told from that of the engines. What a decision changes is applied by reconciles,
 import asyncio
 import contextlib
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from bench.run import Run
 from llmendpoint.__main__ import spare_the_collector
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key, Store
-from llmendpoint.runtime.tick import Ticker
+from llmendpoint.runtime.tick import STALE_TICKS, Ticker
 from llmendpoint.settings import Settings
 
 REPLICAS = 4
@@ -37,32 +39,48 @@ CPU_BAR = 50.0
 REQUESTS_PER_SECOND = 2.0
 # One endpoint in fifty has a replica on a node that went away without a word.
 LOST_EVERY = 50
+SCRAPED = {"source": "Pods"}
 
 
 async def measure(run: Run) -> list[Figure]:
     """Wall time, processor time and the longest standstill of the event loop."""
-    isolation.check()
     spare_the_collector()
+    async with fleet():
+        return [
+            *await ticks(run.options.endpoints, SCRAPED),
+            *await ticks(run.options.endpoints, SCRAPED, lost=True),
+        ]
+
+
+@contextlib.asynccontextmanager
+async def fleet() -> AsyncIterator[None]:
+    """Engines that answer at every pod address.
+
+    Raises:
+        Skipped: this machine can not have them.
+    """
+    isolation.check()
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["-m", "bench.fleet", f"--rate={REQUESTS_PER_SECOND}"]
-        async with processes.running(arguments, Path(folder) / "fleet.log") as fleet:
+        command = [sys.executable, "-m", "bench.fleet", f"--rate={REQUESTS_PER_SECOND}"]
+        async with processes.running(command, Path(folder) / "fleet.log") as process:
             await _answering()
-            fleet.check()
-            return [
-                *await _ticks(run.options.tick_endpoints, lost=False),
-                *await _ticks(run.options.tick_endpoints, lost=True),
-            ]
+            process.check()
+            yield
 
 
-async def _ticks(count: int, *, lost: bool) -> list[Figure]:
+async def ticks(count: int, metrics: Mapping[str, Any], *, lost: bool = False) -> list[Figure]:
+    """Ticks over so many endpoints whose spec.scaling.metrics is this."""
     settings = Settings()
-    exporter, store = Exporter(), _filled(count, lost=lost)
+    exporter, store = Exporter(), _filled(count, metrics, lost=lost)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)) as session:
         ticker = Ticker(
             store=store,
             memories=Memories(),
             queue=WorkQueue[Key](),
-            sources={"Pods": PodScraper(session, exporter, timeout=settings.scrape_timeout_seconds)},
+            sources={
+                "Pods": PodScraper(session, exporter, timeout=settings.scrape_timeout_seconds),
+                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds),
+            },
             exporter=exporter,
             quotas=_no_quotas,
             period=settings.tick_seconds,
@@ -76,31 +94,39 @@ async def _ticks(count: int, *, lost: bool) -> list[Figure]:
                 await ticker.tick()
                 walls.append(time.monotonic() - wall)
                 cpus.append((time.process_time() - cpu) / settings.tick_seconds * 100.0)
-    size = {"endpoints": count, "replicas": REPLICAS, "ticks": TICKS}
+    signals = [look.signals for look in exporter.endpoints.looks.values()]
+    read = sum(known.known for known in signals if known is not None)
+    size = {"endpoints": count, "replicas": REPLICAS, "ticks": TICKS, "read": read}
+    told = f"{read} of {count * REPLICAS} replicas read in the last one"
     if lost:
-        note = f"a replica of every {LOST_EVERY}th endpoint never answers"
+        note = f"a replica of every {LOST_EVERY}th endpoint never answers; {told}"
         return [Figure("tick, lost replicas", statistics.median(walls), "s", PERIOD_BAR, size | spread(walls), note)]
     return [
-        Figure("tick", statistics.median(walls), "s", PERIOD_BAR, size | spread(walls)),
+        Figure("tick", statistics.median(walls), "s", PERIOD_BAR, size | spread(walls), told),
         Figure("processor time", statistics.median(cpus), "% of a core", CPU_BAR, size | spread(cpus)),
         Figure("longest standstill", max(standstills) * 1e3, "ms", None, size, "processor time between two turns"),
     ]
 
 
-def _filled(count: int, *, lost: bool) -> Store:
+def _filled(count: int, metrics: Mapping[str, Any], *, lost: bool) -> Store:
     store = Store()
     for index in range(count):
         body = stored(endpoint_object(f"llama-{index}", "team", REPLICAS))
+        body["spec"]["scaling"]["metrics"] = metrics
         endpoint = Endpoint.from_object(body)
         store.put(body)
         for child in child_objects(endpoint, REPLICAS):
             store.put(child)
         for replica in range(REPLICAS):
-            number = index * REPLICAS + replica + 2
-            address = f"{isolation.POD_PREFIX}.{number // 256}.{number % 256}"
             gone = lost and replica == 0 and index % LOST_EVERY == 0
-            store.put(pod_object(endpoint, replica, isolation.NOBODY if gone else address))
+            store.put(pod_object(endpoint, replica, isolation.NOBODY if gone else address(index, replica)))
     return store
+
+
+def address(index: int, replica: int) -> str:
+    """Where a replica of an endpoint answers."""
+    number = index * REPLICAS + replica + 2
+    return f"{isolation.POD_PREFIX}.{number // 256}.{number % 256}"
 
 
 @contextlib.contextmanager

@@ -41,6 +41,11 @@ class Cluster:
         """
         return tools.kubectl(self.kubeconfig, *args, stdin=stdin, check=check)
 
+    @property
+    def audit_log(self) -> Path:
+        """Requests that the API server of a cluster made here was told to log."""
+        return _parts(self.name, node=False)[1].audit_log
+
     def load_image(self, archive: Path) -> None:
         """Make the image in an OCI archive known to the nodes."""
         if self.kind == "kind":
@@ -76,13 +81,16 @@ def missing_for_containers() -> str | None:
     return f"running containers needs Docker with kind, or root on Linux; or name a cluster in {USER_CLUSTER}"
 
 
-def up(name: str = "llmendpoint", *, node: bool = True, fake_nodes: int = 0) -> Cluster:
+def up(
+    name: str = "llmendpoint", *, node: bool = True, fake_nodes: int = 0, audit_policy: Path | None = None
+) -> Cluster:
     """Start a cluster, or return the one of that name that runs.
 
     Args:
         name: clusters of different names run side by side.
         node: whether pods have to run; without it there is only an API server with its controllers.
         fake_nodes: nodes that only exist on paper, beside or instead of the real one.
+        audit_policy: of a cluster made here for measuring: which requests its API server logs.
 
     Raises:
         LocalClusterError: no cluster can be had; the message says what is missing.
@@ -99,7 +107,7 @@ def up(name: str = "llmendpoint", *, node: bool = True, fake_nodes: int = 0) -> 
         raise LocalClusterError(missing)
     if node and _kind_answers():
         return _kind_up(name)
-    return _local_up(name, node=node, fake_nodes=fake_nodes)
+    return _local_up(name, node=node, fake_nodes=fake_nodes, audit_policy=audit_policy)
 
 
 def running(name: str) -> Cluster | None:
@@ -134,7 +142,7 @@ def down(name: str = "llmendpoint") -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _local_up(name: str, *, node: bool, fake_nodes: int) -> Cluster:
+def _local_up(name: str, *, node: bool, fake_nodes: int, audit_policy: Path | None) -> Cluster:
     tools.ensure(tools.CONTROL_PLANE + (tools.NODE if node else ()))
     if node:
         packages.ensure(images=False)
@@ -146,7 +154,7 @@ def _local_up(name: str, *, node: bool, fake_nodes: int) -> Cluster:
         if sandbox is not None:
             sandbox.create()
             machine.start_runtime()
-        control_plane.start()
+        control_plane.start(audit_policy)
         if sandbox is not None:
             from localcluster.images import pause_archive
 

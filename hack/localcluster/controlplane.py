@@ -1,7 +1,9 @@
 """etcd, kube-apiserver, controller manager, scheduler and kwok, run by kwokctl."""
 
 import json
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,22 +27,34 @@ class ControlPlane:
         self._sandbox = sandbox
         self.kubeconfig = directory / "kubeconfig.yaml"
 
-    def start(self) -> None:
-        """Start it and wait until the API server answers."""
+    def start(self, audit_policy: Path | None = None) -> None:
+        """Start it and wait until the API server answers.
+
+        Args:
+            audit_policy: for measuring: the API server logs the requests that it names, and no controller holds back
+                by a limit of its own.
+        """
         self._work.mkdir(parents=True, exist_ok=True)
         config = self._work / "options.yaml"
-        config.write_text(yaml.safe_dump(self._options()))
+        measured = {"kubeAuditPolicy": str(audit_policy), "disableQPSLimits": True} if audit_policy else {}
+        options = self._options()
+        config.write_text(yaml.safe_dump(options | {"options": options["options"] | measured}))
         extra = {
             # Nodes that are not fake are the kubelet's business.
             "kwok-controller": [
                 "manage-all-nodes=false",
                 "manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             ],
-            "kube-apiserver": ["kubelet-preferred-address-types=InternalIP"],
+            "kube-apiserver": [
+                "kubelet-preferred-address-types=InternalIP",
+                *(["audit-log-maxsize=10000"] if audit_policy else []),  # MB: one file, not several in turn
+            ],
             # An HPA that looks often finds a fight over the replica count soon.
             "kube-controller-manager": ["horizontal-pod-autoscaler-sync-period=2s"],
         }
-        flags = [f"--extra-args={part}={value}" for part, values in extra.items() for value in values]
+        # The first of each part before any second: kwokctl takes places on its command line for ones in its list.
+        rows = zip_longest(*([f"{part}={value}" for value in values] for part, values in extra.items()))
+        flags = [f"--extra-args={value}" for row in rows for value in row if value]
         self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")
         self.kubeconfig.write_text(self._reachable_kubeconfig())
         self.kubeconfig.chmod(0o600)
@@ -77,7 +91,12 @@ class ControlPlane:
         """Run kubectl against it; its output."""
         return tools.kubectl(self.kubeconfig, *args, stdin=stdin).stdout
 
-    def _options(self) -> dict[str, object]:
+    @property
+    def audit_log(self) -> Path:
+        """Where the API server logs the requests that an audit policy names, one JSON object a line."""
+        return self._work / "clusters" / self._name / "logs" / "audit.log"
+
+    def _options(self) -> dict[str, Any]:
         addresses = ["127.0.0.1", SERVICE_RANGE_GATEWAY]
         if self._sandbox:
             addresses.append(self._sandbox.node_address)

@@ -1,0 +1,43 @@
+"""The operators that are measured side by side, each a process of its own."""
+
+import asyncio
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One operator: how it is started and asked."""
+
+    name: str
+    """Also its service account."""
+    command: tuple[str, ...]
+    port: int
+    ready: str
+    """What answers when it has begun to work."""
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    async def is_ready(self) -> bool:
+        """Whether it has begun to work."""
+        try:
+            return bool(await self.read(self.ready))
+        except OSError:
+            return False
+
+    async def read(self, path: str) -> str:
+        """What it answers."""
+        return await asyncio.to_thread(self._read, path)
+
+    def _read(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            text: str = answer.read().decode()
+            return text
+
+
+PRODUCT = Contender(
+    "operator", (sys.executable, "-m", "llmendpoint"), 18480, "/readyz", {"LLMENDPOINT_HTTP_PORT": "18480"}
+)
+KOPF = Contender("kopf", (sys.executable, "-m", "bench.kopf_operator", "18481"), 18481, "/healthz")
+CONTENDERS = (PRODUCT, KOPF)
