@@ -49,8 +49,10 @@ class ControlPlane:
                 "kubelet-preferred-address-types=InternalIP",
                 *(["audit-log-maxsize=10000"] if audit_policy else []),  # MB: one file, not several in turn
             ],
-            # An HPA that looks often finds a fight over the replica count soon.
-            "kube-controller-manager": ["horizontal-pod-autoscaler-sync-period=2s"],
+            # An HPA that looks often finds a fight over the replica count soon. There is one process of each: it would
+            # end if it could not renew its lease while the API server is away, and nobody would start it again.
+            "kube-controller-manager": ["horizontal-pod-autoscaler-sync-period=2s", "leader-elect=false"],
+            "kube-scheduler": ["leader-elect=false"],
         }
         # The first of each part before any second: kwokctl takes places on its command line for ones in its list.
         rows = zip_longest(*([f"{part}={value}" for value in values] for part, values in extra.items()))
@@ -58,6 +60,10 @@ class ControlPlane:
         self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")
         self.kubeconfig.write_text(self._reachable_kubeconfig())
         self.kubeconfig.chmod(0o600)
+
+    def pid_file(self, component: str) -> Path:
+        """Where the process id of a component is kept, for example of ``kube-apiserver``."""
+        return self._work / "clusters" / self._name / "pids" / f"{component}.pid"
 
     def stop(self) -> None:
         """Stop it. One that is not there, or only half there, is fine."""
