@@ -6,9 +6,12 @@ RUN := $(uv) run --frozen
 NAME ?= llmendpoint
 FUZZ_OBJECTS ?= 10000
 FUZZ_SEED ?= 1
+CHAOS_KILLS ?= 100
+CHAOS_AWAY ?= 120
+CHAOS_SEED ?= 1
 
 .PHONY: help demo demo-down sync check audit generate docs install-yaml test unit test-browser test-apiserver test-e2e e2e-vllm \
-	fuzz bench images cluster-up cluster-down
+	fuzz chaos bench images cluster-up cluster-down
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -54,7 +57,7 @@ test-browser: sync ## Tests of the HTML report in headless Chromium
 	$(RUN) pytest tests/browser
 
 test-apiserver: sync ## Tests against a real API server, a real Prometheus and the engine simulator
-	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz tests/chaos
 
 test-e2e: sync ## Tests on a real node with real containers
 	$(RUN) pytest tests/e2e
@@ -63,10 +66,13 @@ e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.
 	$(RUN) pytest tests/vllm -m vllm -s
 
 test: check unit test-browser ## Everything: check, unit tests, laws, tests in a browser, on a real API server and a real node
-	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz tests/e2e
+	$(RUN) pytest tests/prometheus tests/realtime tests/apiserver tests/fuzz tests/chaos tests/e2e
 
 fuzz: sync ## Generated objects through a real API server (FUZZ_OBJECTS=10000 FUZZ_SEED=1); make test sends 300
 	$(RUN) pytest tests/fuzz -s --fuzz-objects $(FUZZ_OBJECTS) --fuzz-seed $(FUZZ_SEED)
+
+chaos: sync ## Operators killed, a control plane that goes, metrics lost (CHAOS_KILLS=100 CHAOS_AWAY=120 CHAOS_SEED=1)
+	$(RUN) pytest tests/chaos -s --chaos-kills $(CHAOS_KILLS) --chaos-away $(CHAOS_AWAY) --chaos-seed $(CHAOS_SEED)
 
 bench: sync ## Measure the product against its bars (BENCH_ARGS=--help)
 	@cd hack && $(RUN) python -m bench $(BENCH_ARGS)

@@ -17,4 +17,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden with what is rendered now")
     parser.addoption("--fuzz-objects", default=300, help="objects that tests/fuzz sends to the API server")
     parser.addoption("--fuzz-seed", default=1, help="where its generator begins")
-    parser.addoption("--chaos-rounds", default=1, help="how often tests/chaos plays each scenario")
+    parser.addoption("--chaos-kills", default=8, help="how often tests/chaos kills the operator")
+    parser.addoption("--chaos-away", default=20, help="for how many seconds it takes parts of the control plane away")
+    parser.addoption("--chaos-seed", default=1, help="where its chance begins")

@@ -1,0 +1,52 @@
+"""A control plane that is away for a while: in the midst of a scale-out, and in the midst of a scale-in."""
+
+import time
+
+import pytest
+
+from chaos.site import LEAST, MOST, Site
+
+pytestmark = pytest.mark.apiserver
+
+
+@pytest.fixture
+def away(request: pytest.FixtureRequest) -> float:
+    """Seconds."""
+    return float(request.config.getoption("chaos_away"))
+
+
+def test_an_api_server_that_takes_requests_and_answers_none(site: Site, away: float) -> None:
+    site.load()
+    site.await_replicas(LEAST + 1)
+    with site.component("kube-apiserver").paused():
+        time.sleep(away)
+    site.await_replicas(MOST)
+    site.load(0)
+    site.await_replicas(MOST - 1)
+    with site.component("kube-apiserver").paused():
+        time.sleep(away)
+    site.await_replicas(LEAST)
+
+
+def test_an_api_server_that_is_not_there(site: Site, away: float) -> None:
+    site.load()
+    site.await_replicas(LEAST + 1)
+    with site.without("kube-apiserver"):
+        time.sleep(away)
+    site.await_replicas(MOST)
+    with site.without("kube-apiserver"):
+        site.load(0)  # what the scaler decides meanwhile it can not write
+        time.sleep(away)
+    site.await_replicas(LEAST)
+
+
+def test_an_etcd_that_is_killed_and_comes_back(site: Site, away: float) -> None:
+    site.load()
+    site.await_replicas(LEAST + 1)
+    with site.without("etcd"):
+        time.sleep(away / 4)
+    site.await_replicas(MOST)
+    with site.without("etcd"):
+        site.load(0)
+        time.sleep(away / 4)
+    site.await_replicas(LEAST)
