@@ -15,7 +15,7 @@ from typing import Any
 from bench.client import spread_out
 from bench.contenders import CONTENDERS, KOPF, PRODUCT, Contender
 from bench.figures import Figure, spread
-from bench.objects import endpoint_object, stored
+from bench.objects import endpoint_object, scale_object, stored
 from bench.options import Skipped
 from bench.run import Run
 from bench.site import Site
@@ -155,9 +155,8 @@ def _applies(site: Site, namespace: str, index: int) -> Callable[[], Awaitable[N
         for child in children:
             path = kind_of(child["kind"]).path(namespace, child["metadata"]["name"])
             await site.client.apply(path, child, names.MANAGER_CHILDREN)
-        metadata = {"name": f"{endpoint.name}-engine", "namespace": namespace}
-        scale = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
-        await site.client.apply(DEPLOYMENT.path(namespace, metadata["name"]), scale, names.MANAGER_SCALER)
+        scale = scale_object(endpoint.name, namespace, replicas)
+        await site.client.apply(DEPLOYMENT.path(namespace, scale["metadata"]["name"]), scale, names.MANAGER_SCALER)
 
     return apply
 

@@ -15,6 +15,7 @@ from kubernetes.aio import client as kube
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.dynamic import DynamicClient
 
+from bench.objects import scale_object
 from llmendpoint import manifests
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
@@ -108,9 +109,7 @@ async def _apply_children(client: DynamicClient, endpoint: Endpoint) -> None:
 
 
 async def _scale(client: DynamicClient, endpoint: Endpoint, replicas: int) -> None:
-    metadata = {"name": f"{endpoint.name}-engine", "namespace": endpoint.namespace}
-    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
-    await _apply(client, manifest, names.MANAGER_SCALER)
+    await _apply(client, scale_object(endpoint.name, endpoint.namespace, replicas), names.MANAGER_SCALER)
 
 
 async def _apply(client: DynamicClient, manifest: dict[str, Any], manager: str) -> None:

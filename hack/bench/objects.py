@@ -32,6 +32,12 @@ def endpoint_object(name: str, namespace: str, replicas: int) -> Manifest:
     }
 
 
+def scale_object(name: str, namespace: str, replicas: int) -> Manifest:
+    """The count of the endpoint's engine Deployment and nothing else, for an apply."""
+    metadata = {"name": f"{name}-engine", "namespace": namespace}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
+
+
 def stored(body: Manifest) -> Manifest:
     """An endpoint as the API server returns it."""
     name = body["metadata"]["name"]

@@ -36,7 +36,7 @@ class Site:
         self.client = client
         self._cluster = cluster
         self._folder = folder
-        self._audit = Audit(cluster.audit_log)
+        self._audit = Audit(cluster.control_plane.audit_log)
         self._running = contextlib.AsyncExitStack()
         self._contender: Contender | None = None
         self._process: Process | None = None

@@ -46,11 +46,6 @@ class Cluster:
         """Its control plane, of one that was made here."""
         return _parts(self.name, node=self.has_node)[1]
 
-    @property
-    def audit_log(self) -> Path:
-        """Requests that the API server of a cluster made here was told to log."""
-        return self.control_plane.audit_log
-
     def load_image(self, archive: Path) -> None:
         """Make the image in an OCI archive known to the nodes."""
         if self.kind == "kind":

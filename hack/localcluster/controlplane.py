@@ -1,6 +1,7 @@
 """etcd, kube-apiserver, controller manager, scheduler and kwok, run by kwokctl."""
 
 import json
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 
 from localcluster import tools
 from localcluster.commands import run
+from localcluster.fakes import SELECTED_BY, fake_node
 from localcluster.sandbox import Sandbox
 
 SERVICE_RANGE_GATEWAY = "10.0.0.1"
@@ -25,6 +27,7 @@ class ControlPlane:
         self._name = name
         self._work = directory / "kwok"
         self._sandbox = sandbox
+        self._folder = self._work / "clusters" / name
         self.kubeconfig = directory / "kubeconfig.yaml"
 
     def start(self, audit_policy: Path | None = None) -> None:
@@ -43,7 +46,7 @@ class ControlPlane:
             # Nodes that are not fake are the kubelet's business.
             "kwok-controller": [
                 "manage-all-nodes=false",
-                "manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+                f"manage-nodes-with-annotation-selector={'='.join(SELECTED_BY)}",
             ],
             "kube-apiserver": [
                 "kubelet-preferred-address-types=InternalIP",
@@ -63,35 +66,21 @@ class ControlPlane:
 
     def pid_file(self, component: str) -> Path:
         """Where the process id of a component is kept, for example of ``kube-apiserver``."""
-        return self._work / "clusters" / self._name / "pids" / f"{component}.pid"
+        return self._folder / "pids" / f"{component}.pid"
 
     def stop(self) -> None:
         """Stop it. One that is not there, or only half there, is fine."""
-        if (self._work / "clusters" / self._name).exists():
+        if self._folder.exists():
             self._kwokctl("delete", "cluster")
 
     def add_fake_nodes(self, count: int) -> None:
-        """Nodes that only exist on paper, with eight GPUs each: kwok lets their pods become ready."""
-        node = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {
-                "annotations": {"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"},
-                "labels": {"kubernetes.io/os": "linux", "type": "kwok"},
-            },
-        }
-        resources = {"cpu": "256", "memory": "2Ti", "pods": "1000", "nvidia.com/gpu": "8"}
-        items = [
-            {
-                **node,
-                "metadata": {**node["metadata"], "name": f"fake-{index}"},  # type: ignore[dict-item]
-                "status": {"capacity": resources, "allocatable": resources},
-            }
-            for index in range(count)
-        ]
-        self.kubectl(
-            "apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        )
+        """Nodes that only exist on paper, with eight GPUs each."""
+        self.apply([fake_node(index) for index in range(count)])
+
+    def apply(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Server-side apply of all of them."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": items}
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(listed))
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """Run kubectl against it; its output."""
@@ -100,7 +89,7 @@ class ControlPlane:
     @property
     def audit_log(self) -> Path:
         """Where the API server logs the requests that an audit policy names, one JSON object a line."""
-        return self._work / "clusters" / self._name / "logs" / "audit.log"
+        return self._folder / "logs" / "audit.log"
 
     def _options(self) -> dict[str, Any]:
         addresses = ["127.0.0.1", SERVICE_RANGE_GATEWAY]
@@ -122,7 +111,7 @@ class ControlPlane:
         }
 
     def _reachable_kubeconfig(self) -> str:
-        made = yaml.safe_load((self._work / "clusters" / self._name / "kubeconfig.yaml").read_text())
+        made = yaml.safe_load((self._folder / "kubeconfig.yaml").read_text())
         if self._sandbox:
             cluster = made["clusters"][0]["cluster"]
             port = cluster["server"].rpartition(":")[2]

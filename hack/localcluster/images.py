@@ -156,16 +156,8 @@ def _debian_mirror() -> list[str]:
 def _export_requirements() -> None:
     """The locked dependencies, where the Dockerfile looks for them."""
     (ROOT / ".build").mkdir(exist_ok=True)
-    command = [
-        UV,
-        "export",
-        "--frozen",
-        "--no-dev",
-        "--no-emit-project",
-        "--no-header",
-        "--no-annotate",
-        "--extra=tracing",
-    ]
+    what = ["--no-dev", "--extra=tracing", "--no-emit-project"]
+    command = [UV, "export", "--frozen", *what, "--no-header", "--no-annotate"]
     (ROOT / ".build" / "requirements.txt").write_text(run(command, cwd=ROOT).stdout)
 
 

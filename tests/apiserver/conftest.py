@@ -1,26 +1,20 @@
 """A real API server with its controllers, and fake nodes that let pods become ready."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localcluster import cluster as local
 from localcluster.cluster import Cluster
+from support.clusters import running_apiserver
 from support.operators import OperatorProcess, started_operator
 from support.prometheus import Prometheus, running_prometheus
 
 
 @pytest.fixture(scope="session")
 def apiserver() -> Iterator[Cluster]:
-    name = f"apitest-{os.getpid()}"
-    made = local.up(name, node=False, fake_nodes=3)
-    try:
-        made.install_crd()
+    with running_apiserver("apitest", fake_nodes=3) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Two replicas of the operator on a real API server: one works, the other takes over, and they never both write."""
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from localcluster import cluster as local
 from localcluster.cluster import Cluster
+from support.clusters import running_apiserver
 from support.endpoints import apply, reason, replicas, status
 from support.kube import eventually, get
 from support.operators import OperatorProcess, started_operator
@@ -29,12 +28,8 @@ LEASE = "llmendpoint-operator"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """One of its own: the operator of the other tests would work on the same objects."""
-    made = local.up(f"ha-{os.getpid()}", node=False, fake_nodes=2)
-    try:
-        made.install_crd()
+    with running_apiserver("ha", fake_nodes=2) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Traces of a real operator, as a collector gets them."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localcluster import cluster as local
 from localcluster.cluster import Cluster
+from support.clusters import running_apiserver
 from support.collector import attributes, running_collector
 from support.endpoints import NAME, apply, reason
 from support.kube import eventually
@@ -19,12 +18,8 @@ pytestmark = pytest.mark.apiserver
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """One of its own: the operator of the other tests would work on the same objects."""
-    made = local.up(f"traces-{os.getpid()}", node=False, fake_nodes=1)
-    try:
-        made.install_crd()
+    with running_apiserver("traces", fake_nodes=1) as made:
         yield made
-    finally:
-        made.down()
 
 
 def test_reconciles_and_ticks_are_traces_with_their_requests(cluster: Cluster, tmp_path: Path) -> None:

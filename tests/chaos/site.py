@@ -1,6 +1,5 @@
 """A cluster with an audit log, fake nodes whose pods can be scraped, and an operator that comes and goes."""
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -17,7 +16,9 @@ from chaos.engines import BUSY, SLOTS, Fleet, running_fleet
 from chaos.invariants import Direction, Span, violations
 from chaos.state import CHILDREN, end_state
 from localcluster import cluster as local
+from localcluster.accounts import administrators, kubeconfig_of
 from localcluster.cluster import Cluster
+from localcluster.fakes import fake_node
 from support.endpoints import NAME, apply, ready
 from support.kube import eventually, get
 from support.operators import OperatorProcess, started_operator
@@ -66,11 +67,13 @@ class Site:
         cluster = local.up(name, node=False, audit_policy=AUDIT_POLICY)
         try:
             cluster.install_crd()
-            items = [*_identity(), *(_node(index, network) for index, network in enumerate(networks))]
-            listed = {"apiVersion": "v1", "kind": "List", "items": items}
-            cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(listed))
+            # All of 127.0.0.0/8 is this machine.
+            nodes = [fake_node(index, pod_range=f"{network}.0/26") for index, network in enumerate(networks)]
+            # The operator is a user of its own, so that the audit log tells its writes from the test's.
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+            cluster.control_plane.apply([*nodes, namespace, *administrators(SYSTEM, ["operator"])])
             kubeconfig = directory / "operator.yaml"
-            kubeconfig.write_text(_kubeconfig(cluster))
+            kubeconfig.write_text(yaml.safe_dump(kubeconfig_of(cluster, SYSTEM, "operator")))
             addresses = [f"{network}.{last}" for network in networks for last in range(ADDRESSES)]
             with running_fleet(addresses) as fleet:
                 site = cls(cluster, fleet, kubeconfig, directory)
@@ -193,50 +196,10 @@ class Site:
     def violations(self) -> tuple[int, list[str]]:
         """How many writes were looked at, and what is wrong with them."""
         self.load(self._loaded[0])
-        with self.cluster.audit_log.open() as lines:
+        with self.cluster.control_plane.audit_log.open() as lines:
             records = audit.parse(lines)
         found = [record for record in records if record.namespace == NAMESPACE and record.at >= self._began]
         return len(found), violations(found, self._spans, operator=OPERATOR)
 
     def _span(self, direction: Direction, since: datetime, why: str) -> None:
         self._spans.append(Span(NAMESPACE, since, datetime.now(UTC), direction, why))
-
-
-def _node(index: int, network: str) -> dict[str, Any]:
-    resources = {"cpu": "256", "memory": "2Ti", "pods": "1000", "nvidia.com/gpu": "8"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": f"fake-{index}",
-            "annotations": {"kwok.x-k8s.io/node": "fake"},
-            "labels": {"kubernetes.io/os": "linux"},
-        },
-        # kwok takes the addresses of a node's pods from here: all of 127.0.0.0/8 is this machine.
-        "spec": {"podCIDR": f"{network}.0/26", "podCIDRs": [f"{network}.0/26"]},
-        "status": {"capacity": resources, "allocatable": resources},
-    }
-
-
-def _identity() -> list[dict[str, Any]]:
-    """The operator as a user of its own, so that the audit log tells its writes from the test's."""
-    account = {"name": "operator", "namespace": SYSTEM}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
-    return [
-        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (SYSTEM, NAMESPACE)),
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "chaos"},
-            "roleRef": role,
-            "subjects": [{"kind": "ServiceAccount", **account}],
-        },
-    ]
-
-
-def _kubeconfig(cluster: Cluster) -> str:
-    known = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--flatten").stdout)
-    token = cluster.kubectl("create", "token", "operator", "-n", SYSTEM, "--duration=24h").stdout.strip()
-    known["users"][0]["user"] = {"token": token}
-    return yaml.safe_dump(known)

@@ -28,25 +28,14 @@ def test_an_api_server_that_takes_requests_and_answers_none(site: Site, away: fl
     site.await_replicas(LEAST)
 
 
-def test_an_api_server_that_is_not_there(site: Site, away: float) -> None:
+@pytest.mark.parametrize(("component", "share"), [("kube-apiserver", 1.0), ("etcd", 0.25)])
+def test_a_part_that_is_killed_and_comes_back(site: Site, away: float, component: str, share: float) -> None:
     site.load()
     site.await_replicas(LEAST + 1)
-    with site.without("kube-apiserver"):
-        time.sleep(away)
+    with site.without(component):
+        time.sleep(share * away)
     site.await_replicas(MOST)
-    with site.without("kube-apiserver"):
+    with site.without(component):
         site.load(0)  # what the scaler decides meanwhile it can not write
-        time.sleep(away)
-    site.await_replicas(LEAST)
-
-
-def test_an_etcd_that_is_killed_and_comes_back(site: Site, away: float) -> None:
-    site.load()
-    site.await_replicas(LEAST + 1)
-    with site.without("etcd"):
-        time.sleep(away / 4)
-    site.await_replicas(MOST)
-    with site.without("etcd"):
-        site.load(0)
-        time.sleep(away / 4)
+        time.sleep(share * away)
     site.await_replicas(LEAST)

@@ -1,6 +1,5 @@
 """Objects that nobody thought of: refused with a sentence or told of in a condition, and never a traceback."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +8,9 @@ import pytest
 
 from fuzz.objects import Source
 from fuzz.run import BATCH, Run
-from localcluster import cluster as local
 from localcluster.cluster import Cluster
-from localcluster.paths import ROOT
 from support.api import Api
+from support.clusters import running_apiserver
 from support.kube import eventually
 from support.operators import OperatorProcess, started_operator
 
@@ -28,14 +26,9 @@ spec: {cidrs: [10.96.0.0/16]}
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    made = local.up(f"fuzz-{os.getpid()}", node=False, fake_nodes=3)
-    try:
-        made.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    with running_apiserver("fuzz", fake_nodes=3) as made:
         made.kubectl("apply", "-f", "-", stdin=SERVICES)
-        made.kubectl("wait", "--for=condition=Established", "crd/llmendpoints.llmendpoint.dev", "--timeout=30s")
         yield made
-    finally:
-        made.down()
 
 
 def is_calm(operator: OperatorProcess) -> bool:

@@ -19,7 +19,7 @@ from llmendpoint.election.lease import Claim, Lease
 log = structlog.get_logger(__name__)
 
 # What is on its way when the operator is told to stop is a matter of milliseconds; else the lease is left to run out.
-RELEASE_SECONDS = 1.0
+LAST_WRITES_SECONDS = 1.0
 # A standby whose looks have not even failed for so many leases hangs.
 HANGS_AFTER = 3
 
@@ -98,7 +98,7 @@ class Elector:
         """
         self.fence.shut()
         try:
-            async with asyncio.timeout(RELEASE_SECONDS):
+            async with asyncio.timeout(LAST_WRITES_SECONDS):
                 await self.fence.empty()
                 await self._release()
         except (ClusterError, TimeoutError) as error:

@@ -8,15 +8,12 @@ from collections.abc import Awaitable, Callable
 from llmendpoint.cluster.fence import Fence
 from llmendpoint.election.candidate import Pace
 from llmendpoint.metrics.exporter import Exporter
-from llmendpoint.runtime.elector import Elector
+from llmendpoint.runtime.elector import LAST_WRITES_SECONDS, Elector
 from llmendpoint.runtime.operator import Operator
 from llmendpoint.settings import Settings
 
 Watch = Callable[[Operator, Settings], Awaitable[None]]
 """Feeds an operator with watch events for ever."""
-
-# What is on its way when the operator is told to stop is a matter of milliseconds.
-LAST_WRITES_SECONDS = 1.0
 
 
 class Replica:
