@@ -62,10 +62,10 @@ def engines(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) ->
 
 def endpoint(
     url: str, name: str, engine: EngineType = "vLLM", *, address: str = "", namespace: str = "team",
-    targets: Any = BY_TTFT,
+    targets: Any = BY_TTFT, policy: str = "TargetTracking",
 ) -> EndpointTarget:  # fmt: skip
     metrics = {"source": "Prometheus", "prometheus": {"url": url}}
-    settings = scaling(policy="TargetTracking", targets=targets, metrics=metrics)
+    settings = scaling(policy=policy, targets=targets, metrics=metrics)
     return EndpointTarget(namespace, name, engine, settings, [PodTarget(f"{name}-engine-1", address)])
 
 
@@ -128,6 +128,8 @@ async def test_a_loaded_engine_reads_as_from_its_pod_however_many_jobs_scrape_it
     assert (direct.in_flight, direct.requests_total >= 1) == (5.0, True)
     # Waits in the queue are only asked for where the Demand policy reads them.
     assert through == direct._replace(taken_at=through.taken_at, queued_total=0.0, late_total=0.0)
+    by_demand = await scraped(endpoint(prometheus.url, name, kind, policy="Demand", targets=[]))
+    assert (by_demand.queued_total, by_demand.late_total) == (direct.queued_total, direct.late_total)
 
 
 async def test_an_engine_that_nobody_has_used_is_idle_and_not_unknown(prometheus: Prometheus, engines: Engines) -> None:

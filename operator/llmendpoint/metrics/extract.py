@@ -73,13 +73,14 @@ def _buckets(samples: Samples, name: str | None) -> Buckets:
     """Over series, as _sum. A bucket without a readable bound or count is left out."""
     counts: dict[float, float] = {}
     for sample in samples.get(name, ()) if name else ():
-        bound = _bound(sample.labels.get("le", ""))
+        bound = bound_of(sample.labels.get("le", ""))
         if not math.isnan(bound) and not math.isnan(sample.value):
             counts[bound] = counts.get(bound, 0.0) + sample.value
     return tuple(sorted(counts.items()))
 
 
-def _bound(label: str) -> float:
+def bound_of(label: str) -> float:
+    """The number in an ``le`` label, NaN where it is none."""
     try:
         return float(label)
     except ValueError:

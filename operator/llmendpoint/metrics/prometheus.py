@@ -11,7 +11,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import Sample
 from llmendpoint.metrics.prometheus_server import MALFORMED, PrometheusServer, Unanswered
-from llmendpoint.metrics.promql import SCRAPED_AT, signal_queries
+from llmendpoint.metrics.promql import SCRAPED_AT, all_of, queue_objectives, signal_queries
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
 
@@ -81,12 +81,15 @@ class PrometheusReader:
         self, server: PrometheusServer, targets: Sequence[EndpointTarget], now: float, deadline: float
     ) -> "_Answers | str":
         """What the server knows of all engine pods, or why it said nothing."""
-        queries = signal_queries(targets)
+        histograms = queue_objectives(targets)
         try:
             async with asyncio.timeout_at(deadline):
                 # One moment for all queries; but a scrape counts from its begin, and shows when it has ended: one that
                 # ends between two queries is seen by the second alone.
-                before = await server.ask(SCRAPED_AT, now)
+                before, *bounds = await asyncio.gather(
+                    server.ask(SCRAPED_AT, now), *(server.ask_values("le", all_of(name), now) for name in histograms)
+                )
+                queries = signal_queries(targets, dict(zip(histograms, bounds, strict=True)))
                 answers = await asyncio.gather(*(server.ask(query, now) for query in queries.values()))
                 after = await server.ask(SCRAPED_AT, now)
             return _Answers(before, after, dict(zip(queries, answers, strict=True)))
@@ -94,6 +97,8 @@ class PrometheusReader:
             return server.silent
         except Unanswered as error:
             return str(error)
+        except MALFORMED:
+            return server.strange
 
     async def _values(
         self, server: PrometheusServer, target: EndpointTarget, now: float, deadline: float

@@ -21,6 +21,8 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import RequestException, Timeout, TooManyRedirects
 
 QUERIES_IN_FLIGHT = 4
+# An instant query sees as far back, unless the server is told otherwise.
+LOOKBACK_SECONDS = 300.0
 # Of one answer. A thousand endpoints with TTFT targets are 90,000 rows, some 30 MB.
 LARGEST_ANSWER = 64 * 1024 * 1024
 READ_AT_ONCE = 64 * 1024
@@ -71,6 +73,15 @@ class PrometheusServer:
         """
         times = [datetime.fromtimestamp(at, UTC) for at in (start, end)]
         return await self._answer(lambda client: client.custom_query_range(query, *times, f"{step:g}"))
+
+    async def ask_values(self, label: str, series: str, at: float) -> list[str]:
+        """The values that a label has on the series that a selector matches, within LOOKBACK_SECONDS before a time.
+
+        Raises:
+            Unanswered: there is no answer.
+        """
+        params = {"match[]": series, "start": f"{at - LOOKBACK_SECONDS:.3f}", "end": f"{at:.3f}"}
+        return await self._answer(lambda client: client.get_label_values(label, params=params))
 
     async def _answer(self, ask: Callable[[PrometheusConnect], Any]) -> list[Any]:
         if self._client is None:

@@ -1,27 +1,50 @@
 """The queries that read the engines of all endpoints from Prometheus: one per signal, one row per pod."""
 
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import MetricNames
+from llmendpoint.metrics.extract import bound_of
 from llmendpoint.metrics.source import EndpointTarget
 
 # The Deployment's name is in the pod's. A sidecar's own metrics are not the engine's; without an operator for
 # Prometheus there is no label for the container.
 PODS = 'pod=~".+-engine-.+"'
 UP = f'up{{{PODS}, container=~"engine|"}}'
+# Of one engine there are some twenty.
+MOST_BOUNDS = 100
 SCRAPED_AT = f"max by (namespace, pod) (timestamp({UP}) * {UP})"
 """When each pod was last scraped, in seconds since the epoch; 0 where the last scrape failed."""
 
 
-def signal_queries(targets: Iterable[EndpointTarget]) -> dict[str, str]:
+def queue_objectives(targets: Iterable[EndpointTarget]) -> dict[str, set[float]]:
+    """Histogram of waits in the queue -> seconds at which the Demand policy of these endpoints looks into it."""
+    found: dict[str, set[float]] = {}
+    for target in targets:
+        histogram = engine_for(target.engine).metrics.queue_bucket
+        if histogram and target.scaling.policy == "Demand":
+            found.setdefault(histogram, set()).add(target.scaling.demand.ttft_seconds)
+    return found
+
+
+def all_of(histogram: str) -> str:
+    """The selector of a histogram's buckets on the engine pods."""
+    return f'{{__name__="{histogram}", {PODS}}}'
+
+
+def signal_queries(targets: Sequence[EndpointTarget], bounds: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Metric name -> query, for all that the policies of these endpoints look at.
 
     Series that are stale, because a scrape failed or the pod has gone, are left out by Prometheus itself.
+
+    Args:
+        bounds: the ``le`` labels of each histogram of queue_objectives(), as the server has them.
     """
     queries: dict[str, str] = {}
+    objectives = queue_objectives(targets)
     for target in targets:
         names = engine_for(target.engine).metrics
         labels = ", ".join(("namespace", "pod", *names.labels))
@@ -29,11 +52,16 @@ def signal_queries(targets: Iterable[EndpointTarget]) -> dict[str, str]:
             total = "avg" if name in names.kv_usage else "sum"
             queries[name] = f"{total} by (namespace, pod) ({_once(name, labels)})"
         # 22 rows per pod: asked only where somebody wants it.
-        reads_ttft = any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets)
-        reads_queue = target.scaling.policy == "Demand"
-        for histogram, reads in ((names.ttft_bucket, reads_ttft), (names.queue_bucket, reads_queue)):
-            if histogram and reads:
-                queries[histogram] = f"sum by (namespace, pod, le) ({_once(histogram, f'{labels}, le')})"
+        if names.ttft_bucket and any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets):
+            queries[names.ttft_bucket] = f"sum by (namespace, pod, le) ({_once(names.ttft_bucket, f'{labels}, le')})"
+        if names.queue_bucket in objectives:
+            known, pods = bounds[names.queue_bucket], PODS
+            # A tenant's engine can show any number of bounds, and a query has to fit into an address.
+            if len(known) <= MOST_BOUNDS:
+                near = "|".join(map(re.escape, _near(objectives[names.queue_bucket], known)))
+                pods = f"{PODS}, le=~{json.dumps(near)}"
+            series = _once(names.queue_bucket, f"{labels}, le", pods)
+            queries[names.queue_bucket] = f"sum by (namespace, pod, le) ({series})"
     return queries
 
 
@@ -48,6 +76,22 @@ def endpoint_query(
     labels = ", ".join(("namespace", "pod", *names.labels))
     pods = f"namespace={json.dumps(namespace)}, pod=~{json.dumps(f'{re.escape(name)}-engine-.+')}"
     return _once(metric, labels, pods, last_of_seconds)
+
+
+def _near(objectives: Iterable[float], labels: Iterable[str]) -> list[str]:
+    """The bounds around each of these times, and the last one, which counts all: histogram.above() needs no other.
+
+    The labels are those of all engines together. One whose bounds are its own must not hide those of the others, so
+    all from half to twice the time are taken, and where there is none the next one.
+    """
+    bounds = {label: bound for label in labels if not math.isnan(bound := bound_of(label))}
+    wanted = {math.inf}
+    for objective in objectives:
+        below = max((bound for bound in bounds.values() if bound <= objective), default=objective)
+        beyond = min((bound for bound in bounds.values() if bound > objective), default=objective)
+        lowest, highest = min(below, objective / 2), max(beyond, objective * 2)
+        wanted.update(bound for bound in bounds.values() if lowest <= bound <= highest)
+    return sorted(label for label, bound in bounds.items() if bound in wanted)
 
 
 def _once(name: str, labels: str, pods: str = PODS, last_of_seconds: float | None = None) -> str:
