@@ -26,6 +26,7 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper
+from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key, Store
@@ -84,6 +85,7 @@ async def ticks(count: int, metrics: Mapping[str, Any], *, lost: bool = False) -
             exporter=exporter,
             quotas=_no_quotas,
             period=settings.tick_seconds,
+            clock=Clock(),
         )
         for _ in range(WARM_UPS):
             await ticker.tick()

@@ -13,16 +13,18 @@ import yaml
 from chaos import audit
 from chaos.components import Component
 from chaos.engines import BUSY, SLOTS, Fleet, running_fleet
-from chaos.invariants import Direction, Span, violations
+from chaos.invariants import Direction, Span, told, violations
 from chaos.state import CHILDREN, end_state
 from localcluster import cluster as local
 from localcluster.accounts import administrators, kubeconfig_of
 from localcluster.cluster import Cluster
 from localcluster.fakes import fake_node
+from localcluster.paths import ROOT
 from support.endpoints import NAME, apply, ready
 from support.kube import eventually, get
 from support.operators import OperatorProcess, started_operator
 
+CLOCK = Path(__file__).with_name("clock")
 AUDIT_POLICY = Path(__file__).with_name("audit-policy.yaml")
 NAMESPACE = "chaos"
 SYSTEM = "chaos-system"
@@ -34,7 +36,8 @@ COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 LONGEST = 60.0
 LEAST, MOST = 1, 4
 SCALING = {"minReplicas": LEAST, "maxReplicas": MOST, "scaleOut": {"maxStep": 1}}
-SCALE_IN = {"maxStep": 1, "cooldownSeconds": 4}
+COOLDOWN_SECONDS = 4
+SCALE_IN = {"maxStep": 1, "cooldownSeconds": COOLDOWN_SECONDS}
 
 
 class Site:
@@ -51,6 +54,7 @@ class Site:
         self.kills = 0
         self._kubeconfig = kubeconfig
         self._logs = logs
+        self._clock = logs / "clock"
         self._running = ExitStack()
         self._starts = 0
         self._operator: OperatorProcess | None = None
@@ -97,7 +101,13 @@ class Site:
         self._starts += 1
         log = self._logs / f"operator-{self._starts}.log"
         self._operator = self._running.enter_context(
-            started_operator(self._kubeconfig, log, SCRAPE_TIMEOUT_SECONDS="1")
+            started_operator(
+                self._kubeconfig,
+                log,
+                SCRAPE_TIMEOUT_SECONDS="1",
+                CLOCK_FILE=str(self._clock),
+                PYTHONPATH=os.pathsep.join(map(str, (ROOT / "operator", CLOCK))),
+            )
         )
 
     def kill_operator(self) -> None:
@@ -116,6 +126,7 @@ class Site:
         """Begin a scenario: an endpoint that serves, and an operator."""
         self._began, self._spans = datetime.now(UTC), []
         self.fleet.answers, self.fleet.silent = "well", frozenset()
+        self.set_clock(0)
         self.load(0)
         self.start_operator()
         self.apply()
@@ -149,6 +160,12 @@ class Site:
         self._loaded = (requests, datetime.now(UTC))
         self.fleet.load(requests)
         self._span("in" if was_loaded else "out", since, f"each engine had {was_loaded} requests")
+
+    def set_clock(self, seconds: int) -> None:
+        """Let the operators' clock be so far ahead of the machine's."""
+        aside = self._clock.with_suffix(".new")
+        aside.write_text(str(seconds))
+        aside.rename(self._clock)
 
     def component(self, name: str) -> Component:
         """A process of the control plane."""
@@ -196,10 +213,18 @@ class Site:
     def violations(self) -> tuple[int, list[str]]:
         """How many writes were looked at, and what is wrong with them."""
         self.load(self._loaded[0])
+        found = self._records()
+        return len(found), violations(found, self._spans, operator=OPERATOR)
+
+    def scale_ins(self) -> list[datetime]:
+        """When each was told to the API server."""
+        return [change.record.at for change in told(self._records(), OPERATOR) if change.direction == "in"]
+
+    def _records(self) -> list[audit.Record]:
+        """The writes of this scenario."""
         with self.cluster.control_plane.audit_log.open() as lines:
             records = audit.parse(lines)
-        found = [record for record in records if record.namespace == NAMESPACE and record.at >= self._began]
-        return len(found), violations(found, self._spans, operator=OPERATOR)
+        return [record for record in records if record.namespace == NAMESPACE and record.at >= self._began]
 
     def _span(self, direction: Direction, since: datetime, why: str) -> None:
         self._spans.append(Span(NAMESPACE, since, datetime.now(UTC), direction, why))

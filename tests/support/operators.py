@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from llmendpoint.settings import Settings
 from localcluster.paths import ROOT
 from support.kube import eventually
 from support.prometheus import free_port
@@ -60,11 +61,11 @@ def started_operator(kubeconfig: Path, log: Path, **environment: str) -> Iterato
     """An operator that has just been started, until the block ends; it may have ended before.
 
     Args:
-        environment: its settings, LLMENDPOINT_* without the prefix, TZ, and those of OpenTelemetry.
+        environment: its settings, LLMENDPOINT_* without the prefix, and other variables by their own names.
     """
     port = free_port()
     settings = {
-        name if name == "TZ" or name.startswith("OTEL_") else f"LLMENDPOINT_{name}": value
+        f"LLMENDPOINT_{name}" if name.lower() in Settings.model_fields else name: value
         for name, value in environment.items()
     }
     full = {

@@ -6,6 +6,7 @@ from typing import Any
 from llmendpoint.api.names import COMPONENT_ENGINE, LABEL_COMPONENT, LABEL_ENDPOINT, LABEL_MANAGED_BY, MANAGED_BY
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource
+from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.quotas import QuotaReader
@@ -56,5 +57,5 @@ def ticker_of(
 ) -> Ticker:
     return Ticker(
         store=store, memories=memories or Memories(), queue=queue, sources={"Pods": Fast(clock), **others},
-        exporter=Exporter(), quotas=quotas or no_quotas, period=10.0, clock=clock,
+        exporter=Exporter(), quotas=quotas or no_quotas, period=10.0, clock=Clock(clock, clock),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +29,12 @@ class PrometheusReader:
         timeout: seconds that a server may take for all queries of one reading.
     """
 
-    def __init__(self, *, stale_seconds: float, timeout: float = READ_SECONDS) -> None:
+    def __init__(
+        self, *, stale_seconds: float, timeout: float = READ_SECONDS, clock: Callable[[], float] = time.time
+    ) -> None:
         self._stale_seconds = stale_seconds
         self._timeout = timeout
+        self._clock = clock
         self._servers: dict[str, PrometheusServer] = {}
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
@@ -53,7 +56,7 @@ class PrometheusReader:
     async def _read_from(self, url: str, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         if url not in self._servers:
             self._servers[url] = PrometheusServer(url, self._timeout)
-        server, now = self._servers[url], time.time()
+        server, now = self._servers[url], self._clock()
         deadline = asyncio.get_running_loop().time() + self._timeout
         async with asyncio.TaskGroup() as group:
             scraped = group.create_task(self._scraped(server, targets, now, deadline))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
@@ -26,9 +26,17 @@ class PodScraper:
         timeout: seconds that one pod may take.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, exporter: Exporter, *, timeout: float) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        exporter: Exporter,
+        *,
+        timeout: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._session = session
         self._exporter = exporter
+        self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
@@ -75,7 +83,7 @@ class PodScraper:
         sample = sample_of(
             parse(text, names.wanted),
             names,
-            taken_at=time.time(),
+            taken_at=self._clock(),
             own_metrics=names.prefix in text,
             objective=target.scaling.demand.ttft_seconds,
         )

@@ -67,6 +67,10 @@ class Account:
         )
         return replace(self, at=float(math.floor(now)), held=self.held.after(seconds, price), trial=trial)
 
+    def moved(self, seconds: float) -> "Account":
+        """The account on a clock that was set: no time has passed by that."""
+        return replace(self, at=self.at + round(seconds))
+
     def holding(self, gpus: int, wanted: int | None) -> "Account":
         """From now on so many GPUs are held, and so many would be in mode DryRun; None in another mode."""
         held = replace(self.held, gpus=gpus)

@@ -42,6 +42,12 @@ class Memory:
     served: frozenset[str] | None = None
     """UIDs of the pods that were seen to serve; None before the first tick."""
 
+    def move(self, seconds: float) -> None:
+        """Take all times along with a clock that was set. Rates are unknown for one tick, as after a start."""
+        self.state = self.state.moved(seconds)
+        self.account = self.account.moved(seconds)
+        self.window, self.stall = ReadingWindow(), StallWatch()
+
     @property
     def scaling_status(self) -> ScalingStatus | None:
         """What status.scaling should say: nothing where the scaler is off."""
@@ -67,6 +73,11 @@ class Memories:
         if memory is None or memory.uid != seen.endpoint.uid:
             memory = self._by_key[key] = _rebuilt(seen, now)
         return memory
+
+    def move(self, seconds: float) -> None:
+        """Take all times along with a clock that was set."""
+        for memory in self._by_key.values():
+            memory.move(seconds)
 
     def forget(self, key: Key) -> None:
         """The endpoint is gone."""

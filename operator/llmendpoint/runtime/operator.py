@@ -20,6 +20,7 @@ from llmendpoint.manifests import ManifestDefaults
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper
+from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.reconciler import Reconciler
@@ -58,7 +59,7 @@ class Operator:
         cluster.answered = self.exporter.answered
         self._synced_at: float | None = None
         self._synced = asyncio.Event()
-        memories = Memories()
+        memories, clock = Memories(), Clock()
         self._reconciler = Reconciler(
             cluster=cluster,
             store=self.store,
@@ -69,19 +70,21 @@ class Operator:
                 settings.engine_images, settings.engine_image_override, settings.allow_privileged_pod_templates
             ),
             gpu_hour_price=settings.price_per_gpu_hour,
+            clock=clock,
         )
         self._ticker = Ticker(
             store=self.store,
             memories=memories,
             queue=self._queue,
             sources={
-                "Pods": PodScraper(session, self.exporter, timeout=settings.scrape_timeout_seconds),
-                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds),
+                "Pods": PodScraper(session, self.exporter, timeout=settings.scrape_timeout_seconds, clock=clock),
+                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds, clock=clock),
             },
             exporter=self.exporter,
             quotas=partial(cluster.list, QUOTA),
             period=settings.tick_seconds,
             gpu_hour_price=settings.price_per_gpu_hour,
+            clock=clock,
         )
 
     @classmethod

@@ -1,8 +1,7 @@
 """One reconcile: observe, plan, apply, report."""
 
 import contextlib
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +23,7 @@ from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.reconcile.usage import counted, is_news, record
+from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.executor import Executor
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.store import Key, Store
@@ -44,7 +44,7 @@ class Reconciler:
         exporter: Exporter,
         defaults: manifests.ManifestDefaults,
         gpu_hour_price: float | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._memories = memories

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -23,6 +23,7 @@ from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.quota import promised_to, room_in
 from llmendpoint.reconcile.replicas import live_pods, replicas_of
 from llmendpoint.reconcile.usage import counted, is_news
+from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories, Memory
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.quotas import QuotaReader, Quotas
@@ -58,7 +59,7 @@ class Ticker:
         quotas: QuotaReader,
         period: float,
         gpu_hour_price: float | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._memories = memories
@@ -87,6 +88,9 @@ class Ticker:
 
     async def tick(self) -> None:
         """Read and decide once. Reconciles get their turn after each endpoint: a thousand take a second."""
+        if moved := self._clock.follow():
+            log.warning("the clock of this machine was set", seconds=round(moved, 1))
+            self._memories.move(moved)
         quotas = Quotas(self._read_quotas)
         seen: dict[Key, Observation] = {}
         targets: dict[str, list[tuple[Key, EndpointTarget]]] = {}

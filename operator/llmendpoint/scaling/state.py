@@ -124,13 +124,14 @@ class ScalerState:
 
     def at(self, now: float) -> "ScalerState":
         """The state on a clock that may have been set back: every time moves along, so that nothing lasts longer."""
-        shift = now - self.seen_at
-        if shift >= 0.0:
-            return self
+        return self if now >= self.seen_at else self.moved(now - self.seen_at)
+
+    def moved(self, shift: float) -> "ScalerState":
+        """The state on a clock that was set by so many seconds."""
         times: dict[str, Any] = {name: None if (at := getattr(self, name)) is None else at + shift for name in _TIMES}
         return replace(
             self,
-            seen_at=now,
+            seen_at=self.seen_at + shift,
             hold=tuple((at + shift, value) for at, value in self.hold),
             demand=tuple((at + shift, value) for at, value in self.demand),
             tracks=tuple(replace(track, period_start=track.period_start + shift) for track in self.tracks),
