@@ -205,7 +205,7 @@ async def test_a_scrape_that_fails_while_prometheus_is_asked_is_one_that_failed(
 
     async def answer(request: web.Request) -> web.Response:
         labels = {"namespace": "team", "pod": "ill-engine-1"}
-        rows = [{"metric": labels, "value": [0, str(next(up))]}] if "timestamp(" in request.query["query"] else []
+        rows = [{"metric": labels, "value": [0, str(next(up))]}] if "up{" in request.query["query"] else []
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": rows}})
 
     async with answering(answer) as url:

@@ -11,7 +11,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import Sample
 from llmendpoint.metrics.prometheus_server import MALFORMED, PrometheusServer, Unanswered
-from llmendpoint.metrics.promql import SCRAPED_AT, all_of, queue_objectives, signal_queries
+from llmendpoint.metrics.promql import IS_UP, SCRAPED_AT, all_of, queue_objectives, signal_queries
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
 
@@ -94,7 +94,7 @@ class PrometheusReader:
                 )
                 queries = signal_queries(targets, dict(zip(histograms, bounds, strict=True)))
                 answers = await asyncio.gather(*(server.ask(query, now) for query in queries.values()))
-                after = await server.ask(SCRAPED_AT, now)
+                after = await server.ask(IS_UP, now)
             return _Answers(before, after, dict(zip(queries, answers, strict=True)))
         except TimeoutError:
             return server.silent
@@ -185,6 +185,7 @@ class _Answers:
     before: Sequence[Any]
     """Times of scrapes, asked before the metrics."""
     after: Sequence[Any]
+    """Whether they still count, asked after the metrics."""
     by_metric: Mapping[str, Sequence[Any]]
 
 
@@ -200,7 +201,7 @@ class _Scraped:
 def _collected(answers: _Answers) -> dict[PodKey, _Scraped]:
     after = {_key(entry): _value(entry) for entry in answers.after}
     times = {_key(entry): _value(entry) for entry in answers.before}
-    found = {pod: _Scraped(taken_at=min(time, after.get(pod, 0.0))) for pod, time in times.items()}
+    found = {pod: _Scraped(taken_at=time if after.get(pod) else 0.0) for pod, time in times.items()}
     for name, answer in answers.by_metric.items():
         for entry in answer:
             if (pod := found.get(_key(entry))) is not None:

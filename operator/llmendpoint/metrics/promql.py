@@ -18,6 +18,8 @@ UP = f'up{{{PODS}, container=~"engine|"}}'
 MOST_BOUNDS = 100
 SCRAPED_AT = f"max by (namespace, pod) (timestamp({UP}) * {UP})"
 """When each pod was last scraped, in seconds since the epoch; 0 where the last scrape failed."""
+IS_UP = f"max by (namespace, pod) ({UP})"
+"""1 for each pod whose last scrape did not fail, else 0."""
 
 
 def queue_objectives(targets: Iterable[EndpointTarget]) -> dict[str, set[float]]:
