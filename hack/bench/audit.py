@@ -8,15 +8,6 @@ from typing import Any
 from bench.preparation import NAMESPACE
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:"
-POLICY: dict[str, Any] = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "Metadata", "userGroups": [f"system:serviceaccounts:{NAMESPACE}"], "omitManagedFields": True},
-        {"level": "None"},
-    ],
-}
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 # A watch is counted when it begins, anything else when it has ended.
 STAGES = {"watch": "ResponseStarted"}

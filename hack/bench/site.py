@@ -18,10 +18,11 @@ from bench.audit import Audit
 from bench.client import Client, spread_out
 from bench.contenders import Contender
 from bench.options import Options, Skipped
-from bench.preparation import prepare
+from bench.preparation import NAMESPACE, prepare
 from bench.processes import Process
 from llmendpoint.cluster.kinds import ENDPOINT
 from localcluster import cluster as local
+from localcluster.accounts import audit_policy
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 
@@ -57,7 +58,7 @@ class Site:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             policy = folder / "audit.json"
-            policy.write_text(json.dumps(audit.POLICY))
+            policy.write_text(json.dumps(audit_policy(NAMESPACE)))
             cluster = await asyncio.to_thread(local.up, f"bench-{os.getpid()}", node=False, audit_policy=policy)
             try:
                 kubeconfigs = await asyncio.to_thread(prepare, cluster)

@@ -1,4 +1,4 @@
-"""Service accounts that may do everything: users that an audit log can tell from each other."""
+"""Service accounts, users that an audit log can tell from each other: who they are, and what they asked for."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from localcluster.cluster import Cluster
 
 
 def administrators(namespace: str, accounts: Sequence[str]) -> list[dict[str, Any]]:
-    """The accounts in a namespace of their own, with all permissions."""
+    """The accounts in a namespace of their own, which may do everything."""
     metadata = [{"name": account, "namespace": namespace} for account in accounts]
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
@@ -22,6 +22,19 @@ def administrators(namespace: str, accounts: Sequence[str]) -> list[dict[str, An
             "subjects": [{"kind": "ServiceAccount", **entry} for entry in metadata],
         },
     ]
+
+
+def audit_policy(namespace: str) -> dict[str, Any]:
+    """Have the API server log what accounts of a namespace ask for, without what is in it."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "Metadata", "userGroups": [f"system:serviceaccounts:{namespace}"], "omitManagedFields": True},
+            {"level": "None"},
+        ],
+    }
 
 
 def kubeconfig_of(cluster: Cluster, namespace: str, account: str) -> dict[str, Any]:
