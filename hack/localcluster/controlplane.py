@@ -50,6 +50,8 @@ class ControlPlane:
             ],
             "kube-apiserver": [
                 "kubelet-preferred-address-types=InternalIP",
+                # As OpenShift has it: an owner reference needs rights on its owner.
+                "enable-admission-plugins=OwnerReferencesPermissionEnforcement",
                 *(["audit-log-maxsize=10000"] if audit_policy else []),  # MB: one file, not several in turn
             ],
             # An HPA that looks often finds a fight over the replica count soon. There is one process of each: it would
