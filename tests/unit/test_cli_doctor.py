@@ -20,7 +20,8 @@ from llmendpoint.cli.checks.reachability import Probe, check_metrics, service_pr
 from llmendpoint.cluster.errors import Forbidden, Unreachable
 from support.builders import NOW, endpoint_object
 
-HELPERS = Path(__file__).resolve().parents[2] / "charts/llmendpoint-operator/templates/_helpers.tpl"
+ROOT = Path(__file__).resolve().parents[2]
+HELPERS = ROOT / "charts/llmendpoint-operator/templates/_helpers.tpl"
 VERSION = "0.1.0"
 
 
@@ -180,6 +181,12 @@ def test_the_permissions_for_the_lease_are_the_charts() -> None:
     text = (HELPERS.parent / "rbac.yaml").read_text().split("leader-election", 1)[1]
     rules = yaml.safe_load(text.split("rules:")[1].split("---")[0].replace("{{ .Release.Name }}", "me"))
     assert {(verb, "resourceNames" in rule) for rule in rules for verb in rule["verbs"]} == set(LEADING)
+
+
+def test_the_documentation_counts_the_permissions() -> None:
+    needed = [(resource, verbs) for _, resource, verbs in NEEDED]
+    count = sum(len(verbs) for _, verbs in needed) + len(LEADING)
+    assert f"lacks {len(dict(needed)['pods'])} of {count}" in (ROOT / "docs" / "cli.md").read_text()
 
 
 def test_permissions_that_are_missing_are_named() -> None:

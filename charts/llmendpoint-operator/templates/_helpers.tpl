@@ -11,11 +11,11 @@ app.kubernetes.io/name: llmendpoint-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- /* What the operator may do: no Secrets, no wildcards. */ -}}
+{{- /* What the operator may do: no Secrets, no wildcards, and nothing that it does not use: tests/apiserver/test_rbac.py. */ -}}
 {{- define "llmendpoint.rules" -}}
 - apiGroups: [llmendpoint.dev]
-  resources: [llmendpoints]
-  verbs: [get, list, watch, patch]
+  resources: [llmendpoints] # patch: spec.replicas, where nobody else owns the count
+  verbs: [list, watch, patch]
 - apiGroups: [llmendpoint.dev]
   resources: [llmendpoints/status]
   verbs: [patch]
@@ -36,7 +36,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods] # patch: deletion cost; delete: a shorter grace for replicas that never served
-  verbs: [get, list, watch, patch, delete]
+  verbs: [list, watch, patch, delete]
 - apiGroups: [""]
   resources: [resourcequotas] # no replica is ordered that a quota would refuse
   verbs: [list]

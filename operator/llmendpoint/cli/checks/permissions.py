@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from llmendpoint.cluster.client import Cluster
 
 SUBJECT = "RBAC"
-READ = ("get", "list", "watch")
-CHILD = (*READ, "create", "patch", "delete")
+WATCH = ("list", "watch")
+CHILD = ("get", *WATCH, "create", "patch", "delete")
 
 # The chart's rules, which a test compares with these.
 NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("llmendpoint.dev", "llmendpoints", (*READ, "patch")),
+    ("llmendpoint.dev", "llmendpoints", (*WATCH, "patch")),
     ("llmendpoint.dev", "llmendpoints/status", ("patch",)),
     ("llmendpoint.dev", "llmendpoints/finalizers", ("update",)),
     ("apps", "deployments", CHILD),
@@ -28,7 +28,7 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "persistentvolumeclaims", CHILD),
     ("autoscaling", "horizontalpodautoscalers", CHILD),
     ("policy", "poddisruptionbudgets", CHILD),
-    ("", "pods", (*READ, "patch", "delete")),
+    ("", "pods", (*WATCH, "patch", "delete")),
     ("", "resourcequotas", ("list",)),
     ("events.k8s.io", "events", ("create",)),
 )
@@ -60,7 +60,7 @@ async def review_permissions(cluster: "Cluster", operators: Sequence[Manifest]) 
         ClusterError: the caller may not ask, for example.
     """
     asked = [
-        _review(cluster, account_of(operator), namespace, group, resource, verb)
+        review(cluster, account_of(operator), namespace, group, resource, verb)
         for operator in operators
         for namespace in watched_namespaces(operator) or (None,)
         for group, resource, verbs in NEEDED
@@ -69,15 +69,26 @@ async def review_permissions(cluster: "Cluster", operators: Sequence[Manifest]) 
     for operator in operators:
         name, home = operator["metadata"]["name"], operator["metadata"]["namespace"]
         asked += [
-            _review(cluster, account_of(operator), home, LEASE.group, LEASE.plural, verb, name if is_named else "")
+            review(cluster, account_of(operator), home, LEASE.group, LEASE.plural, verb, name if is_named else "")
             for verb, is_named in LEADING
         ]
     return tuple(await asyncio.gather(*asked))
 
 
-async def _review(
+async def review(
     cluster: "Cluster", account: str, namespace: str | None, group: str, resource: str, verb: str, name: str = ""
 ) -> Review:
+    """Ask for one permission of a service account.
+
+    Args:
+        account: its user name, ``system:serviceaccount:NAMESPACE:NAME``.
+        namespace: None asks for all of them, or for the cluster.
+        resource: plural, with its subresource where it is about one.
+        name: of one object; empty asks for all of them.
+
+    Raises:
+        ClusterError: the caller may not ask, for example.
+    """
     plural, _, subresource = resource.partition("/")
     home = account.split(":")[2]
     attributes = {"group": group, "resource": plural, "subresource": subresource, "verb": verb, "name": name}
