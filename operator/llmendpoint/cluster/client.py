@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 from kubernetes.aio import client as kube
@@ -54,6 +55,8 @@ class Cluster:
             ClusterError: neither a service account nor a usable kubeconfig was found.
         """
         access = await find_access(kubeconfig, context)
+        # Or each request would look for a proxy and, in a thread, for ~/.netrc.
+        access.configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
         async with kube.ApiClient(access.configuration) as api:
             api.rest_client = _Transport(access.configuration)
             yield cls(api, access, fence)

@@ -1,5 +1,6 @@
 """Events (events.k8s.io/v1) for what a person wants to know, each said once."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
@@ -17,17 +18,28 @@ log = structlog.get_logger(__name__)
 REPEAT_SECONDS = 600.0
 NOTE_LENGTH = 1024  # the API server refuses longer notes
 REMEMBERED = 10_000
+# Beyond that the oldest are given up: the newer ones say more.
+MOST_WAITING = 10_000
 
 
 class Recorder:
-    """Writes events about endpoints. A failure to write one is logged and otherwise ignored."""
+    """Writes events about endpoints, one after the other: none holds up a reconcile.
+
+    A failure to write one is logged and otherwise ignored.
+    """
 
     def __init__(self, cluster: Cluster, *, instance: str) -> None:
         self._cluster = cluster
         self._instance = instance
         self._said: dict[tuple[str, str, str], float] = {}
+        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MOST_WAITING)
 
-    async def record(
+    async def run(self) -> None:
+        """Write what is said, for ever."""
+        while True:
+            await self._write(await self._waiting.get())
+
+    def record(
         self,
         endpoint: Mapping[str, Any],
         reason: str,
@@ -36,7 +48,7 @@ class Recorder:
         kind: Literal["Normal", "Warning"] = "Normal",
         action: str = "Reconcile",
     ) -> None:
-        """Say ``note`` about an endpoint, unless the same was said within the last ten minutes."""
+        """Let ``note`` be said about an endpoint, unless the same was said within the last ten minutes."""
         metadata = endpoint["metadata"]
         key = (metadata["uid"], reason, note)
         now = time.monotonic()
@@ -47,7 +59,7 @@ class Recorder:
         self._said[key] = now
         at = datetime.now(UTC)
         digest = hashlib.sha256(f"{key}{at.isoformat()}".encode()).hexdigest()[:16]
-        event = {
+        event: dict[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
@@ -66,7 +78,13 @@ class Recorder:
                 "uid": metadata["uid"],
             },
         }
+        if self._waiting.full():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(event)
+
+    async def _write(self, event: dict[str, Any]) -> None:
         try:
             await self._cluster.create(event)
         except ClusterError as error:
-            log.warning("event not written", endpoint=metadata["name"], reason=reason, error=str(error))
+            about = event["regarding"]["name"]
+            log.warning("event not written", endpoint=about, reason=event["reason"], error=str(error))

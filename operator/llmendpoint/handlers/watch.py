@@ -54,7 +54,24 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.05
     settings.posting.enabled = False  # the operator writes its own events
     settings.scanning.disabled = True  # or it would need to list namespaces and CRDs
+    settings.persistence.diffbase_storage = _NoDifferences()
     return settings
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """Nothing is compared with what was handled last: the handlers take every event.
+
+    kopf copies each object twice for it otherwise, a third of the operator's work while pods come up.
+    """
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
 
 
 def _log_in(**arguments: Any) -> kopf.ConnectionInfo | None:

@@ -147,9 +147,9 @@ class Executor:
         self._store.put(await self._cluster.apply(manifest, manager=names.MANAGER_SCALER))
         self._exporter.writes.labels("apply", "Deployment").inc()
         if scale.current is not None:
-            await self._tell_of_scale(scale, scale.current, seen, memory, body)
+            self._tell_of_scale(scale, scale.current, seen, memory, body)
 
-    async def _tell_of_scale(
+    def _tell_of_scale(
         self, scale: Scale, current: int, seen: Observation, memory: Memory, body: Mapping[str, Any]
     ) -> None:
         endpoint, decision = seen.endpoint, memory.decision
@@ -164,7 +164,7 @@ class Executor:
             **{"from": current, "to": scale.replicas},
         )
         note = f"{current} -> {scale.replicas}: {why}"
-        await self._recorder.record(body, f"Scaled{direction.capitalize()}", note, action="Scale")
+        self._recorder.record(body, f"Scaled{direction.capitalize()}", note, action="Scale")
 
     async def _delete(self, namespace: str, child: ChildKey) -> None:
         kind, name = child

@@ -60,11 +60,12 @@ class Operator:
         self._synced_at: float | None = None
         self._synced = asyncio.Event()
         memories, clock = Memories(), Clock()
+        self._recorder = Recorder(cluster, instance=instance)
         self._reconciler = Reconciler(
             cluster=cluster,
             store=self.store,
             memories=memories,
-            recorder=Recorder(cluster, instance=instance),
+            recorder=self._recorder,
             exporter=self.exporter,
             defaults=ManifestDefaults(
                 settings.engine_images, settings.engine_image_override, settings.allow_privileged_pod_templates
@@ -100,6 +101,7 @@ class Operator:
                 asyncio.create_task(operator._resync_for_ever()),
                 *(asyncio.create_task(operator._work()) for _ in range(settings.workers)),
                 asyncio.create_task(operator._ticker.run()),
+                asyncio.create_task(operator._recorder.run()),
             ]
             try:
                 yield operator

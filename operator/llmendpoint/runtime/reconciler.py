@@ -69,7 +69,7 @@ class Reconciler:
         try:
             endpoint = Endpoint.from_object(body)
         except ValidationError as error:
-            await self._refuse(body, error)
+            self._refuse(body, error)
             return
         seen = self._observe(endpoint, key)
         memory = self._memories.of(key, seen, self._clock())
@@ -146,9 +146,9 @@ class Reconciler:
         status = make_status(seen, replace(outcome, usage=record(memory.account)), now=rfc3339(now))
         with contextlib.suppress(NotFound):  # deleted a moment ago
             await self._executor.write_status(endpoint, status)
-        await self._tell(endpoint, status, body)
+        self._tell(endpoint, status, body)
 
-    async def _tell(self, endpoint: Endpoint, status: EndpointStatus, body: Mapping[str, Any]) -> None:
+    def _tell(self, endpoint: Endpoint, status: EndpointStatus, body: Mapping[str, Any]) -> None:
         """Events for a new reason of Ready and for a new hold."""
         before = {entry.type: entry.reason for entry in endpoint.status.conditions}
         ready = next(entry for entry in status.conditions if entry.type == ConditionType.READY)
@@ -158,15 +158,15 @@ class Reconciler:
                 Reason.ROLLING_OUT,
                 Reason.BUSINESS_NOT_READY,
             }
-            await self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
+            self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
         scaling = status.scaling
         if scaling and scaling.decision and tells_of_hold(scaling, endpoint.status.scaling):
-            await self._recorder.record(body, "ScalingHeld", scaling.decision.sentence, action="Scale")
+            self._recorder.record(body, "ScalingHeld", scaling.decision.sentence, action="Scale")
 
-    async def _refuse(self, body: Mapping[str, Any], error: ValidationError) -> None:
+    def _refuse(self, body: Mapping[str, Any], error: ValidationError) -> None:
         """An object stored under an older CRD that this operator can not read: say so, touch nothing."""
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        await self._recorder.record(
+        self._recorder.record(
             body,
             Reason.INVALID_SPEC,
             f"the operator can not read this object, and left all as it is: {wrong}",
