@@ -7,6 +7,7 @@ scaler is one line. What differs is how the work is driven: a handler per change
 import logging
 import math
 import sys
+import time
 from typing import Any
 
 import aiohttp
@@ -46,7 +47,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     await kube_config.load_kube_config()
     memo.client = await DynamicClient(kube.ApiClient())
     memo.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0))
-    memo.scraper = PodScraper(memo.session, Exporter(), timeout=3.0)
+    memo.scraper = PodScraper(memo.session, Exporter(), timeout=3.0, clock=time.time)
 
 
 @kopf.on.cleanup()

@@ -72,20 +72,20 @@ async def fleet() -> AsyncIterator[None]:
 async def ticks(count: int, metrics: Mapping[str, Any], *, lost: bool = False) -> list[Figure]:
     """Ticks over so many endpoints whose spec.scaling.metrics is this."""
     settings = Settings()
-    exporter, store = Exporter(), _filled(count, metrics, lost=lost)
+    exporter, store, clock = Exporter(), _filled(count, metrics, lost=lost), Clock()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)) as session:
         ticker = Ticker(
             store=store,
             memories=Memories(),
             queue=WorkQueue[Key](),
             sources={
-                "Pods": PodScraper(session, exporter, timeout=settings.scrape_timeout_seconds),
-                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds),
+                "Pods": PodScraper(session, exporter, timeout=settings.scrape_timeout_seconds, clock=clock),
+                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds, clock=clock),
             },
             exporter=exporter,
             quotas=_no_quotas,
             period=settings.tick_seconds,
-            clock=Clock(),
+            clock=clock,
         )
         for _ in range(WARM_UPS):
             await ticker.tick()

@@ -70,7 +70,7 @@ def endpoint(
 
 
 async def read(target: EndpointTarget, *, stale_seconds: float = STALE_SECONDS) -> EndpointReading:
-    return (await PrometheusReader(stale_seconds=stale_seconds).read([target]))[0]
+    return (await PrometheusReader(stale_seconds=stale_seconds, clock=time.time).read([target]))[0]
 
 
 def error(reading: EndpointReading) -> str:
@@ -100,7 +100,7 @@ async def failing(target: EndpointTarget) -> EndpointReading:
 async def from_pod(target: EndpointTarget) -> EngineSample:
     """The one pod's sample, read from itself."""
     async with aiohttp.ClientSession() as session:
-        reading = (await PodScraper(session, Exporter(), timeout=3.0).read([target]))[0]
+        reading = (await PodScraper(session, Exporter(), timeout=3.0, clock=time.time).read([target]))[0]
     return next(iter(reading.samples.values()))
 
 
@@ -160,7 +160,7 @@ async def test_a_promql_target_gives_one_number_or_says_why(
     await scraped(other)
     asks = endpoint(prometheus.url, "vllm", targets=[*BY_TTFT, {"type": "PromQL", "value": 1, "query": query}])
     await scraped(asks)
-    reading, untouched = await PrometheusReader(stale_seconds=STALE_SECONDS).read([asks, other])
+    reading, untouched = await PrometheusReader(stale_seconds=STALE_SECONDS, clock=time.time).read([asks, other])
     assert (reading.custom[0], str(reading.custom[1])) == (None, "nan" if value == "NaN" else str(value))
     if why is None:
         assert not reading.unanswered
@@ -212,6 +212,22 @@ async def test_a_scrape_that_fails_while_prometheus_is_asked_is_one_that_failed(
         assert "could not scrape the pod" in error(await read(endpoint(url, "ill")))
 
 
+async def test_a_proxy_that_passes_on_queries_alone_is_enough(prometheus: Prometheus, engines: Engines) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path != "/api/v1/query":
+            return web.Response(status=404, text="404 page not found")
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{prometheus.url}{request.path}", params=request.query) as found,
+        ):
+            return web.Response(status=found.status, body=await found.read(), content_type=found.content_type)
+
+    await scraped(endpoint(prometheus.url, "vllm"))
+    async with answering(answer) as url:
+        through = await scraped(endpoint(url, "vllm", policy="Demand", targets=[]))
+    assert through.queued_total >= 1
+
+
 async def test_a_sample_that_is_too_old_is_unknown(prometheus: Prometheus, engines: Engines) -> None:
     target = endpoint(prometheus.url, "vllm")
     await scraped(target)
@@ -220,7 +236,7 @@ async def test_a_sample_that_is_too_old_is_unknown(prometheus: Prometheus, engin
 
 async def test_a_server_that_is_gone_is_reported_in_the_same_words_each_time() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    reader = PrometheusReader(stale_seconds=STALE_SECONDS)
+    reader = PrometheusReader(stale_seconds=STALE_SECONDS, clock=time.time)
     target = endpoint(url, "vllm", targets=[{"type": "PromQL", "value": 1, "query": "up"}])
     first, second = [(await reader.read([target]))[0] for _ in range(2)]
     # Another text would be another status to write at every tick.
@@ -341,7 +357,7 @@ async def test_a_server_that_hangs_holds_up_neither_the_loop_nor_the_reading_for
             await asyncio.sleep(0.01)
 
     async with impostor(200, "", seconds=5.0) as url:
-        reader = PrometheusReader(stale_seconds=STALE_SECONDS, timeout=2.0)
+        reader = PrometheusReader(stale_seconds=STALE_SECONDS, clock=time.time, timeout=2.0)
         heart, began = asyncio.create_task(beat()), time.monotonic()
         hanging, answered = await reader.read([endpoint(url, "ill"), well])
         took = time.monotonic() - began
@@ -356,7 +372,7 @@ async def test_more_endpoints_ask_no_more_queries(prometheus: Prometheus, engine
     targets = [endpoint(prometheus.url, "unused", "TGI", namespace=f"team-{index}") for index in range(ENDPOINTS)]
     for target in targets:
         await scraped(target)
-    reader, counts = PrometheusReader(stale_seconds=STALE_SECONDS), []
+    reader, counts = PrometheusReader(stale_seconds=STALE_SECONDS, clock=time.time), []
     for some in (targets[:1], targets):
         before = prometheus.queries_answered
         assert all(reading.samples for reading in await reader.read(some))

@@ -13,6 +13,7 @@ from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.store import Key
 from llmendpoint.runtime.tick import Ticker
 from llmendpoint.scaling.cooldown import scale_in_until
+from llmendpoint.scaling.record import epoch
 from support.builders import NOW
 from support.ticks import Fast, no_quotas, stored
 
@@ -60,8 +61,9 @@ async def test_a_jump_ends_no_cooldown_or_hold_and_makes_none_longer(jump: float
     machine, memories = Machine(), Memories()
     clock = machine.clock
     store = stored(llama={"maxReplicas": 4, "scaleIn": {"cooldownSeconds": 60}})
+    queue: WorkQueue[Key] = WorkQueue()
     ticker = Ticker(
-        store=store, memories=memories, queue=WorkQueue[Key](), sources={"Pods": Fast(clock)}, exporter=Exporter(),
+        store=store, memories=memories, queue=queue, sources={"Pods": Fast(clock)}, exporter=Exporter(),
         quotas=no_quotas, period=10.0, clock=clock,
     )  # fmt: skip
 
@@ -76,9 +78,17 @@ async def test_a_jump_ends_no_cooldown_or_hold_and_makes_none_longer(jump: float
     known = memory()
     known.state = replace(known.state, scale_in_at=clock(), last_scale_in_at=clock())
     used, hold = known.account.held.gpu_seconds, known.state.hold
+    assert known.scaling
+    assert known.scaling.decision
+    said = epoch(known.scaling.decision.time)
+    queue.done(await queue.get())
     machine.wall += jump
     machine.wait(10.0)
     await ticker.tick()
     assert scale_in_until(known.state, 60, clock()) == pytest.approx(clock() + 50.0)
     assert known.account.held.gpu_seconds <= used + 10.0 * 8
     assert known.state.hold[0][0] == pytest.approx(hold[0][0] + jump)
+    # The status is told anew, or what counts on from it counts the jump.
+    assert (known.is_moved, len(queue)) == (True, 1)
+    assert epoch(known.scaling.decision.time) >= said + jump
+    assert epoch(known.scaling.decision.time) <= clock()

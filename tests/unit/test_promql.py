@@ -7,7 +7,7 @@ import pytest
 
 from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import bound_of
-from llmendpoint.metrics.promql import MOST_BOUNDS, signal_queries
+from llmendpoint.metrics.promql import LONGEST_BOUNDS, queue_objectives, signal_queries
 from llmendpoint.metrics.source import EndpointTarget
 from llmendpoint.scaling.histogram import above
 from support.builders import scaling
@@ -22,7 +22,7 @@ def query(bounds: Sequence[str], *objectives: float) -> str:
         EndpointTarget("team", "llama", "vLLM", scaling(policy="Demand", demand={"ttftSeconds": objective}), [])
         for objective in objectives
     ]
-    return signal_queries(targets, {HISTOGRAM: bounds})[HISTOGRAM]
+    return signal_queries(targets, queue_objectives(targets), {HISTOGRAM: bounds})[HISTOGRAM]
 
 
 def asked(bounds: Sequence[str], *objectives: float) -> set[str]:
@@ -51,9 +51,8 @@ def test_bounds_of_one_engine_do_not_hide_those_of_another() -> None:
     assert asked([*VLLM, "1.9999", "2.0001", "x", "nan"], 2.0) >= asked(VLLM, 2.0)
 
 
-def test_nothing_is_left_out_where_there_are_too_many() -> None:
-    assert "le=~" not in query([str(number) for number in range(MOST_BOUNDS + 1)], 2.0)
-
-
-def test_an_engine_without_the_histogram_has_no_rows() -> None:
-    assert 'le=~""' in query([], 2.0)
+@pytest.mark.parametrize(
+    "bounds", [[], [str(number) for number in range(LONGEST_BOUNDS)], ["2." + "0" * LONGEST_BOUNDS]]
+)
+def test_nothing_is_left_out_where_bounds_are_unknown_or_would_not_fit_into_an_address(bounds: list[str]) -> None:
+    assert "le=~" not in query(bounds, 2.0)

@@ -56,7 +56,7 @@ async def read(*addresses: str, timeout: float = 5.0) -> EndpointReading:
     pods = [PodTarget(f"pod-{index}", address) for index, address in enumerate(addresses)]
     target = EndpointTarget("team", "llama", "vLLM", scaling(), pods)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        (found,) = await PodScraper(session, Exporter(), timeout=timeout).read([target])
+        (found,) = await PodScraper(session, Exporter(), timeout=timeout, clock=time.time).read([target])
     return found
 
 

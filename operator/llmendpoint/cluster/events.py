@@ -25,7 +25,7 @@ MOST_WAITING = 10_000
 class Recorder:
     """Writes events about endpoints, one after the other: none holds up a reconcile.
 
-    A failure to write one is logged and otherwise ignored.
+    A failure to write one is logged and otherwise ignored, and what waits when the process ends is lost.
     """
 
     def __init__(self, cluster: Cluster, *, instance: str) -> None:
@@ -37,7 +37,14 @@ class Recorder:
     async def run(self) -> None:
         """Write what is said, for ever."""
         while True:
-            await self._write(await self._waiting.get())
+            event = await self._waiting.get()
+            try:
+                await self._cluster.create(event)
+            except ClusterError as error:
+                about = event["regarding"]["name"]
+                log.warning("event not written", endpoint=about, reason=event["reason"], error=str(error))
+            except Exception:
+                log.exception("event not written")
 
     def record(
         self,
@@ -81,10 +88,3 @@ class Recorder:
         if self._waiting.full():
             self._waiting.get_nowait()
         self._waiting.put_nowait(event)
-
-    async def _write(self, event: dict[str, Any]) -> None:
-        try:
-            await self._cluster.create(event)
-        except ClusterError as error:
-            about = event["regarding"]["name"]
-            log.warning("event not written", endpoint=about, reason=event["reason"], error=str(error))

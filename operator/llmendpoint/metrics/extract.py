@@ -49,8 +49,9 @@ def sample_of(
         steps_total=_sum(samples, names.steps) if any(samples.get(name) for name in names.steps) else None,
         kv_usage=kv_usage,
         ttft_buckets=_buckets(samples, names.ttft_bucket),
-        queued_total=queue[-1][1] if queue else 0.0,
-        late_total=above(objective, queue),
+        # The last bucket alone says nothing of how long they waited.
+        queued_total=queue[-1][1] if len(queue) > 1 else 0.0,
+        late_total=above(objective, queue) if len(queue) > 1 else 0.0,
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +25,11 @@ class PrometheusReader:
 
     Args:
         stale_seconds: a pod that was last scraped longer ago counts as unread.
+        clock: seconds since the epoch.
         timeout: seconds that a server may take for all queries of one reading.
     """
 
-    def __init__(
-        self, *, stale_seconds: float, timeout: float = READ_SECONDS, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, *, stale_seconds: float, clock: Callable[[], float], timeout: float = READ_SECONDS) -> None:
         self._stale_seconds = stale_seconds
         self._timeout = timeout
         self._clock = clock
@@ -84,15 +82,15 @@ class PrometheusReader:
         self, server: PrometheusServer, targets: Sequence[EndpointTarget], now: float, deadline: float
     ) -> "_Answers | str":
         """What the server knows of all engine pods, or why it said nothing."""
-        histograms = queue_objectives(targets)
+        objectives = queue_objectives(targets)
         try:
             async with asyncio.timeout_at(deadline):
                 # One moment for all queries; but a scrape counts from its begin, and shows when it has ended: one that
                 # ends between two queries is seen by the second alone.
                 before, *bounds = await asyncio.gather(
-                    server.ask(SCRAPED_AT, now), *(server.ask_values("le", all_of(name), now) for name in histograms)
+                    server.ask(SCRAPED_AT, now), *(_bounds(server, name, now) for name in objectives)
                 )
-                queries = signal_queries(targets, dict(zip(histograms, bounds, strict=True)))
+                queries = signal_queries(targets, objectives, dict(zip(objectives, bounds, strict=True)))
                 answers = await asyncio.gather(*(server.ask(query, now) for query in queries.values()))
                 after = await server.ask(IS_UP, now)
             return _Answers(before, after, dict(zip(queries, answers, strict=True)))
@@ -100,8 +98,6 @@ class PrometheusReader:
             return server.silent
         except Unanswered as error:
             return str(error)
-        except MALFORMED:
-            return server.strange
 
     async def _values(
         self, server: PrometheusServer, target: EndpointTarget, now: float, deadline: float
@@ -196,6 +192,14 @@ class _Scraped:
     taken_at: float
     """Seconds since the epoch by Prometheus' clock; 0 where the scrape failed, or one that ended while it was asked."""
     samples: dict[str, list[Sample]] = field(default_factory=dict)
+
+
+async def _bounds(server: PrometheusServer, histogram: str, now: float) -> list[str]:
+    """The ``le`` labels of a histogram; none where they are not told, by a proxy that passes on queries alone."""
+    try:
+        return await server.ask_values("le", all_of(histogram), now)
+    except Unanswered:
+        return []
 
 
 def _collected(answers: _Answers) -> dict[PodKey, _Scraped]:

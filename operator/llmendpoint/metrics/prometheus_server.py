@@ -81,7 +81,10 @@ class PrometheusServer:
             Unanswered: there is no answer.
         """
         params = {"match[]": series, "start": f"{at - LOOKBACK_SECONDS:.3f}", "end": f"{at:.3f}"}
-        return await self._answer(lambda client: client.get_label_values(label, params=params))
+        values = await self._answer(lambda client: client.get_label_values(label, params=params))
+        if not all(isinstance(value, str) for value in values):
+            raise Unanswered(self.strange)
+        return values
 
     async def _answer(self, ask: Callable[[PrometheusConnect], Any]) -> list[Any]:
         if self._client is None:

@@ -14,8 +14,8 @@ from llmendpoint.metrics.source import EndpointTarget
 # Prometheus there is no label for the container.
 PODS = 'pod=~".+-engine-.+"'
 UP = f'up{{{PODS}, container=~"engine|"}}'
-# Of one engine there are some twenty.
-MOST_BOUNDS = 100
+# Characters. A tenant's engine can show any bounds, and a query has to fit into an address; vLLM's are 80.
+LONGEST_BOUNDS = 1_000
 SCRAPED_AT = f"max by (namespace, pod) (timestamp({UP}) * {UP})"
 """When each pod was last scraped, in seconds since the epoch; 0 where the last scrape failed."""
 IS_UP = f"max by (namespace, pod) ({UP})"
@@ -37,16 +37,18 @@ def all_of(histogram: str) -> str:
     return f'{{__name__="{histogram}", {PODS}}}'
 
 
-def signal_queries(targets: Sequence[EndpointTarget], bounds: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def signal_queries(
+    targets: Iterable[EndpointTarget], objectives: Mapping[str, Iterable[float]], bounds: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
     """Metric name -> query, for all that the policies of these endpoints look at.
 
     Series that are stale, because a scrape failed or the pod has gone, are left out by Prometheus itself.
 
     Args:
-        bounds: the ``le`` labels of each histogram of queue_objectives(), as the server has them.
+        objectives: queue_objectives() of these endpoints.
+        bounds: the ``le`` labels of each of these histograms as the server has them; all are asked where none is told.
     """
     queries: dict[str, str] = {}
-    objectives = queue_objectives(targets)
     for target in targets:
         names = engine_for(target.engine).metrics
         labels = ", ".join(("namespace", "pod", *names.labels))
@@ -56,10 +58,9 @@ def signal_queries(targets: Sequence[EndpointTarget], bounds: Mapping[str, Seque
         # 22 rows per pod: asked only where somebody wants it.
         if names.ttft_bucket and any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets):
             queries[names.ttft_bucket] = f"sum by (namespace, pod, le) ({_once(names.ttft_bucket, f'{labels}, le')})"
-        if names.queue_bucket in objectives:
+        if names.queue_bucket and names.queue_bucket in objectives:
             known, pods = bounds[names.queue_bucket], PODS
-            # A tenant's engine can show any number of bounds, and a query has to fit into an address.
-            if len(known) <= MOST_BOUNDS:
+            if 0 < sum(map(len, known)) <= LONGEST_BOUNDS:
                 near = "|".join(map(re.escape, _near(objectives[names.queue_bucket], known)))
                 pods = f"{PODS}, le=~{json.dumps(near)}"
             series = _once(names.queue_bucket, f"{labels}, le", pods)

@@ -1,7 +1,6 @@
 """The default source: the operator reads each ready engine pod's /metrics itself."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 import aiohttp
@@ -24,6 +23,7 @@ class PodScraper:
 
     Args:
         timeout: seconds that one pod may take.
+        clock: seconds since the epoch.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class PodScraper:
         exporter: Exporter,
         *,
         timeout: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
         self._session = session
         self._exporter = exporter

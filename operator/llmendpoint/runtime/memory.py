@@ -9,6 +9,7 @@ from llmendpoint.reconcile.stall import StallWatch
 from llmendpoint.reconcile.usage import Account, opened
 from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.decision import Decision
+from llmendpoint.scaling.record import moved
 from llmendpoint.scaling.signals import ReadingWindow, Signals
 from llmendpoint.scaling.state import ScalerState, decode, initial_state
 
@@ -39,12 +40,16 @@ class Memory:
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
     revised: dict[str, int] = field(default_factory=dict)
     """Deployment -> its generation when its pod template was last applied."""
+    is_moved: bool = False
+    """Whether the times of the status are those of a clock that was set since."""
     served: frozenset[str] | None = None
     """UIDs of the pods that were seen to serve; None before the first tick."""
 
     def move(self, seconds: float) -> None:
         """Take all times along with a clock that was set. Rates are unknown for one tick, as after a start."""
+        self.is_moved = True
         self.state = self.state.moved(seconds)
+        self.scaling = self.scaling and moved(self.scaling, seconds)
         self.account = self.account.moved(seconds)
         self.window, self.stall = ReadingWindow(), StallWatch()
 

@@ -139,8 +139,12 @@ class Operator:
 
     def _enqueue(self, key: Key | None, seconds: float) -> None:
         # Before the first listing the picture is incomplete, and the listing enqueues everything anyway.
-        if key is not None and self.is_ready:
-            self._queue.add_after(key, seconds) if seconds else self._queue.add(key)
+        if key is None or not self.is_ready:
+            return
+        if seconds:
+            self._queue.add_after(key, seconds)
+        else:
+            self._queue.add(key)
 
     async def _work(self) -> None:
         while True:

@@ -141,11 +141,13 @@ class Reconciler:
         memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
         status = make_status(seen, outcome, now=rfc3339(now))
         self._exporter.endpoints.conditions[endpoint.namespace, endpoint.name] = status.conditions
-        if same(status, endpoint.status) and not is_news(memory.account, endpoint.status.usage):
+        is_old = memory.is_moved or is_news(memory.account, endpoint.status.usage)
+        if same(status, endpoint.status) and not is_old:
             return
         status = make_status(seen, replace(outcome, usage=record(memory.account)), now=rfc3339(now))
         with contextlib.suppress(NotFound):  # deleted a moment ago
             await self._executor.write_status(endpoint, status)
+        memory.is_moved = False
         self._tell(endpoint, status, body)
 
     def _tell(self, endpoint: Endpoint, status: EndpointStatus, body: Mapping[str, Any]) -> None:

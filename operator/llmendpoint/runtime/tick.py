@@ -184,7 +184,7 @@ class Ticker:
             self._exporter.endpoints.decisions.pop(key, None)
         memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
         self._exporter.endpoints.accounts[key] = memory.account
-        news = news or is_news(memory.account, seen.endpoint.status.usage)
+        news = news or memory.is_moved or is_news(memory.account, seen.endpoint.status.usage)
         if news:
             self._queue.add(key)
 

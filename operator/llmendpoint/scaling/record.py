@@ -59,6 +59,14 @@ def tells_of_change(status: ScalingStatus, previous: ScalingStatus | None) -> bo
     return now.desired != now.current or is_lost != was_lost or tells_of_hold(status, previous)
 
 
+def moved(status: ScalingStatus, seconds: float) -> ScalingStatus:
+    """The status on a clock that was set by so many seconds, as far as its age is looked at."""
+    if status.decision is None:
+        return status
+    decision = status.decision.model_copy(update={"time": rfc3339(epoch(status.decision.time) + seconds)})
+    return status.model_copy(update={"decision": decision})
+
+
 def _is_news(state: ScalerState, decision: Decision, previous: ScalingStatus, now: float) -> bool:
     known = previous.decision
     if known is None or decision.desired != decision.current or previous.desired_replicas != decision.desired:
