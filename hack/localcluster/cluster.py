@@ -59,9 +59,10 @@ class Cluster:
         """Apply crds/ and wait until the API server serves what is in it."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
         end = time.monotonic() + 60.0
-        # It fails at once where the status has no conditions yet.
-        while self.kubectl(*ESTABLISHED, check=time.monotonic() > end).returncode:
-            time.sleep(0.2)
+        # The first fails at once where the status has no conditions yet, the second while storage is made.
+        for served in (ESTABLISHED, ("get", "llmendpoints", "-A")):
+            while self.kubectl(*served, check=time.monotonic() > end).returncode:
+                time.sleep(0.2)
 
     def down(self) -> None:
         """Remove it, unless it is the user's own."""

@@ -56,6 +56,17 @@ def test_an_operator_of_one_namespace_needs_no_cluster_role(cluster: Cluster) ->
     assert names(cluster, CHILDREN, "-n", "team-b") == []
 
 
+@pytest.mark.parametrize(
+    "program", ["/bin/sh", "/bin/bash", "/usr/bin/apt-get", "/usr/bin/perl", "/usr/bin/find", "/app/bin/pip"]
+)
+def test_the_operators_image_has_nothing_to_run_but_python(cluster: Cluster, program: str) -> None:
+    inside = ("exec", f"deployment/{product.RELEASE}", "-n", product.NAMESPACE, "--")
+    refused = cluster.kubectl(*inside, program, check=False)
+    assert refused.returncode
+    assert "no such file or directory" in refused.stderr
+    assert cluster.kubectl(*inside, "python3", "-c", "print('runs')").stdout == "runs\n"
+
+
 def test_one_replica_leads_and_the_other_takes_over_when_it_is_deleted(cluster: Cluster) -> None:
     def holder() -> str:
         lease = get(cluster, "lease", product.RELEASE, "-n", product.NAMESPACE)

@@ -21,7 +21,8 @@ def test_a_listing_forgets_what_is_gone() -> None:
     store = Store()
     store.put(pod("a", 1))
     store.begin_listing()
-    assert store.replace([pod("b", 2)]) == {KEY}
+    store.add_listed(pod("b", 2))
+    assert store.end_listing() == {KEY}
     assert names(store) == ["b"]
 
 
@@ -31,7 +32,8 @@ def test_a_change_during_a_listing_outlives_it() -> None:
     store.begin_listing()
     store.put(pod("a", 5, phase="Running"))
     store.put(pod("new", 6))
-    store.replace([pod("a", 1)])
+    store.add_listed(pod("a", 1))
+    store.end_listing()
     assert names(store) == ["a", "new"]
     assert store.pods(KEY)[0]["status"] == {"phase": "Running"}
 
@@ -41,7 +43,8 @@ def test_a_deletion_during_a_listing_outlives_it() -> None:
     store.put(pod("a", 1))
     store.begin_listing()
     store.drop(pod("a", 3))
-    store.replace([pod("a", 1)])
+    store.add_listed(pod("a", 1))
+    store.end_listing()
     assert names(store) == []
 
 
@@ -49,7 +52,8 @@ def test_a_successor_of_the_same_name_is_not_deleted_with_its_predecessor() -> N
     store = Store()
     store.begin_listing()
     store.drop(pod("a", 3, uid="old"))
-    store.replace([pod("a", 4, uid="new")])
+    store.add_listed(pod("a", 4, uid="new"))
+    store.end_listing()
     assert names(store) == ["a"]
 
 

@@ -43,7 +43,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     for kind in (*CHILDREN, POD):
         # Without a selector the operator would stream every Deployment and Pod of the cluster.
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.LABEL_ENDPOINT
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.reconnect_backoff = 1.0

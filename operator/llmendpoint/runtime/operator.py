@@ -190,12 +190,12 @@ class Operator:
     async def _resync(self) -> None:
         """Replace the store by what the API server has: a watch can miss deletions."""
         self.store.begin_listing()
-        listed = []
         for namespace in self._settings.watch_namespaces or (None,):
-            listed += await self._cluster.list(ENDPOINT, namespace)
-            for kind in (*CHILDREN, POD):
-                listed += await self._cluster.list(kind, namespace, names.LABEL_ENDPOINT)
-        keys = self.store.replace(listed)
+            for kind in (ENDPOINT, *CHILDREN, POD):
+                selector = "" if kind is ENDPOINT else names.LABEL_ENDPOINT
+                async for body in self._cluster.each(kind, namespace, selector):
+                    self.store.add_listed(body)
+        keys = self.store.end_listing()
         self._synced_at = time.monotonic()
         self._synced.set()
         self.exporter.resynced()

@@ -6,7 +6,7 @@ while the listing is on its way may be newer than the listing, so it is said aga
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from llmendpoint.api import names
@@ -36,6 +36,8 @@ class Store:
         self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
         self._meanwhile: list[tuple[Callable[[Manifest], object], Manifest]] | None = None
         """Changes since a listing began, in their order; None while there is none."""
+        self._listed: list[Manifest] = []
+        """What the listing that is on its way has told so far, slim."""
         self._gone: dict[str, Manifest] = {}
         """What was deleted last, by uid: the answer to an earlier write may still come in."""
 
@@ -62,15 +64,9 @@ class Store:
     def put(self, body: Manifest) -> Key | None:
         """Remember an object. Returns the key of the endpoint that it concerns, unless nothing is new."""
         self._note(self.put, body)
-        key, known = self._locate(body)
-        known = known or self._gone.get(body["metadata"]["uid"])
-        if key is None or (known is not None and not _is_newer(body, known)):
-            return None
-        slim = _slim(body)
-        if body["kind"] == names.KIND:
-            self._endpoints[key] = slim
-        else:
-            self._objects[key][_object_key(body)] = slim
+        key = self._key_of_news(body)
+        if key is not None:
+            self._keep(key, _slim(body))
         return key
 
     def drop(self, body: Manifest) -> Key | None:
@@ -89,11 +85,15 @@ class Store:
         return key
 
     def begin_listing(self) -> None:
-        """A live listing begins: remember what changes until ``replace`` takes it."""
-        self._meanwhile = []
+        """A live listing begins: remember what changes until it has ended."""
+        self._listed, self._meanwhile = [], []
 
-    def replace(self, listed: Iterable[Manifest]) -> set[Key]:
-        """Make a live listing the content, and repeat what has changed since it began.
+    def add_listed(self, body: Manifest) -> None:
+        """An object of the listing."""
+        self._listed.append(_slim(body))
+
+    def end_listing(self) -> set[Key]:
+        """Make the listing the content, and repeat what has changed since it began.
 
         Returns every key that exists or has just gone.
         """
@@ -101,11 +101,25 @@ class Store:
         meanwhile, self._meanwhile = self._meanwhile or [], None
         self._endpoints.clear()
         self._objects.clear()
-        for body in listed:
-            self.put(body)
+        listed, self._listed = self._listed, []
+        for slim in listed:
+            if (key := self._key_of_news(slim)) is not None:
+                self._keep(key, slim)
         for say, body in meanwhile:
             say(body)
         return before | set(self._endpoints) | set(self._objects)
+
+    def _key_of_news(self, body: Manifest) -> Key | None:
+        """The key of the endpoint that an object concerns; None where it concerns none, or nothing is new."""
+        key, known = self._locate(body)
+        known = known or self._gone.get(body["metadata"]["uid"])
+        return None if known is not None and not _is_newer(body, known) else key
+
+    def _keep(self, key: Key, slim: Manifest) -> None:
+        if slim["kind"] == names.KIND:
+            self._endpoints[key] = slim
+        else:
+            self._objects[key][_object_key(slim)] = slim
 
     def _bury(self, body: Manifest) -> None:
         self._gone[body["metadata"]["uid"]] = {"metadata": body["metadata"]}
