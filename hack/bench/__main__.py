@@ -50,7 +50,9 @@ async def _measure(options: Options) -> None:
                 print(f"measuring {name}, {size} endpoints ...", file=sys.stderr, flush=True)
                 try:
                     report.add(name, size, await MEASUREMENTS[name](run))
-                except (Skipped, LocalClusterError) as reason:
+                except Skipped as reason:
+                    report.skip(name, size, str(reason), reason.figures)
+                except LocalClusterError as reason:
                     report.skip(name, size, str(reason))
                 report.write()
     report.show()

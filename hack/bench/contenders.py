@@ -3,8 +3,11 @@
 import asyncio
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+
+from bench.figures import Figure
+from bench.options import Skipped
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,18 @@ PRODUCT = Contender(
 )
 KOPF = Contender("kopf", (sys.executable, "-m", "bench.kopf_operator", "18481"), 18481, "/healthz")
 CONTENDERS = (PRODUCT, KOPF)
+
+
+async def of_each(measure: Callable[[Contender], Awaitable[list[Figure]]]) -> list[Figure]:
+    """The figures of each, one after the other.
+
+    Raises:
+        Skipped: one could not be measured; the figures of those before it come with it.
+    """
+    figures: list[Figure] = []
+    for contender in CONTENDERS:
+        try:
+            figures += await measure(contender)
+        except Skipped as reason:
+            raise Skipped(f"{contender.name}: {reason}", figures) from reason
+    return figures

@@ -9,9 +9,10 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from bench.contenders import CONTENDERS, PRODUCT, Contender
+from bench.contenders import PRODUCT, Contender, of_each
 from bench.creation import populated
 from bench.figures import Figure, percentile, spread
 from bench.options import Skipped
@@ -31,10 +32,10 @@ async def measure(run: Run) -> list[Figure]:
     """From the moment that the edit is sent until a watch has seen the Deployment; of the same endpoints by each."""
     site = await run.site()
     namespace = await populated(site)
-    return [figure for contender in CONTENDERS for figure in await _measure(site, contender, namespace)]
+    return await of_each(partial(_measure, site, namespace))
 
 
-async def _measure(site: Site, contender: Contender, namespace: str) -> list[Figure]:
+async def _measure(site: Site, namespace: str, contender: Contender) -> list[Figure]:
     await site.hand_over(contender)
     editor, together = Editor(site, namespace), min(EDITS, site.options.endpoints)
     async with editor.watching():

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
+from functools import partial
 
 from bench.audit import questions, writes
-from bench.contenders import CONTENDERS, PRODUCT, Contender
+from bench.contenders import PRODUCT, Contender, of_each
 from bench.creation import populated
 from bench.figures import Figure
 from bench.run import Run
@@ -25,7 +26,7 @@ async def measure(run: Run) -> list[Figure]:
     """Counted by the API server; leases and events are left out of the bar and shown beside."""
     site = await run.site()
     await populated(site)
-    return [figure for contender in CONTENDERS for figure in await _measure(site, contender)]
+    return await of_each(partial(_measure, site))
 
 
 async def _measure(site: Site, contender: Contender) -> list[Figure]:

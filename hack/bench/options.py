@@ -5,11 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.figures import Figure
 from localcluster.paths import ROOT
 
 
 class Skipped(Exception):
-    """A measurement can not be made here; the message says what it needs."""
+    """A measurement can not be made here; the message says what it needs.
+
+    Args:
+        figures: what had been measured by then.
+    """
+
+    def __init__(self, reason: str, figures: Sequence[Figure] = ()) -> None:
+        super().__init__(reason)
+        self.figures = figures
 
 
 @dataclass(frozen=True)

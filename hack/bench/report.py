@@ -40,9 +40,9 @@ class Report:
         """A measurement was made."""
         self.parts.append(Part(name, endpoints, os.getloadavg()[0], figures))
 
-    def skip(self, name: str, endpoints: int, reason: str) -> None:
-        """A measurement could not be made."""
-        self.parts.append(Part(name, endpoints, os.getloadavg()[0], skipped=reason))
+    def skip(self, name: str, endpoints: int, reason: str, figures: Sequence[Figure] = ()) -> None:
+        """A measurement could not be made, or only as far as these figures."""
+        self.parts.append(Part(name, endpoints, os.getloadavg()[0], figures, skipped=reason))
 
     def table(self) -> Table:
         """Each figure beside its bar."""
