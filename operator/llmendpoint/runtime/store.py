@@ -4,12 +4,12 @@ A watch can miss a deletion, so a live listing replaces the content of the store
 while the listing is on its way may be newer than the listing, so it is said again afterwards.
 """
 
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from llmendpoint.api import names
+from llmendpoint.runtime.sharing import Sharing
 
 Manifest = Mapping[str, Any]
 
@@ -36,6 +36,7 @@ class Store:
         self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
         self._meanwhile: list[tuple[Callable[[Manifest], object], Manifest]] | None = None
         """Changes since a listing began, in their order; None while there is none."""
+        self._shared = Sharing()
         self._listed: list[Manifest] = []
         """What the listing that is on its way has told so far, slim."""
         self._gone: dict[str, Manifest] = {}
@@ -66,7 +67,7 @@ class Store:
         self._note(self.put, body)
         key = self._key_of_news(body)
         if key is not None:
-            self._keep(key, _slim(body))
+            self._keep(key, self._shared.of(_slim(body)))
         return key
 
     def drop(self, body: Manifest) -> Key | None:
@@ -90,7 +91,7 @@ class Store:
 
     def add_listed(self, body: Manifest) -> None:
         """An object of the listing."""
-        self._listed.append(_slim(body))
+        self._listed.append(self._shared.of(_slim(body)))
 
     def end_listing(self) -> set[Key]:
         """Make the listing the content, and repeat what has changed since it began.
@@ -158,16 +159,13 @@ def _is_newer(body: Manifest, known: Manifest) -> bool:
 
 
 def _slim(body: Manifest) -> Manifest:
-    """What is of use here, with equal strings kept once: a quarter of the size.
+    """What is of use here.
 
     managedFields are half of an object. The spec of a pod is most of what is left, and only its node, its ports and
     its limits are looked at.
     """
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
-    slim: Manifest = _interned(
-        {**body, "metadata": metadata} | ({"spec": _slim_pod(body)} if body["kind"] == "Pod" else {})
-    )
-    return slim
+    return {**body, "metadata": metadata} | ({"spec": _slim_pod(body)} if body["kind"] == "Pod" else {})
 
 
 def _slim_pod(pod: Manifest) -> Manifest:
@@ -186,11 +184,3 @@ def _slim_container(container: Manifest) -> Manifest:
     limits = (container.get("resources") or {}).get("limits")
     policy = container.get("restartPolicy")
     return slim | ({"resources": {"limits": limits}} if limits else {}) | ({"restartPolicy": policy} if policy else {})
-
-
-def _interned(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {sys.intern(key): _interned(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_interned(part) for part in value]
-    return sys.intern(value) if isinstance(value, str) else value
