@@ -1,7 +1,9 @@
 """etcd, kube-apiserver, controller manager, scheduler and kwok, run by kwokctl."""
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 from localcluster import tools
 from localcluster.commands import run
 from localcluster.fakes import SELECTED_BY, fake_node
+from localcluster.paths import cache_dir
 from localcluster.sandbox import Sandbox
 
 SERVICE_RANGE_GATEWAY = "10.0.0.1"
@@ -62,7 +65,8 @@ class ControlPlane:
         # The first of each part before any second: kwokctl takes places on its command line for ones in its list.
         rows = zip_longest(*([f"{part}={value}" for value in values] for part, values in extra.items()))
         flags = [f"--extra-args={value}" for row in rows for value in row if value]
-        self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")
+        with _one_at_a_time():
+            self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")
         self.kubeconfig.write_text(self._reachable_kubeconfig())
         self.kubeconfig.chmod(0o600)
 
@@ -129,3 +133,11 @@ class ControlPlane:
         if self._sandbox and self._sandbox.anchor:
             full = self._sandbox.command(full)
         run(full, environment=environment)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """kwokctl takes ports that are free when it looks: two at the same moment would take the same ones."""
+    with (cache_dir() / "starting").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
