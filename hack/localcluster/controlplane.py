@@ -59,7 +59,13 @@ class ControlPlane:
             ],
             # An HPA that looks often finds a fight over the replica count soon. There is one process of each: it would
             # end if it could not renew its lease while the API server is away, and nobody would start it again.
-            "kube-controller-manager": ["horizontal-pod-autoscaler-sync-period=2s", "leader-elect=false"],
+            "kube-controller-manager": [
+                "horizontal-pod-autoscaler-sync-period=2s",
+                "leader-elect=false",
+                # A node that is not heard of for 40 s, as when the API server is away, is taken for lost, and its
+                # pods for not ready until a kubelet reports them again. On fake nodes none does.
+                *([] if self._sandbox else ["node-monitor-grace-period=10m"]),
+            ],
             "kube-scheduler": ["leader-elect=false"],
         }
         # The first of each part before any second: kwokctl takes places on its command line for ones in its list.
