@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.figures import Figure
 from bench.options import Skipped
+from localcluster.errors import LocalClusterError
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,6 @@ async def of_each(measure: Callable[[Contender], Awaitable[list[Figure]]]) -> li
     for contender in CONTENDERS:
         try:
             figures += await measure(contender)
-        except Skipped as reason:
+        except (Skipped, LocalClusterError) as reason:
             raise Skipped(f"{contender.name}: {reason}", figures) from reason
     return figures

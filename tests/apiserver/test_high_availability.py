@@ -87,8 +87,7 @@ def pair(
     replicas[:] = [replica for replica in replicas if replica.operator.process.poll() is None]
     while len(replicas) < 2:
         replicas.append(running.enter_context(started_replica(cluster, tmp_path_factory.mktemp("replica"))))
-    for replica in replicas:
-        replica.operator.await_ready()
+        replicas[-1].operator.await_ready()  # two that start at once may both try to create the lease
     eventually(lambda: any(replica.leads for replica in replicas))
     return sorted(replicas, key=lambda replica: not replica.leads)
 

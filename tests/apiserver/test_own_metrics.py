@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmendpoint.metrics import families
+from llmendpoint.settings import Settings
 from localcluster.cluster import Cluster
 from support.endpoints import apply, reason, replicas
 from support.kube import eventually
@@ -64,7 +65,7 @@ def test_what_the_operator_does_is_counted(
         ("llmendpoint_writes_total", ("Service", "apply")),
     ):
         assert now[counter][labels] > before.get(counter, {}).get(labels, 0), counter
-    assert now["llmendpoint_reconcile_workers"][()] == 16
+    assert now["llmendpoint_reconcile_workers"][()] == Settings().workers
     assert now["llmendpoint_reconcile_total"]["bug",] == 0
     known = {family.name for family in (*families.OPERATOR, *families.SCALER)}
     assert known <= {name.removesuffix("_count") for name in now}
