@@ -32,6 +32,8 @@ def sample_of(
     if broken:
         return f"/metrics answers with an impossible value of {broken}: look at what the engine writes there"
     queue = _buckets(samples, names.queue_bucket)
+    if len(queue) < 2:
+        queue = ()  # the last bucket alone says nothing of how long they waited
     kv_usage = next((_mean(samples, name) for name in names.kv_usage if samples.get(name)), None)
     prompt, generation = _sum(samples, names.prompt_tokens), _sum(samples, names.generation_tokens)
     finished_prompt = _sum_if_any(samples, names.finished_prompt_tokens)
@@ -49,9 +51,8 @@ def sample_of(
         steps_total=_sum(samples, names.steps) if any(samples.get(name) for name in names.steps) else None,
         kv_usage=kv_usage,
         ttft_buckets=_buckets(samples, names.ttft_bucket),
-        # The last bucket alone says nothing of how long they waited.
-        queued_total=queue[-1][1] if len(queue) > 1 else 0.0,
-        late_total=above(objective, queue) if len(queue) > 1 else 0.0,
+        queued_total=queue[-1][1] if queue else 0.0,
+        late_total=above(objective, queue),
     )
 
 

@@ -14,12 +14,12 @@ from llmendpoint.metrics.source import EndpointTarget
 # Prometheus there is no label for the container.
 PODS = 'pod=~".+-engine-.+"'
 UP = f'up{{{PODS}, container=~"engine|"}}'
-# Characters. A tenant's engine can show any bounds, and a query has to fit into an address; vLLM's are 80.
-LONGEST_BOUNDS = 1_000
 SCRAPED_AT = f"max by (namespace, pod) (timestamp({UP}) * {UP})"
 """When each pod was last scraped, in seconds since the epoch; 0 where the last scrape failed."""
 IS_UP = f"max by (namespace, pod) ({UP})"
 """1 for each pod whose last scrape did not fail, else 0."""
+# Characters. A tenant's engine can show any bounds, and a query has to fit into an address; vLLM's are 80.
+LONGEST_BOUNDS = 1_000
 
 
 def queue_objectives(targets: Iterable[EndpointTarget]) -> dict[str, set[float]]:
@@ -32,9 +32,9 @@ def queue_objectives(targets: Iterable[EndpointTarget]) -> dict[str, set[float]]
     return found
 
 
-def all_of(histogram: str) -> str:
-    """The selector of a histogram's buckets on the engine pods."""
-    return f'{{__name__="{histogram}", {PODS}}}'
+def all_of(name: str, pods: str = PODS) -> str:
+    """The selector of a metric's series on pods, the engines' where no others are named."""
+    return f'{{__name__="{name}", {pods}}}'
 
 
 def signal_queries(
@@ -57,14 +57,13 @@ def signal_queries(
             queries[name] = f"{total} by (namespace, pod) ({_once(name, labels)})"
         # 22 rows per pod: asked only where somebody wants it.
         if names.ttft_bucket and any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets):
-            queries[names.ttft_bucket] = f"sum by (namespace, pod, le) ({_once(names.ttft_bucket, f'{labels}, le')})"
+            queries[names.ttft_bucket] = _buckets(names.ttft_bucket, labels, PODS)
         if names.queue_bucket and names.queue_bucket in objectives:
             known, pods = bounds[names.queue_bucket], PODS
             if 0 < sum(map(len, known)) <= LONGEST_BOUNDS:
                 near = "|".join(map(re.escape, _near(objectives[names.queue_bucket], known)))
                 pods = f"{PODS}, le=~{json.dumps(near)}"
-            series = _once(names.queue_bucket, f"{labels}, le", pods)
-            queries[names.queue_bucket] = f"sum by (namespace, pod, le) ({series})"
+            queries[names.queue_bucket] = _buckets(names.queue_bucket, labels, pods)
     return queries
 
 
@@ -79,6 +78,10 @@ def endpoint_query(
     labels = ", ".join(("namespace", "pod", *names.labels))
     pods = f"namespace={json.dumps(namespace)}, pod=~{json.dumps(f'{re.escape(name)}-engine-.+')}"
     return _once(metric, labels, pods, last_of_seconds)
+
+
+def _buckets(histogram: str, labels: str, pods: str) -> str:
+    return f"sum by (namespace, pod, le) ({_once(histogram, f'{labels}, le', pods)})"
 
 
 def _near(objectives: Iterable[float], labels: Iterable[str]) -> list[str]:
@@ -99,7 +102,7 @@ def _near(objectives: Iterable[float], labels: Iterable[str]) -> list[str]:
 
 def _once(name: str, labels: str, pods: str = PODS, last_of_seconds: float | None = None) -> str:
     """Each series of an engine once: a pod that two jobs scrape shows it twice. The comparison drops NaN."""
-    series = f'{{__name__="{name}", {pods}}}'
+    series = all_of(name, pods)
     if last_of_seconds is not None:
         series = f"last_over_time({series}[{round(1000 * last_of_seconds)}ms])"
     return f"max by ({labels}) ({series} >= 0)"
