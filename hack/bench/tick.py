@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from bench import isolation, processes
 from bench.figures import Figure, spread
 from bench.objects import child_objects, endpoint_object, pod_object, stored
@@ -25,7 +23,7 @@ from llmendpoint.__main__ import spare_the_collector
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
-from llmendpoint.metrics.scrape import PodScraper
+from llmendpoint.metrics.scrape import PodScraper, scrape_session
 from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
@@ -73,7 +71,7 @@ async def ticks(count: int, metrics: Mapping[str, Any], *, lost: bool = False) -
     """Ticks over so many endpoints whose spec.scaling.metrics is this."""
     settings = Settings()
     exporter, store, clock = Exporter(), _filled(count, metrics, lost=lost), Clock()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)) as session:
+    async with scrape_session() as session:
         ticker = Ticker(
             store=store,
             memories=Memories(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.scaling import TargetType
@@ -45,7 +46,7 @@ class MetricNames:
         }
         return frozenset(kind for kind, is_reported in needs.items() if not is_reported)
 
-    @property
+    @cached_property
     def wanted(self) -> frozenset[str]:
         """All names that are read."""
         return frozenset(
@@ -55,6 +56,11 @@ class MetricNames:
                 *self.kv_usage, *self.histograms,
             )
         )  # fmt: skip
+
+    @cached_property
+    def without_ttft(self) -> frozenset[str]:
+        """Those that are read where no target is about the time to first token: its histogram has most of the rows."""
+        return self.wanted.difference({self.ttft_bucket})
 
     @property
     def histograms(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import MetricNames
 from llmendpoint.metrics.extract import bound_of
 from llmendpoint.metrics.source import EndpointTarget
+from llmendpoint.scaling.target_tracking import reads_ttft
 
 # The Deployment's name is in the pod's. A sidecar's own metrics are not the engine's; without an operator for
 # Prometheus there is no label for the container.
@@ -56,7 +57,7 @@ def signal_queries(
             total = "avg" if name in names.kv_usage else "sum"
             queries[name] = f"{total} by (namespace, pod) ({_once(name, labels)})"
         # 22 rows per pod: asked only where somebody wants it.
-        if names.ttft_bucket and any(wanted.type == "TTFTP95Seconds" for wanted in target.scaling.targets):
+        if names.ttft_bucket and reads_ttft(target.scaling):
             queries[names.ttft_bucket] = _buckets(names.ttft_bucket, labels, PODS)
         if names.queue_bucket and names.queue_bucket in objectives:
             known, pods = bounds[names.queue_bucket], PODS

@@ -1,7 +1,7 @@
 """The default source: the operator reads each ready engine pod's /metrics itself."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import aiohttp
 
@@ -11,15 +11,29 @@ from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import parse
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget, PodTarget
 from llmendpoint.scaling.signals import EngineSample
+from llmendpoint.scaling.target_tracking import reads_ttft
 
-# So many that some hundred pods that hang hold up nobody, and not all: thousands of tasks that start at once would
-# hold up everything else.
-SCRAPES_IN_FLIGHT = 512
+# Few answers at a time, because what they take together stays with the process. Those that did not answer at the last
+# reading wait beside, so that some hundred pods that hang hold up nobody.
+ANSWERS_IN_FLIGHT = 128
+SILENT_IN_FLIGHT = 384
 LARGEST_TEXT = 4 * 1024 * 1024
+
+_Scrape = tuple[dict[str, EngineSample | str], EndpointTarget, PodTarget]
+"""One pod of an endpoint, and where its reading goes."""
+
+
+def scrape_session() -> aiohttp.ClientSession:
+    """What a PodScraper asks with.
+
+    Connections end with their answer. An engine closes one that is idle for 5 s (uvicorn's default, in vLLM and SGLang
+    alike), sooner than the next tick, and those to engines that do not would be most of the operator's memory.
+    """
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
 
 
 class PodScraper:
-    """Reads pods over HTTP, many at a time. Keeps connections alive between ticks.
+    """Reads pods over HTTP, many at a time.
 
     Args:
         timeout: seconds that one pod may take.
@@ -38,22 +52,27 @@ class PodScraper:
         self._exporter = exporter
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._silent: set[str] = set()
+        """Addresses that did not answer in time at the last reading."""
 
     async def read(self, targets: Sequence[EndpointTarget]) -> list[EndpointReading]:
         """One reading per target, in the same order. Never raises."""
         read: list[dict[str, EngineSample | str]] = [{} for _ in targets]
-        waiting = iter(
-            [(found, target, pod) for found, target in zip(read, targets, strict=True) for pod in target.pods]
-        )
+        silent, self._silent = self._silent, set()
+        lanes: tuple[list[_Scrape], list[_Scrape]] = ([], [])
+        for found, target in zip(read, targets, strict=True):
+            for pod in target.pods:
+                lanes[pod.address in silent].append((found, target, pod))
 
-        async def work() -> None:
+        async def work(waiting: Iterator[_Scrape]) -> None:
             for found, target, pod in waiting:
                 found[pod.name] = await self._read_pod(target, pod)
 
-        pods = sum(len(target.pods) for target in targets)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(SCRAPES_IN_FLIGHT, pods)):
-                group.create_task(work())
+            for lane, workers in zip(lanes, (ANSWERS_IN_FLIGHT, SILENT_IN_FLIGHT), strict=True):
+                waiting = iter(lane)
+                for _ in range(min(workers, len(lane))):
+                    group.create_task(work(waiting))
         return [
             EndpointReading(
                 samples={pod: sample for pod, sample in found.items() if isinstance(sample, EngineSample)},
@@ -74,6 +93,7 @@ class PodScraper:
                     body += await answer.content.read(LARGEST_TEXT)
                 status = answer.status
         except TimeoutError:
+            self._silent.add(pod.address)
             return self._count("timeout", f"no answer from {pod.address}/metrics within {self._timeout.total} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return self._count("refused", f"{pod.address}/metrics: {type(error).__name__}: {error}")
@@ -81,7 +101,7 @@ class PodScraper:
             return self._count("error", f"{pod.address}/metrics answered {status}")
         text = body.decode(errors="replace")
         sample = sample_of(
-            parse(text, names.wanted),
+            parse(text, names.wanted if reads_ttft(target.scaling) else names.without_ttft),
             names,
             taken_at=self._clock(),
             own_metrics=names.prefix in text,

@@ -19,7 +19,7 @@ from llmendpoint.cluster.kinds import CHILDREN, ENDPOINT, POD, QUOTA
 from llmendpoint.manifests import ManifestDefaults
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
-from llmendpoint.metrics.scrape import PodScraper
+from llmendpoint.metrics.scrape import PodScraper, scrape_session
 from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
@@ -96,8 +96,7 @@ class Operator:
         cls, settings: Settings, fence: Fence, *, instance: str, exporter: Exporter
     ) -> AsyncIterator["Operator"]:
         """An operator with all its loops running; they end with the block. What it writes passes the fence."""
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0)
-        async with Cluster.connect(fence) as cluster, aiohttp.ClientSession(connector=connector) as session:
+        async with Cluster.connect(fence) as cluster, scrape_session() as session:
             operator = cls(settings, cluster, session, instance=instance, exporter=exporter)
             loops = [
                 asyncio.create_task(operator._resync_for_ever()),
