@@ -1,11 +1,11 @@
 """What each contender asks of the API server, by verb and resource, as the API server's own audit log has it."""
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 from bench.preparation import NAMESPACE
+from localcluster import auditlog
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:"
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
@@ -23,13 +23,9 @@ class Audit:
 
     def requests(self, account: str) -> Counter[str]:
         """Requests of a service account so far, by "verb resource"."""
-        with self._log.open("rb") as log:
-            log.seek(self._read_to)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    break  # it is being written
-                self._read_to += len(line)
-                self._take(json.loads(line))
+        events, self._read_to = auditlog.read(self._log, self._read_to)
+        for event in events:
+            self._take(event)
         return Counter(self._counts[account])
 
     def _take(self, event: dict[str, Any]) -> None:

@@ -58,6 +58,10 @@ class Cluster:
     def install_crd(self) -> None:
         """Apply crds/ and wait until the API server serves what is in it."""
         self.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+        self.await_crd()
+
+    def await_crd(self) -> None:
+        """Wait until the API server serves what is in crds/, which it begins to a moment after it is ready."""
         end = time.monotonic() + 60.0
         # The first fails at once where the status has no conditions yet, the second while storage is made.
         for served in (ESTABLISHED, ("get", "llmendpoints", "-A")):

@@ -1,7 +1,6 @@
 """Records of an API server's audit log, as far as they are judged: what was written, by whom, and what came of it."""
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,10 +40,9 @@ class Record:
         return f"{when} {self.verb} of {self.resource} {self.namespace}/{self.name} by {self.who} ({self.agent})"
 
 
-def parse(lines: Iterable[str]) -> list[Record]:
-    """Successful writes in the order in which they were stored."""
-    whole = (line for line in lines if line.endswith("\n"))  # the last one may be being written
-    records = [record for line in whole if (record := _record(json.loads(line)))]
+def writes(events: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """Those that succeeded, in the order in which they were stored."""
+    records = [record for event in events if (record := _record(event))]
     return sorted(records, key=_Order())
 
 
@@ -59,7 +57,7 @@ class _Order:
         return record.version or self._last
 
 
-def _record(event: dict[str, Any]) -> Record | None:
+def _record(event: Mapping[str, Any]) -> Record | None:
     target = event.get("objectRef", {})
     code = event.get("responseStatus", {}).get("code", 500)
     if event["stage"] != "ResponseComplete" or code >= 300 or "dryRun=" in event["requestURI"]:

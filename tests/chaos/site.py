@@ -10,11 +10,12 @@ from typing import Any
 
 import yaml
 
-from chaos import audit
+from chaos.audit import Record, writes
 from chaos.components import Component
 from chaos.engines import BUSY, SLOTS, Fleet, running_fleet
 from chaos.invariants import Direction, Span, told, violations
 from chaos.state import CHILDREN, end_state
+from localcluster import auditlog
 from localcluster import cluster as local
 from localcluster.accounts import administrators, kubeconfig_of
 from localcluster.cluster import Cluster
@@ -176,8 +177,7 @@ class Site:
         """The control plane has lost one of its processes; at the end that is back, and the API server answers."""
         with self.component(component).killed():
             yield
-        # It is ready a moment before it knows the CRD.
-        eventually(lambda: self.cluster.kubectl("get", "llmendpoints", "-A", check=False).returncode == 0, LONGEST)
+        self.cluster.await_crd()  # it is ready a moment before it knows the CRD
         if component == "kube-apiserver":
             self._start_controllers_again()
 
@@ -220,11 +220,10 @@ class Site:
         """When each was told to the API server."""
         return [change.record.at for change in told(self._records(), OPERATOR) if change.direction == "in"]
 
-    def _records(self) -> list[audit.Record]:
+    def _records(self) -> list[Record]:
         """The writes of this scenario."""
-        with self.cluster.control_plane.audit_log.open() as lines:
-            records = audit.parse(lines)
-        return [record for record in records if record.namespace == NAMESPACE and record.at >= self._began]
+        events, _ = auditlog.read(self.cluster.control_plane.audit_log)
+        return [record for record in writes(events) if record.namespace == NAMESPACE and record.at >= self._began]
 
     def _span(self, direction: Direction, since: datetime, why: str) -> None:
         self._spans.append(Span(NAMESPACE, since, datetime.now(UTC), direction, why))

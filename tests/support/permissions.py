@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from localcluster import auditlog
 from localcluster.cluster import Cluster
 from support.chart import Manifest, of_kind
 
@@ -66,9 +67,6 @@ def granted_by(bodies: Iterable[Manifest]) -> dict[str, set[Permission]]:
 
 def asked_by(account: str, log: Path, begin: int) -> list[Asked]:
     """All requests of an account for objects, from a place in the audit log on."""
-    with log.open() as lines:
-        lines.seek(begin)
-        events = [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may be being written
     return [
         Asked(
             group=target.get("apiGroup", ""),
@@ -77,7 +75,7 @@ def asked_by(account: str, log: Path, begin: int) -> list[Asked]:
             namespace=target.get("namespace", EVERYWHERE),
             code=event["responseStatus"]["code"],
         )
-        for event in events
+        for event in auditlog.read(log, begin)[0]
         if event["user"]["username"] == account and (target := event.get("objectRef"))
     ]
 

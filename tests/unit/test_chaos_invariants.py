@@ -1,6 +1,5 @@
 """What the chaos suite finds in an audit log: records as a hand would write them, one thing wrong in each test."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -142,9 +141,9 @@ def test_the_operator_deletes_no_pod_that_nobody_deleted_before() -> None:
     assert sentence.endswith("nobody had deleted it before")
 
 
-def event(version: int, **changes: Any) -> str:
-    """A line of the API server's log."""
-    whole = {
+def event(version: int, **changes: Any) -> dict[str, Any]:
+    """One of the API server's log."""
+    return {
         "stage": "ResponseComplete",
         "requestURI": f"{DEPLOYMENT}?fieldManager=llmendpoint-scaler&force=true",
         "verb": "patch",
@@ -158,11 +157,10 @@ def event(version: int, **changes: Any) -> str:
         "requestReceivedTimestamp": "2025-06-15T12:00:01.500000Z",
         **changes,
     }  # fmt: skip
-    return json.dumps(whole) + "\n"
 
 
-def test_a_line_becomes_a_record() -> None:
-    (record,) = audit.parse([event(7)])
+def test_an_event_becomes_a_record() -> None:
+    (record,) = audit.writes([event(7)])
     assert record == Record(
         at=NOON + timedelta(seconds=1.5), who=OPERATOR, agent="OpenAPI-Generator/37.0.2/python", manager=MANAGER_SCALER,
         verb="patch", resource="deployments", namespace="team", name="llama-engine",
@@ -172,18 +170,18 @@ def test_a_line_becomes_a_record() -> None:
 
 def test_a_controller_is_named_where_all_of_them_are_one_user() -> None:
     agent = f"kube-controller-manager/v1.36.3 (linux/amd64) kubernetes/0123456/{COLLECTOR}"
-    (record,) = audit.parse([event(7, user={"username": "kubernetes-admin"}, userAgent=agent)])
+    (record,) = audit.writes([event(7, user={"username": "kubernetes-admin"}, userAgent=agent)])
     assert (record.who, record.agent) == ("kubernetes-admin", COLLECTOR)
 
 
 def test_what_was_refused_or_only_tried_is_no_write() -> None:
     tried = event(7, requestURI=f"{DEPLOYMENT}?dryRun=All")
-    assert not audit.parse([event(7, responseStatus={"code": 409}), tried, event(7)[:50]])
+    assert not audit.writes([event(7, responseStatus={"code": 409}), tried])
 
 
 def test_records_are_in_the_order_in_which_they_were_stored() -> None:
     evicted = {"objectRef": {"resource": "pods", "subresource": "eviction", "namespace": "team", "name": "p"}}
     nothing = {"responseObject": {"kind": "Status"}}
-    found = audit.parse([event(5), event(9), event(8), event(0, **evicted, **nothing), event(10)])
+    found = audit.writes([event(5), event(9), event(8), event(0, **evicted, **nothing), event(10)])
     assert [record.version for record in found] == [5, 8, 9, None, 10]
     assert found[3].resource == "pods/eviction"
