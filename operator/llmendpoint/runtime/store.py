@@ -26,6 +26,7 @@ ObjectKey = tuple[str, str]
 
 
 GONE_KEPT = 1000
+IDENTITY = ("namespace", "name", "uid", "resourceVersion", "labels")
 
 
 class Store:
@@ -64,15 +65,16 @@ class Store:
 
     def put(self, body: Manifest) -> Key | None:
         """Remember an object. Returns the key of the endpoint that it concerns, unless nothing is new."""
-        self._note(self.put, body)
         key = self._key_of_news(body)
         if key is not None:
-            self._keep(key, self._shared.of(_slim(body)))
+            slim = self._shared.of(_slim(body))
+            self._keep(key, slim)
+            self._note(self.put, slim)
         return key
 
     def drop(self, body: Manifest) -> Key | None:
         """Forget an object that was deleted. Returns the key of the endpoint that it concerns."""
-        self._note(self.drop, body)
+        self._note(self.drop, _identified(body))
         self._bury(body)
         key, known = self._locate(body)
         if key is None or (known is not None and known["metadata"]["uid"] != body["metadata"]["uid"]):
@@ -90,8 +92,11 @@ class Store:
         self._listed, self._meanwhile = [], []
 
     def add_listed(self, body: Manifest) -> None:
-        """An object of the listing."""
-        self._listed.append(self._shared.of(_slim(body)))
+        """An object of the listing. One that is known as it is does not take memory a second time."""
+        _, known = self._locate(body)
+        if known is None or _identified(known) != _identified(body):
+            known = self._shared.of(_slim(body))
+        self._listed.append(known)
 
     def end_listing(self) -> set[Key]:
         """Make the listing the content, and repeat what has changed since it began.
@@ -123,7 +128,7 @@ class Store:
             self._objects[key][_object_key(slim)] = slim
 
     def _bury(self, body: Manifest) -> None:
-        self._gone[body["metadata"]["uid"]] = {"metadata": body["metadata"]}
+        self._gone[body["metadata"]["uid"]] = _identified(body)
         if len(self._gone) > GONE_KEPT:
             del self._gone[next(iter(self._gone))]
 
@@ -156,6 +161,13 @@ def _is_newer(body: Manifest, known: Manifest) -> bool:
         return int(new["resourceVersion"]) > int(old["resourceVersion"])
     except ValueError:
         return bool(new["resourceVersion"] != old["resourceVersion"])
+
+
+def _identified(body: Manifest) -> Manifest:
+    """Which object it is, in which version, and of which endpoint."""
+    metadata = body["metadata"]
+    kept = {name: metadata[name] for name in IDENTITY if name in metadata}
+    return {"kind": body["kind"], "metadata": kept}
 
 
 def _slim(body: Manifest) -> Manifest:
