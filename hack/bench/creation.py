@@ -4,10 +4,11 @@ The bare client makes the same applies, as many at a time.
 """
 
 import asyncio
+import contextlib
 import statistics
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -127,7 +128,8 @@ async def _created(site: Site, contender: Contender, namespace: str, *, until_se
     serving = asyncio.create_task(_there(site, DEPLOYMENT.path(namespace), count, partial(_serves, site)))
     started = time.monotonic()
     try:
-        exist = await _until_all_exist(site, namespace, send)
+        async with _removed_when_given_up(site, namespace):
+            exist = await _until_all_exist(site, namespace, send)
         requests, cpu = site.requests(contender) - before, site.process.cpu_seconds - cpu
         served, at = await serving if until_served else (0, started)
     finally:
@@ -138,7 +140,8 @@ async def _created(site: Site, contender: Contender, namespace: str, *, until_se
 async def _bare(site: Site, namespace: str) -> Applies:
     """Seconds that the same applies take without an operator, as many at a time."""
     jobs = [_applies(site, namespace, index) for index in range(site.options.endpoints)]
-    exist = await _until_all_exist(site, namespace, jobs)
+    async with _removed_when_given_up(site, namespace):
+        exist = await _until_all_exist(site, namespace, jobs)
     started = time.monotonic()
     await spread_out(jobs)
     return Applies(exist, time.monotonic() - started)
@@ -181,6 +184,17 @@ async def _until_all_exist(site: Site, namespace: str, jobs: Sequence[Callable[[
             reached = f"{task.result()[0]} of {wanted[kind]} {kind.plural}"
             raise Skipped(f"{reached} in {namespace} existed after {site.options.longest:.0f} s")
     return max(task.result()[1] for task in exist.values()) - started
+
+
+@contextlib.asynccontextmanager
+async def _removed_when_given_up(site: Site, namespace: str) -> AsyncIterator[None]:
+    """What has come half way would load the machine while the next ones are measured."""
+    try:
+        yield
+    except Skipped:
+        await site.stop()
+        await site.remove_namespace(namespace)
+        raise
 
 
 async def _there(site: Site, path: str, count: int, is_there: IsThere) -> tuple[int, float]:
