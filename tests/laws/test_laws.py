@@ -1,4 +1,4 @@
-"""The eleven laws of the scaler; each is a bug that some autoscaler has or had."""
+"""The twelve laws of the scaler; each is a bug that some autoscaler has or had."""
 
 import json
 import math
@@ -269,6 +269,19 @@ def test_dry_run_decides_as_active(spec: Scaling, state: ScalerState, signals: S
     )
     assert active[1] == dry[1]
     assert replace(active[0], mode="") == replace(dry[0], mode="")
+
+
+# 12. Zero needs somebody who holds requests, and one that waits ends it.
+@given(some.settings(), some.states(), some.signals(), some.replicas())
+def test_no_request_is_turned_away_by_zero(
+    spec: Scaling, state: ScalerState, signals: Signals, replicas: Replicas
+) -> None:
+    state = replace(state, mode=spec.mode)
+    desired = decide(spec, state, signals, replicas, NOW)[1].desired
+    has_gone_to_sleep = state.desired > 0 and desired == 0
+    assert not has_gone_to_sleep or (replicas.is_covered and not signals.held and not signals.unknown)
+    has_room = replicas.room is None or replicas.room.replicas > 0
+    assert desired > 0 or not signals.held or not has_room
 
 
 def test_the_outcomes_are_told_apart() -> None:

@@ -142,7 +142,7 @@ BAD: list[tuple[str, str, Any, str]] = [
         {"minReplicas": 4, "maxReplicas": 3},
         "scaling.minReplicas must not be above scaling.maxReplicas",
     ),
-    ("min-zero", "spec.scaling", {"minReplicas": 0, "maxReplicas": 3}, "greater than or equal to 1"),
+    ("min-negative", "spec.scaling", {"minReplicas": -1, "maxReplicas": 3}, "greater than or equal to 0"),
     ("mode", "spec.scaling", {"maxReplicas": 3, "mode": "Auto"}, "Unsupported value"),
     ("policy", "spec.scaling", {"maxReplicas": 3, "policy": "Magic"}, "Unsupported value"),
     ("demand-with-targets", "spec.scaling", {"maxReplicas": 3, "targets": [TARGET]}, "must be left out for Demand"),

@@ -36,11 +36,12 @@ def targets(draw: st.DrawFn) -> dict[str, object]:
 
 @st.composite
 def settings(draw: st.DrawFn, policies: tuple[str, ...] = ("Demand", "TargetTracking", "Step")) -> Scaling:
-    low = draw(st.integers(1, 6))
+    low = draw(st.integers(0, 6))
     policy = draw(st.sampled_from(policies))
     return scaling(
         minReplicas=low,
-        maxReplicas=draw(st.integers(low, 40)),
+        maxReplicas=draw(st.integers(max(low, 1), 40)),
+        idleSeconds=draw(st.sampled_from([10, 600])),
         policy=policy,
         targets=[] if policy == "Demand" else draw(st.lists(targets(), min_size=1, max_size=3)),
         steps=STEPS if policy == "Step" else [],
@@ -49,7 +50,7 @@ def settings(draw: st.DrawFn, policies: tuple[str, ...] = ("Demand", "TargetTrac
         | draw(st.sampled_from([{}, {"maxStep": 1}, {"maxStep": 4}])),
         scaleIn={"cooldownSeconds": draw(st.sampled_from([0, 60, 200]))}
         | draw(st.sampled_from([{}, {"maxStep": 1}, {"disabled": True}, {"holdSeconds": 0}])),
-        **draw(st.sampled_from([{}, {"fallback": {"afterSeconds": 30, "replicas": low}}])),
+        **draw(st.sampled_from([{}, {"fallback": {"afterSeconds": 30, "replicas": max(low, 1)}}])),
     )
 
 
@@ -70,6 +71,7 @@ def signals(
         activity=draw(st.none() | activities(numbers)),
         queues=tuple(draw(st.lists(st.builds(Queue, finite, finite), max_size=3))),
         ttft_p95=draw(maybe),
+        held=draw(st.sampled_from([0, 0, 1, 500])),
     )
 
 
@@ -103,6 +105,7 @@ def states(draw: st.DrawFn) -> ScalerState:
         scale_out_done_at=draw(moments),
         scale_in_at=draw(moments),
         last_scale_in_at=draw(moments),
+        active_at=draw(moments),
         unknown_since=draw(moments),
         at_max_since=draw(moments),
         hold=draw(points),
@@ -142,5 +145,6 @@ def replicas(draw: st.DrawFn) -> Replicas:
         oldest_unschedulable_age=draw(st.floats(0, 1000)),
         ordered=draw(counts),
         gpus=draw(st.integers(0, 8)),
+        is_covered=draw(st.booleans()),
         room=draw(st.none() | st.builds(Room, counts, st.just("the quota"))),
     )

@@ -39,6 +39,7 @@ def test_the_rules_are_in_this_order() -> None:
         "ScaleInCooldown",
         "MaxStep",
         "Budget",
+        "LastReplica",
         "Bounds",
     ]
 

@@ -171,8 +171,8 @@ def test_what_has_no_counterpart_is_told(tmp_path: Path) -> None:
 def test_scale_to_zero_is_told(tmp_path: Path) -> None:
     target = {**OF_COPY, "MinCapacity": 0, "MaxCapacity": 2}
     scaling, notes = imported(tmp_path, target, tracking("SageMakerInferenceComponentInvocationsPerCopy", 5, OF_COPY))
-    assert scaling["minReplicas"] == 1
-    assert "MinCapacity 0 has become minReplicas 1" in notes
+    assert scaling["minReplicas"] == 0
+    assert "minReplicas 0: the endpoint sleeps" in notes
 
 
 def step(name: str, alarm: str, *bands: dict[str, Any], kind: str = "ChangeInCapacity", **more: Any) -> dict[str, Any]:

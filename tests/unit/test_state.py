@@ -25,6 +25,7 @@ FULL = ScalerState(
     scale_out_done_at=NOW - 60,
     scale_in_at=NOW - 40,
     last_scale_in_at=NOW - 40,
+    active_at=NOW - 30,
     unknown_since=NOW - 20,
     at_max_since=NOW - 700,
     hold=((NOW - 100, 5.0), (NOW, 4.0)),
@@ -37,7 +38,10 @@ FULL = ScalerState(
     cold_starts=(48.0, 61.0),
     reported=(("HoldWindow", 3),),
 )
-TIMES = ("scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since", "at_max_since")
+TIMES = (
+    "scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "active_at", "unknown_since",
+    "at_max_since",
+)  # fmt: skip
 
 
 def test_the_state_of_this_test_has_no_default_in_it() -> None:
@@ -57,7 +61,7 @@ def test_a_full_state_is_written_in_the_names_of_the_api() -> None:
 
 
 def test_what_says_nothing_is_not_written() -> None:
-    assert encode(initial_state(2, NOW)) == {"desired": 2, "seenAt": NOW, "hold": [[NOW, 2.0]]}
+    assert encode(initial_state(2, NOW)) == {"desired": 2, "seenAt": NOW, "activeAt": NOW, "hold": [[NOW, 2.0]]}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_a_field_of_another_version_is_ignored() -> None:
 def test_an_old_record_counts_its_size_as_needed_now(age: float, is_old: bool) -> None:
     """What was needed since is not known: the window holds the size, and any larger need that it remembers."""
     known = decode(encode(FULL), 99, NOW + age)
-    afresh = replace(FULL, hold=((NOW - 100, 5.0), (NOW + age, 4.0)), tracks=())
+    afresh = replace(FULL, hold=((NOW - 100, 5.0), (NOW + age, 4.0)), active_at=NOW + age, tracks=())
     assert known == (afresh if is_old else FULL)
 
 
@@ -127,7 +131,7 @@ def test_a_clock_that_is_set_back_makes_no_cooldown_longer() -> None:
 
 
 def test_times_that_never_were_stay_unknown() -> None:
-    moved = initial_state(2, NOW).at(NOW - 60)
+    moved = replace(initial_state(2, NOW), active_at=None).at(NOW - 60)
     assert [getattr(moved, name) for name in TIMES] == [None] * len(TIMES)
 
 

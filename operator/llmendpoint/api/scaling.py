@@ -219,7 +219,7 @@ class Schedule(ApiModel):
         ),
     )
     duration_seconds: int = Field(description="Seconds that it lasts.", ge=60, le=604800)
-    min_replicas: int | None = Field(None, description="Fewest replicas meanwhile.", ge=1, le=1000)
+    min_replicas: int | None = Field(None, description="Fewest replicas meanwhile.", ge=0, le=1000)
     max_replicas: int | None = Field(None, description="Most replicas meanwhile.", ge=1, le=1000)
 
     model_config = ConfigDict(
@@ -232,6 +232,23 @@ class Schedule(ApiModel):
     )
 
 
+class Activator(ApiModel):
+    """Holds requests while no replica is ready, where minReplicas is 0."""
+
+    max_requests: int = Field(
+        2000,
+        description="Most requests that one of the two activators holds. More are answered 503 with Retry-After.",
+        ge=1,
+        le=20_000,
+    )
+    timeout_seconds: int = Field(
+        600,
+        description="Longest time that a request waits for a replica. After it the answer is 503 with Retry-After.",
+        ge=1,
+        le=3600,
+    )
+
+
 class Scaling(ApiModel):
     """How many engine replicas run. Without spec.scaling the count is spec.replicas."""
 
@@ -240,8 +257,22 @@ class Scaling(ApiModel):
         description="Active: the scaler writes the replica count. DryRun: it only reports what it would do. "
         "Off: spec.replicas counts, so that kubectl scale, an HPA or KEDA can own it.",
     )
-    min_replicas: int = Field(1, description="Fewest replicas.", ge=1, le=1000)
+    min_replicas: int = Field(
+        1,
+        description="Fewest replicas. 0 lets the endpoint sleep while nobody uses it: the first request waits for a "
+        "replica to start.",
+        ge=0,
+        le=1000,
+    )
     max_replicas: int = Field(description="Most replicas; your bound on cost.", ge=1, le=1000)
+    idle_seconds: int = Field(
+        600,
+        description="For minReplicas 0: seconds without a request after which the last replicas go, whatever the "
+        "policy wants.",
+        ge=10,
+        le=604800,
+    )
+    activator: Activator = Field(Activator(), description="For minReplicas 0: what holds requests meanwhile.")
     schedules: list[Schedule] = Field(
         default_factory=list,
         description="Other bounds at certain times. Of several at once, the one that started last holds, for each "
@@ -295,6 +326,11 @@ class Scaling(ApiModel):
         le=100_000,
         json_schema_extra=cel(("self > 0.0", "scaling.pricePerGPUHour must be above 0: leave it out for no cost")),
     )
+
+    @property
+    def reaches_zero(self) -> bool:
+        """Whether there are times at which no replica has to run."""
+        return self.min_replicas == 0 or any(schedule.min_replicas == 0 for schedule in self.schedules)
 
     model_config = ConfigDict(
         json_schema_extra=cel(

@@ -24,7 +24,7 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
         return scaler_desired, "keep" if spec.replicas is None else None
     if spec.replicas is not None:
         return spec.replicas, "keep"
-    kept = seen.ordered if seen.ordered is not None else (scaling.min_replicas if scaling else 1)
+    kept = seen.ordered if seen.ordered is not None else (max(scaling.min_replicas, 1) if scaling else 1)
     return kept, kept
 
 
@@ -41,6 +41,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         ordered=seen.ordered if seen.ordered is not None else 1,
         startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
         gpus=replica_gpus(seen).total(),
+        is_covered=False,
     )
 
 

@@ -94,7 +94,8 @@ def _rebuilt(seen: Observation, now: float) -> Memory:
     scaling = endpoint.spec.scaling
     current = seen.ordered if seen.ordered is not None else endpoint.spec.replicas
     if current is None:
-        current = scaling.min_replicas if scaling else 1
+        # At least one: a mistake in the spec is to show at once and not at the first request.
+        current = max(scaling.min_replicas, 1) if scaling else 1
     known = endpoint.status.scaling
     return Memory(
         uid=endpoint.uid,

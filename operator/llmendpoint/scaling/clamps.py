@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmendpoint.api.scaling import Scaling
-from llmendpoint.scaling import cooldown
+from llmendpoint.scaling import cooldown, sleep
 from llmendpoint.scaling.cold_start import cold_start_seconds
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.schedules import Bound, Limits
@@ -34,6 +34,11 @@ class Situation(NamedTuple):
     def current(self) -> int:
         """Replicas wanted so far."""
         return self.state.desired
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether there was no request for so long that no replica has to run."""
+        return sleep.may_sleep(self.scaling, self.state, self.limits.low.replicas, self.now)
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def scale_in_disabled(at: Situation, wanted: int) -> Effect | None:
 
 def hold_window(at: Situation, wanted: int) -> Effect | None:
     """Keep the highest need of the hold window: Demand's protection against giving up what is needed again soon."""
-    if at.scaling.policy != "Demand" or wanted >= at.current:
+    if at.scaling.policy != "Demand" or wanted >= at.current or at.is_unused:
         return None
     seconds = hold_seconds(at.scaling, at.state)
     recent = [(at_, need) for at_, need in at.state.hold if at.now - at_ < seconds]
@@ -114,7 +119,9 @@ def hold_window(at: Situation, wanted: int) -> Effect | None:
 
 
 def scale_out_cooldown(at: Situation, wanted: int) -> Effect | None:
-    """After a scale-out only a larger count than the one that it asked for may act."""
+    """After a scale-out only a larger count than the one that it asked for may act. The first replica always may."""
+    if at.current == 0:
+        return None
     seconds = at.scaling.scale_out.cooldown_seconds
     until = cooldown.scale_out_until(at.state, seconds, at.now)
     if until is None or wanted == at.current or wanted > max(at.state.scale_out_to, at.current):
@@ -153,6 +160,16 @@ def budget(at: Situation, wanted: int) -> Effect | None:
     return min(found, key=lambda effect: effect.after, default=None)
 
 
+def last_replica(at: Situation, wanted: int) -> Effect | None:
+    """Keep one replica while somebody may use it, and while nobody would hold the requests that find none."""
+    if wanted > 0 or at.current == 0:
+        return None
+    if not at.is_unused:
+        until = sleep.idle_until(at.scaling, at.state)
+        return Effect(1, f"the last replica goes after {at.scaling.idle_seconds} s without a request", until)
+    return None if at.replicas.is_covered else Effect(1, "no activator is ready, which would hold requests meanwhile")
+
+
 def hold_seconds(scaling: Scaling, state: ScalerState) -> float:
     """Length of the hold window: as set, or three times the cold start within bounds."""
     if scaling.scale_in.hold_seconds is not None:
@@ -170,6 +187,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("ScaleInCooldown", scale_in_cooldown),
     ("MaxStep", max_step),
     ("Budget", budget),
+    ("LastReplica", last_replica),
     # Again, because the rules above fall back to the current count, which may be outside after an edit, and because
     # minReplicas are the user's own order.
     ("Bounds", bounds),

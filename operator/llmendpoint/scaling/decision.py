@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     """The policy wants something else and a rule holds the count."""
     METRICS_UNKNOWN = "MetricsUnknown"
     NO_READY_REPLICAS = "NoReadyReplicas"
+    ASLEEP = "Asleep"
+    """No replica is wanted, and no request waits for one."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Replicas:
     """GPUs of one replica."""
     room: Room | None = None
     """None where no quota is known."""
+    is_covered: bool = True
+    """Whether an activator is ready, which would hold requests while no replica runs."""
 
 
 class Desire(Protocol):

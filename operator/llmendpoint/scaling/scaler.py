@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from llmendpoint.api.scaling import Mode, Scaling
 from llmendpoint.api.status import Clamp
-from llmendpoint.scaling import cooldown, demand, step, target_tracking
+from llmendpoint.scaling import cooldown, demand, sleep, step, target_tracking
 from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.clamps import RULES, Effect, Situation, hold_seconds, within
 from llmendpoint.scaling.cold_start import cold_start_seconds, summary
@@ -42,9 +42,10 @@ def decide(
         now: seconds since the epoch.
     """
     state = adopted(state.at(now), scaling.mode, replicas.ordered, now)
-    state = cooldown.settle(state, replicas, now)
-    state, desire, outcome = _ask(scaling, state, signals, now)
-    situation = Situation(scaling, state, signals, replicas, now, limits(scaling, now))
+    state = sleep.observed(cooldown.settle(state, replicas, now), signals, now)
+    bounds = limits(scaling, now)
+    state, desire, outcome = _ask(scaling, state, signals, bounds.low.replicas, now)
+    situation = Situation(scaling, state, signals, replicas, now, bounds)
     desired, clamps, holding = _apply_rules(situation, desire.raw)
     if desired != state.desired:
         outcome = Outcome.SCALE_OUT if desired > state.desired else Outcome.SCALE_IN
@@ -157,8 +158,12 @@ def adopted(state: ScalerState, mode: Mode, running: int, now: float) -> ScalerS
     )
 
 
-def _ask(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> tuple[ScalerState, Desire, Outcome]:
-    """The policy's wish where the readings allow one."""
+def _ask(
+    scaling: Scaling, state: ScalerState, signals: Signals, fewest: int, now: float
+) -> tuple[ScalerState, Desire, Outcome]:
+    """The policy's wish where the readings allow one, and where anybody uses the endpoint."""
+    if state.desired == 0:
+        return state, *sleep.asleep(signals)
     if signals.ready == 0:
         return (
             state,
@@ -170,6 +175,8 @@ def _ask(scaling: Scaling, state: ScalerState, signals: Signals, now: float) -> 
         return state, _fallback(scaling, state, now), Outcome.METRICS_UNKNOWN
     state = state if state.unknown_since is None else replace(state, unknown_since=None)
     state, desire = POLICIES[scaling.policy](scaling, state, signals, now)
+    if sleep.may_sleep(scaling, state, fewest, now):
+        return state, sleep.to_sleep(scaling), Outcome.STEADY
     return state, desire, Outcome.STEADY
 
 

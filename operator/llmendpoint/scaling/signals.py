@@ -1,7 +1,7 @@
 """What the engines' numbers say about load: readings of pods become the Signals of one tick."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from operator import add, sub
 from typing import NamedTuple
@@ -112,6 +112,8 @@ class Signals:
     """Seconds since the oldest of the samples was taken; None when there is none."""
     custom: tuple[float | None, ...] = ()
     """Values of the PromQL targets, per replica, in the order of scaling.targets."""
+    held: int = 0
+    """Requests that wait at the activator until a replica is ready."""
 
     @property
     def ready(self) -> int:
@@ -154,6 +156,7 @@ def derive(
     custom: Sequence[float | None] = (),
     stale_seconds: float = STALE_SECONDS,
     with_ttft: bool = True,
+    held: int = 0,
 ) -> tuple[ReadingWindow, Signals]:
     """Signals of this tick and the window for the next one.
 
@@ -164,6 +167,7 @@ def derive(
         custom: values of PromQL targets.
         stale_seconds: a sample older than this counts as none.
         with_ttft: False where no target reads it. A minute of histograms is most of what there is to remember.
+        held: requests that wait at the activator.
     """
     ready = unready = 0
     fresh: dict[str, EngineSample] = {}
@@ -189,7 +193,7 @@ def derive(
         history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
         history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
     signals = _signals(list(fresh.values()), pairs, ready, unready, slots, history, custom, now)
-    return ReadingWindow(last, earlier, history), signals
+    return ReadingWindow(last, earlier, history), replace(signals, held=held) if held else signals
 
 
 def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:

@@ -63,6 +63,8 @@ class ScalerState:
     scale_in_at: float | None = None
     """Start of the running scale-in cooldown; a scale-out clears it."""
     last_scale_in_at: float | None = None
+    active_at: float | None = None
+    """When a request was seen last, or may have been there."""
     unknown_since: float | None = None
     at_max_since: float | None = None
     """Since when the policy has wanted more than maxReplicas."""
@@ -140,12 +142,15 @@ class ScalerState:
 
 
 _STATE = TypeAdapter(ScalerState)
-_TIMES = ("scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "unknown_since", "at_max_since")
+_TIMES = (
+    "scale_out_at", "scale_out_done_at", "scale_in_at", "last_scale_in_at", "active_at", "unknown_since",
+    "at_max_since",
+)  # fmt: skip
 
 
 def initial_state(current: int, now: float) -> ScalerState:
     """The state of an endpoint that was never decided on: its size counts as needed until the window has passed."""
-    return ScalerState(desired=current, seen_at=now, hold=((now, float(current)),))
+    return ScalerState(desired=current, seen_at=now, active_at=now, hold=((now, float(current)),))
 
 
 def encode(state: ScalerState) -> dict[str, Any]:
@@ -174,7 +179,7 @@ def decode(data: Mapping[str, Any], current: int, now: float) -> ScalerState:
         return state
     # What was needed since then is not known: the size counts as needed now, and alarms begin afresh.
     hold = tuple(point for point in state.hold if point[1] > state.desired)
-    return replace(state, hold=(*hold, (now, float(state.desired))), tracks=())
+    return replace(state, hold=(*hold, (now, float(state.desired))), active_at=now, tracks=())
 
 
 def _is_sane(state: ScalerState) -> bool:

@@ -53,6 +53,7 @@ class OperatorPolicy:
             slots=self._slots,
             stale_seconds=STALE_PERIODS * self.period,
             with_ttft=self._reads_ttft,
+            held=0 if view.ready or view.proxy is None else view.proxy.held,
         )
         self._state, decision = decide(self._scaling, self._state, signals, view.replicas, view.now)
         return Order(decision.desired, decision=decision)

@@ -24,6 +24,7 @@ MEANING = {
     "readingAgeSeconds": ("age of the oldest reading", "s"),
     "podsRead": ("replicas that were read", ""),
     "podsUnread": ("replicas that serve and could not be read", ""),
+    "held": ("requests that wait at the activator", ""),
     "awaitingReplicas": ("replicas of the last scale-out are still starting", ""),
     "ttftSeconds": ("scaling.demand.ttftSeconds", "s"),
     "errorBudget": ("scaling.demand.errorBudget", ""),

@@ -71,9 +71,12 @@ def _bounds(documents: Documents, notes: list[str]) -> dict[str, Any]:
 
 def _replicas(least: int | None, most: int | None, notes: list[str]) -> dict[str, Any]:
     if least == 0:
-        notes.append("MinCapacity 0 has become minReplicas 1: an endpoint does not scale to zero")
-    found = {"minReplicas": least, "maxReplicas": most}
-    return {name: max(count, 1) for name, count in found.items() if count is not None}
+        notes.append(
+            "minReplicas 0: the endpoint sleeps after scaling.idleSeconds without a request, and a request at zero "
+            "waits for a replica, where SageMaker answers an error"
+        )
+    found = {"minReplicas": (least, 0), "maxReplicas": (most, 1)}
+    return {name: max(count, fewest) for name, (count, fewest) in found.items() if count is not None}
 
 
 def _policy(documents: Documents, notes: list[str]) -> dict[str, Any]:
