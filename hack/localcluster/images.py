@@ -18,7 +18,7 @@ from localcluster.node import PAUSE_IMAGE
 from localcluster.paths import ROOT, cache_dir
 
 IMAGES: dict[str, tuple[str, ...]] = {
-    "operator": ("operator/llmendpoint",),
+    "operator": ("operator/llmendpoint", "operator/activator"),
     "enginesim": ("operator/enginesim", "images/bin"),
     "rag": ("rag",),
     "vllm": (),
