@@ -28,6 +28,7 @@ NOTHING = "Nothing."
 ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
     ConditionType.READY: {
         Reason.ALL_REPLICAS_READY: ("True", NOTHING),
+        Reason.ASLEEP: ("True", "Nothing. [Scale to zero](scale-to-zero.md)."),
         Reason.INVALID_SPEC: (
             "False",
             "Correct the field that the message names; `llmendpoint validate -f FILE` says the same beforehand.",
@@ -77,6 +78,10 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
             "False",
             "Look at the node's accelerator; delete the pod to have it replaced. The operator does not kill it. "
             "[Runbook](runbooks/LLMEndpointNothingServes.md).",
+        ),
+        Reason.ACTIVATOR_NOT_READY: (
+            "False",
+            "Look at its pods: `kubectl get pods -l llmendpoint.dev/component=activator`.",
         ),
         Reason.REPLICAS_STARTING: ("False", "Wait: `status.scaling.coldStartSeconds` says how long it usually takes."),
         Reason.ROLLING_OUT: ("False", "Wait: what serves stays until its successor is ready."),

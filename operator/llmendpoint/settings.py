@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     engine_image_override: bool = False
     """True uses engine_images even where the endpoint names an image. For rehearsals on clusters without GPUs."""
 
+    activator_image: str = "ghcr.io/llmendpoint/operator:0.1.0"
+    """Image that endpoints with minReplicas 0 hold requests with; the chart sets the operator's own."""
+
     allow_privileged_pod_templates: bool = False
     """True lets engine.podTemplate ask for host paths, privileges, service accounts and the like: whoever may write an
     LLMEndpoint can then take over nodes. False refuses them, because that is more than most clusters mean to grant."""

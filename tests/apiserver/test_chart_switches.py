@@ -138,6 +138,11 @@ def test_dashboards_are_those_of_the_files() -> None:
         assert body["metadata"]["annotations"] == {"grafana_folder": "LLM"}
 
 
+READ_BY_OPERATOR = {
+    "matchExpressions": [{"key": "llmendpoint.dev/component", "operator": "In", "values": ["engine", "activator"]}]
+}
+
+
 def test_the_network_policy_lets_through_what_the_operator_needs_and_nothing_else() -> None:
     spec = one("NetworkPolicy", networkPolicy={"enabled": True})["spec"]
     assert operator_pod()["metadata"]["labels"].items() >= spec["podSelector"]["matchLabels"].items()
@@ -146,7 +151,7 @@ def test_the_network_policy_lets_through_what_the_operator_needs_and_nothing_els
     assert spec["egress"] == [
         {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
         {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]},
-        {"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"llmendpoint.dev/component": "engine"}}}]},
+        {"to": [{"namespaceSelector": {}, "podSelector": READ_BY_OPERATOR}]},
         {"to": [{"namespaceSelector": {}}], "ports": [{"port": 9090, "protocol": "TCP"}]},
     ]
 

@@ -104,7 +104,17 @@ def test_the_first_rule_that_is_broken_is_the_reason() -> None:
         children = [deployment(component, **world[component]) for component in ("engine", "business")]
         reasons.append(ready(seen(endpoint(business=BUSINESS), world["pods"], children), outcome).reason)
     assert reasons == [reason for _, reason in mends]
-    assert len(READY_RULES) == 8  # a new rule has its place in this test
+    assert len(READY_RULES) == 9  # the ninth is about an endpoint that sleeps; a new rule has its place in this test
+
+
+@pytest.mark.parametrize(
+    ("covered", "status", "reason"), [(True, "True", "Asleep"), (False, "False", "ActivatorNotReady")]
+)
+def test_an_endpoint_that_sleeps_is_ready_while_requests_are_held(covered: bool, status: str, reason: str) -> None:
+    zero = endpoint(scaling={"minReplicas": 0, "maxReplicas": 2})
+    at = seen(zero, [pod("llama-activator-1", component="activator", ready=covered)])
+    found = ready(at, Outcome(desired=0))
+    assert (found.status, found.reason) == (status, reason)
 
 
 def test_an_endpoint_that_serves_is_ready() -> None:

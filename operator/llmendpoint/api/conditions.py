@@ -22,6 +22,8 @@ class Reason(StrEnum):
     # Ready
     ALL_REPLICAS_READY = "AllReplicasReady"
     """Every wanted replica serves."""
+    ASLEEP = "Asleep"
+    """Nobody uses the endpoint and no replica runs. The activator holds the next request until one is ready."""
     INVALID_SPEC = "InvalidSpec"
     """The spec breaks a rule that the API server could not check. Nothing was changed."""
     APPLY_FAILED = "ApplyFailed"
@@ -50,6 +52,8 @@ class Reason(StrEnum):
     """A volume is not bound or can not be mounted."""
     ENGINE_STALLED = "EngineStalled"
     """A replica has running requests and makes no step."""
+    ACTIVATOR_NOT_READY = "ActivatorNotReady"
+    """No replica runs, and no activator is ready to hold requests."""
     REPLICAS_STARTING = "ReplicasStarting"
     """Replicas are on their way."""
     ROLLING_OUT = "RollingOut"

@@ -13,6 +13,9 @@ LABEL_ENDPOINT: Final = f"{GROUP}/endpoint"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 COMPONENT_ENGINE: Final = "engine"
 COMPONENT_BUSINESS: Final = "business"
+COMPONENT_ACTIVATOR: Final = "activator"
+# The target of a Service that leads nowhere.
+COMPONENT_NONE: Final = "none"
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "llmendpoint-operator"

@@ -5,6 +5,7 @@ from typing import Any
 from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import served_model
+from llmendpoint.manifests.activator import activator_deployment, has_activator
 from llmendpoint.manifests.availability import disruption_budgets
 from llmendpoint.manifests.business import business_children
 from llmendpoint.manifests.cache import cache_claims
@@ -13,20 +14,27 @@ from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.privileges import privilege_problems
-from llmendpoint.manifests.service import engine_url, service_url, services
+from llmendpoint.manifests.service import engine_url, replicas_service, service_url, services
 from llmendpoint.scaling.schedules import schedule_problems
 
 Manifest = dict[str, Any]
 
 
-def children(endpoint: Endpoint, defaults: ManifestDefaults) -> list[Manifest]:
-    """Every child of an endpoint, in the order in which they are best created."""
+def children(endpoint: Endpoint, defaults: ManifestDefaults, *, asleep: bool = False) -> list[Manifest]:
+    """Every child of an endpoint, in the order in which they are best created.
+
+    Args:
+        asleep: whether the activator stands in for the engine's replicas.
+    """
+    activated = asleep or has_activator(endpoint)
     made = [
         *cache_claims(endpoint),
-        *services(endpoint),
+        # First the one that ends or begins to lead to replicas: nothing is to be sent to one that drains.
+        *([replicas_service(endpoint, asleep=asleep), activator_deployment(endpoint, defaults)] if activated else []),
+        *services(endpoint, asleep=asleep),
         engine_deployment(endpoint, defaults),
         *business_children(endpoint),
-        *disruption_budgets(endpoint),
+        *disruption_budgets(endpoint, with_activator=activated),
     ]
     return [hashed(manifest) for manifest in made]
 

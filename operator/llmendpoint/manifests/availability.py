@@ -5,12 +5,14 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.manifests.common import Manifest, metadata, selector
 
 
-def disruption_budgets(endpoint: Endpoint) -> list[Manifest]:
+def disruption_budgets(endpoint: Endpoint, *, with_activator: bool) -> list[Manifest]:
     """One budget per component. maxUnavailable, because minAvailable would block the drain of a single replica."""
     made = [_budget(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)]
     business = endpoint.spec.business
     if business is not None and business.placement == "Separate":
         made.append(_budget(endpoint, f"{endpoint.name}-business", names.COMPONENT_BUSINESS))
+    if with_activator:
+        made.append(_budget(endpoint, f"{endpoint.name}-activator", names.COMPONENT_ACTIVATOR))
     return made
 
 

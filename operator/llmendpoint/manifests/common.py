@@ -23,6 +23,8 @@ class ManifestDefaults:
     """Image by engine type in place of the built-in default."""
     engine_image_override: bool = False
     """Use engine_images even where the endpoint names an image."""
+    activator_image: str = "ghcr.io/llmendpoint/operator:0.1.0"
+    """Image of the activator, which is the operator's."""
     allow_privileged_pod_templates: bool = False
     """Let pod templates ask for what reaches beyond the endpoint's pods."""
 

@@ -1,23 +1,39 @@
-"""The Services: one that clients use, one that leads to the engine."""
+"""The Services: one that clients use, one that leads to the engine, one that leads to nobody but ready replicas."""
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import Manifest, is_sidecar, metadata, selector
 
+Port = tuple[str, int, int | str]
+"""(name, port of the Service, port of the pods)"""
 
-def services(endpoint: Endpoint) -> list[Manifest]:
-    """``NAME`` leads to the business service where there is one, ``NAME-engine`` always to the engine."""
-    engine_port: int | str = "http"
+
+def services(endpoint: Endpoint, *, asleep: bool = False) -> list[Manifest]:
+    """``NAME`` leads to the business service where there is one, ``NAME-engine`` always to the engine.
+
+    Args:
+        asleep: the activator stands in for the engine's pods. It has their ports.
+    """
+    replicas = names.COMPONENT_ACTIVATOR if asleep else names.COMPONENT_ENGINE
+    engine, business = _engine_port(endpoint), ("http", 80, "business")
+    behind = f"{endpoint.name}-engine"
     if endpoint.spec.business is None:
-        front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, engine_port)
+        front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, replicas, engine)
     elif is_sidecar(endpoint):
-        front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, "business")
-        # The engine is a native sidecar here, among whose ports Kubernetes before 1.33 finds none by name.
-        engine_port = engine_for(endpoint.spec.engine.type).port
+        front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, replicas, business)
     else:
-        front = _service(endpoint, endpoint.name, names.COMPONENT_BUSINESS, "business")
-    return [front, _service(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE, engine_port)]
+        front = _service(endpoint, endpoint.name, names.COMPONENT_BUSINESS, names.COMPONENT_BUSINESS, business)
+    return [front, _service(endpoint, behind, names.COMPONENT_ENGINE, replicas, engine)]
+
+
+def replicas_service(endpoint: Endpoint, *, asleep: bool) -> Manifest:
+    """``NAME-replicas``, by which the activator finds ready replicas.
+
+    It leads nowhere while the endpoint sleeps: a Service without ready pods falls back to those that drain.
+    """
+    target = names.COMPONENT_NONE if asleep else names.COMPONENT_ENGINE
+    return _service(endpoint, _replicas_name(endpoint), names.COMPONENT_ENGINE, target, *_replicas_ports(endpoint))
 
 
 def service_url(endpoint: Endpoint) -> str:
@@ -30,13 +46,36 @@ def engine_url(endpoint: Endpoint) -> str:
     return f"http://{endpoint.name}-engine.{endpoint.namespace}.svc:80"
 
 
-def _service(endpoint: Endpoint, name: str, component: str, target_port: int | str) -> Manifest:
+def replicas_urls(endpoint: Endpoint) -> list[str]:
+    """Where the activator finds replicas: their engine and, where it is beside it, their business service."""
+    host = f"{_replicas_name(endpoint)}.{endpoint.namespace}.svc"
+    return [f"http://{host}:{port}" for _, port, _ in _replicas_ports(endpoint)]
+
+
+def _replicas_name(endpoint: Endpoint) -> str:
+    return f"{endpoint.name}-replicas"
+
+
+def _replicas_ports(endpoint: Endpoint) -> list[Port]:
+    return [_engine_port(endpoint), *([("business", 81, "business")] if is_sidecar(endpoint) else [])]
+
+
+def _engine_port(endpoint: Endpoint) -> Port:
+    # Beside a business service the engine is a native sidecar, among whose ports Kubernetes before 1.33 finds none by
+    # name.
+    return "http", 80, engine_for(endpoint.spec.engine.type).port if is_sidecar(endpoint) else "http"
+
+
+def _service(endpoint: Endpoint, name: str, component: str, target: str, *ports: Port) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata(endpoint, name, component),
         "spec": {
-            "selector": selector(endpoint, component),
-            "ports": [{"name": "http", "port": 80, "targetPort": target_port, "protocol": "TCP"}],
+            "selector": selector(endpoint, target),
+            "ports": [
+                {"name": port_name, "port": port, "targetPort": target_port, "protocol": "TCP"}
+                for port_name, port, target_port in ports
+            ],
         },
     }

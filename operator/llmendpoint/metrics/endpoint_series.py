@@ -91,6 +91,7 @@ def _of_look(look: Look) -> Iterator[Point]:
         yield families.REPLICAS, (state,), count
     yield families.RUNNING, (), look.signals.running
     yield families.WAITING, (), look.signals.waiting
+    yield families.HELD, (), look.signals.held
     yield families.UNREAD, (), look.signals.unknown
     yield families.OLDEST_START, (), look.oldest_start
     if look.scaling.mode != "Off":

@@ -102,6 +102,7 @@ SCALE_CHANGES = Family(
 )
 RUNNING = Family("llmendpoint_requests_running", "gauge", "Requests that engines work on.", OF_ENDPOINT)
 WAITING = Family("llmendpoint_requests_waiting", "gauge", "Requests that wait in engines.", OF_ENDPOINT)
+HELD = Family("llmendpoint_requests_held", "gauge", "Requests that wait at the activator for a replica.", OF_ENDPOINT)
 UNREAD = Family(
     "llmendpoint_unread_replicas", "gauge", "Serving replicas whose metrics the last tick did not get.", OF_ENDPOINT
 )
@@ -142,6 +143,6 @@ OPERATOR = (
 )  # fmt: skip
 SCALER = (TICK_SECONDS, TICK_PERIOD, TICK_OVERRUNS, TICK_ERRORS, SCRAPES)
 ENDPOINT = (
-    REPLICAS, DEMAND, DESIRED, MIN_REPLICAS, MAX_REPLICAS, HOLD, SCALE_CHANGES, RUNNING, WAITING, UNREAD, COLD_START,
-    OLDEST_START, CONDITION, GPUS, GPU_HOURS, COST, DRY_RUN_GPU_HOURS, DRY_RUN_COST,
+    REPLICAS, DEMAND, DESIRED, MIN_REPLICAS, MAX_REPLICAS, HOLD, SCALE_CHANGES, RUNNING, WAITING, HELD, UNREAD,
+    COLD_START, OLDEST_START, CONDITION, GPUS, GPU_HOURS, COST, DRY_RUN_GPU_HOURS, DRY_RUN_COST,
 )  # fmt: skip

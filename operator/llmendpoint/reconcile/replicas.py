@@ -5,6 +5,7 @@ from typing import Literal
 
 from llmendpoint.reconcile.observation import Observation, PodView
 from llmendpoint.reconcile.quota import replica_gpus
+from llmendpoint.reconcile.sleeping import is_covered, leads_to_activator
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.signals import PodPhase
 
@@ -17,11 +18,16 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
 
     In mode Active the scaler decides. Otherwise spec.replicas counts; where it is absent the size is kept and written
     there, because an HPA takes an absent number for "scaling is disabled" and KEDA needs one too.
+
+    The last replicas go when the Services are seen to lead to the activator, and not before.
     """
     spec = seen.endpoint.spec
     scaling = spec.scaling
     if scaling is not None and scaling.mode == "Active":
-        return scaler_desired, "keep" if spec.replicas is None else None
+        count = scaler_desired
+        if count == 0 and seen.ordered is not None and not leads_to_activator(seen):
+            count = seen.ordered
+        return count, "keep" if spec.replicas is None else None
     if spec.replicas is not None:
         return spec.replicas, "keep"
     kept = seen.ordered if seen.ordered is not None else (max(scaling.min_replicas, 1) if scaling else 1)
@@ -30,6 +36,8 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
 
 def replicas_of(seen: Observation, now: float) -> Replicas:
     """The engine's replicas by state."""
+    scaling = seen.endpoint.spec.scaling
+    is_active = scaling is not None and scaling.mode == "Active"
     waits = [now - pod.created for pod in seen.engine_pods if pod.phase is PodPhase.UNSCHEDULABLE]
     return Replicas(
         ready=seen.count(PodPhase.READY),
@@ -41,7 +49,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         ordered=seen.ordered if seen.ordered is not None else 1,
         startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
         gpus=replica_gpus(seen).total(),
-        is_covered=False,
+        is_covered=not is_active or is_covered(seen),
     )
 
 

@@ -7,6 +7,7 @@ from llmendpoint.api import names
 from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus, Usage
 from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
+from llmendpoint.reconcile.sleeping import is_covered
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
 from llmendpoint.reconcile.usage import trial_sentence
 from llmendpoint.scaling.signals import PodPhase, Signals
@@ -58,14 +59,14 @@ def children_applied(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
     """Quota and admission allow the pods."""
-    return creation_trouble(seen.engine_deployment) or creation_trouble(seen.deployment_of(names.COMPONENT_BUSINESS))
+    components = (names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS, names.COMPONENT_ACTIVATOR)
+    return next((found for one in components if (found := creation_trouble(seen.deployment_of(one)))), None)
 
 
 def pods_are_well(seen: Observation, _: Outcome) -> Trouble | None:
     """No pod that should serve is in trouble."""
-    return pod_trouble(seen.endpoint.spec, seen.engine_pods) or pod_trouble(
-        seen.endpoint.spec, (pod for pod in seen.pods if pod.component == names.COMPONENT_BUSINESS)
-    )
+    others = (pod for pod in seen.pods if pod.component != names.COMPONENT_ENGINE)
+    return pod_trouble(seen.endpoint.spec, seen.engine_pods) or pod_trouble(seen.endpoint.spec, others)
 
 
 def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
@@ -82,6 +83,13 @@ def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
 def engine_rolled_out(seen: Observation, outcome: Outcome) -> Trouble | None:
     """Every replica runs the current revision."""
     return _rolled_out(seen.engine_deployment, "engine", outcome)
+
+
+def requests_are_held(seen: Observation, outcome: Outcome) -> Trouble | None:
+    """Where no replica is to run, an activator does."""
+    if not _is_to_sleep(seen, outcome) or is_covered(seen):
+        return None
+    return Trouble(Reason.ACTIVATOR_NOT_READY, "no replica runs and no activator is ready to hold requests")
 
 
 def engine_replicas_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
@@ -111,6 +119,7 @@ READY_RULES: tuple[ReadyRule, ...] = (
     pods_are_well,
     engines_make_tokens,
     engine_rolled_out,
+    requests_are_held,
     engine_replicas_ready,
     business_ready,
 )
@@ -163,8 +172,15 @@ def _ready(seen: Observation, outcome: Outcome) -> ConditionParts:
     trouble = next((found for rule in READY_RULES if (found := rule(seen, outcome))), None)
     if trouble:
         return "False", trouble.reason, trouble.message
+    if _is_to_sleep(seen, outcome):
+        return "True", Reason.ASLEEP, "no replica runs; the next request waits at the activator until one is ready"
     ready = seen.count(PodPhase.READY)
     return "True", Reason.ALL_REPLICAS_READY, f"{ready} of {ready} engine replicas are ready"
+
+
+def _is_to_sleep(seen: Observation, outcome: Outcome) -> bool:
+    scaling = seen.endpoint.spec.scaling
+    return outcome.desired == 0 and scaling is not None and scaling.mode == "Active"
 
 
 def _progressing(seen: Observation, outcome: Outcome) -> ConditionParts:

@@ -26,6 +26,7 @@ from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.reconciler import Reconciler
 from llmendpoint.runtime.store import Key, Manifest, Store
 from llmendpoint.runtime.tick import STALE_TICKS, Ticker
+from llmendpoint.runtime.waker import Waker
 from llmendpoint.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,11 +71,15 @@ class Operator:
             recorder=self._recorder,
             exporter=self.exporter,
             defaults=ManifestDefaults(
-                settings.engine_images, settings.engine_image_override, settings.allow_privileged_pod_templates
+                settings.engine_images,
+                settings.engine_image_override,
+                settings.activator_image,
+                settings.allow_privileged_pod_templates,
             ),
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
         )
+        self._waker = Waker(session, self.store)
         self._ticker = Ticker(
             store=self.store,
             memories=memories,
@@ -85,6 +90,7 @@ class Operator:
             },
             exporter=self.exporter,
             quotas=partial(cluster.list, QUOTA),
+            held=self._waker.held,
             period=settings.tick_seconds,
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
@@ -103,6 +109,7 @@ class Operator:
                 *(asyncio.create_task(operator._work()) for _ in range(settings.workers)),
                 asyncio.create_task(operator._ticker.run()),
                 asyncio.create_task(operator._recorder.run()),
+                asyncio.create_task(operator._waker.run(operator._ticker.wake)),
             ]
             try:
                 yield operator
@@ -152,6 +159,7 @@ class Operator:
             try:
                 with TRACER.start_as_current_span("reconcile", attributes=_attributes(key)):
                     await self._reconciler.reconcile(key)
+                self._waker.follow(key)
             except NotLeading:
                 return  # nothing will be written by this process again
             except ClusterError as error:

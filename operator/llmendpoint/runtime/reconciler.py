@@ -20,6 +20,7 @@ from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.quota import replica_gpus
 from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
+from llmendpoint.reconcile.sleeping import is_asleep
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.reconcile.usage import counted, is_news, record
@@ -101,10 +102,13 @@ class Reconciler:
 
     def _plan(self, seen: Observation, memory: Memory, problems: Sequence[str]) -> Plan:
         """What to write. With a spec that can not be done, what runs goes on as it is, and is scaled as before."""
-        replicas, spec_replicas = wanted_replicas(seen, memory.state.desired)
+        wanted = memory.state.desired
+        replicas, spec_replicas = wanted_replicas(seen, wanted)
         return make_plan(
             seen,
-            desired=None if problems else manifests.children(seen.endpoint, self._defaults),
+            desired=None
+            if problems
+            else manifests.children(seen.endpoint, self._defaults, asleep=is_asleep(seen, wanted)),
             replicas=replicas,
             load=memory.load,
             accepted=memory.accepted,

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import structlog
@@ -57,6 +57,7 @@ class Ticker:
         sources: dict[str, MetricsSource],
         exporter: Exporter,
         quotas: QuotaReader,
+        held: Callable[[Key], int] = lambda _: 0,
         period: float,
         gpu_hour_price: float | None = None,
         clock: Clock,
@@ -67,6 +68,7 @@ class Ticker:
         self._sources = sources
         self._exporter = exporter
         self._read_quotas = quotas
+        self._held = held
         self._period = period
         self._gpu_hour_price = gpu_hour_price
         self._clock = clock
@@ -116,6 +118,22 @@ class Ticker:
         # Side by side: a Prometheus server that hangs must not hold up those who do not use it.
         await asyncio.gather(*(read_and_decide(source, some) for source, some in targets.items()))
 
+    async def wake(self, key: Key) -> None:
+        """Decide at once on an endpoint at whose activator a request waits. One that has a replica waits for it."""
+        with self._alone(key):
+            seen, now = self._observe(key), self._clock()
+            scaling = seen.endpoint.spec.scaling if seen else None
+            if seen is None or scaling is None or scaling.mode != "Active":
+                return
+            memory = self._memories.of(key, seen, now)
+            if memory.state.desired > 0:
+                return
+            signals = replace(memory.signals or Signals(known=0, unknown=0), held=self._held(key))
+            counts, quotas = replicas_of(seen, now), Quotas(self._read_quotas)
+            decision = await self._decide(key, {key: seen}, scaling, memory, signals, counts, now, quotas)
+            if self._store.endpoint(key) is not None and self._note(key, memory, decision, now):
+                self._queue.add(key)
+
     async def _read(self, source: str, targets: list[EndpointTarget]) -> list[EndpointReading]:
         """One reading per target. Sources keep time and never raise; where one does not, nothing is known."""
         limit = max(STALE_TICKS * self._period, LONGEST_READ_SECONDS)
@@ -161,6 +179,7 @@ class Ticker:
             custom=reading.custom,
             stale_seconds=STALE_TICKS * self._period,
             with_ttft=reads_ttft(scaling),
+            held=self._held(key),
         )
         memory.load = {pod: sample.in_flight for pod, sample in reading.samples.items()}
         unread = tuple(sorted(reading.errors.items()))

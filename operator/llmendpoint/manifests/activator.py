@@ -1,0 +1,100 @@
+"""The activator of an endpoint that may have no replica: two pods that hold requests until one is ready."""
+
+from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.api.scaling import Scaling
+from llmendpoint.engines import engine_for
+from llmendpoint.manifests.common import (
+    RESTRICTED,
+    Manifest,
+    ManifestDefaults,
+    http_probe,
+    is_sidecar,
+    metadata,
+    selector,
+)
+from llmendpoint.manifests.service import replicas_urls
+
+CONTROL_PORT = "control"
+# Any but the engines' and, beside an engine, the business service's.
+CONTROL_NUMBERS = (9901, 9902)
+# One goes on while the other is replaced or its node is drained.
+REPLICAS = 2
+# From the last answer to the exit.
+EXIT_SECONDS = 15
+RESOURCES: Manifest = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "640Mi"}}
+
+
+def has_activator(endpoint: Endpoint) -> bool:
+    """Whether the scaler may take the last replica of an endpoint away."""
+    scaling = endpoint.spec.scaling
+    return scaling is not None and scaling.mode == "Active" and scaling.reaches_zero
+
+
+def activator_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    """The activator's Deployment."""
+    scaling = endpoint.spec.scaling or Scaling(max_replicas=1)
+    engine = endpoint.spec.engine
+    meta = metadata(endpoint, f"{endpoint.name}-activator", names.COMPONENT_ACTIVATOR)
+    pods = selector(endpoint, names.COMPONENT_ACTIVATOR)
+    pod: Manifest = {
+        "containers": [_container(endpoint, defaults, scaling)],
+        # What it holds when it is told to stop may still wait for the whole time limit, and then be a long stream.
+        "terminationGracePeriodSeconds": engine.pre_stop_seconds
+        + scaling.activator.timeout_seconds
+        + engine.drain_seconds
+        + EXIT_SECONDS,
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "topologySpreadConstraints": [
+            {
+                "topologyKey": "kubernetes.io/hostname",
+                "maxSkew": 1,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": pods},
+            }
+        ],
+    }
+    if engine.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in engine.image_pull_secrets]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": pods},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "revisionHistoryLimit": 3,
+            "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
+        },
+    }
+
+
+def _container(endpoint: Endpoint, defaults: ManifestDefaults, scaling: Scaling) -> Manifest:
+    """It listens where the replicas do, so that a Service needs no other port to lead to it."""
+    facts = engine_for(endpoint.spec.engine.type)
+    ports = [("http", facts.port)]
+    if endpoint.spec.business and is_sidecar(endpoint):
+        ports.append(("business", endpoint.spec.business.port))
+    control = next(number for number in CONTROL_NUMBERS if number not in [port for _, port in ports])
+    return {
+        "name": "activator",
+        "image": defaults.activator_image,
+        "command": ["/app/bin/python", "-m", "activator"],
+        "args": [
+            *(f"--route={port}={url}" for (_, port), url in zip(ports, replicas_urls(endpoint), strict=True)),
+            f"--control-port={control}",
+            f"--max-requests={scaling.activator.max_requests}",
+            f"--timeout={scaling.activator.timeout_seconds}",
+            f"--health-path={facts.health_path}",
+        ],
+        "ports": [{"name": name, "containerPort": port} for name, port in [*ports, (CONTROL_PORT, control)]],
+        "readinessProbe": http_probe("/readyz", CONTROL_PORT, period=2, timeout=5, failures=3),
+        "livenessProbe": http_probe("/readyz", CONTROL_PORT, period=20, timeout=10, failures=3),
+        "lifecycle": {"preStop": {"sleep": {"seconds": endpoint.spec.engine.pre_stop_seconds}}},
+        "resources": RESOURCES,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
+    }
