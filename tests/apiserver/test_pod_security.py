@@ -69,6 +69,11 @@ def test_the_business_service_is_admitted(apiserver: Cluster, enforced: str) -> 
     assert refusal(apiserver, enforced, deployments(**FULL)["llama-business"]) == ""
 
 
+def test_the_activator_is_admitted(apiserver: Cluster, enforced: str) -> None:
+    made = deployments(scaling={"minReplicas": 0, "maxReplicas": 2})
+    assert refusal(apiserver, enforced, made["llama-activator"]) == ""
+
+
 @pytest.mark.parametrize(
     "source", ["hf://acme/llama", "pvc://models/llama", "s3://bucket/llama", "oci://models.test/a:1"]
 )
