@@ -55,8 +55,12 @@ async def running(options: Options) -> AsyncIterator[Activator]:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
     # A connection for each request, so that the Service spreads them over its replicas.
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    # One client's cookies are none of the next one's.
+    cookies = aiohttp.DummyCookieJar()
     async with (
-        aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=False) as session,
+        aiohttp.ClientSession(
+            timeout=timeout, connector=connector, cookie_jar=cookies, auto_decompress=False
+        ) as session,
         contextlib.AsyncExitStack() as stack,
     ):
         proxy = Proxy(options, session)

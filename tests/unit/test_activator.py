@@ -59,10 +59,10 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def site(**options: Any) -> AsyncIterator[Site]:
+async def site(engine_host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Site]:
     front, engine = free_port(), free_port()
     given = {"max_requests": 1000, "timeout": 60.0, "health_path": "/health", **options}
-    told = Options(((front, f"http://127.0.0.1:{engine}"),), free_port(), host="127.0.0.1", **given)
+    told = Options(((front, f"http://{engine_host}:{engine}"),), free_port(), host="127.0.0.1", **given)
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client,
         running(told) as activator,
@@ -167,6 +167,21 @@ async def test_what_the_engine_is_asked_is_what_the_client_asked() -> None:
     assert (method, path, body) == ("PUT", "/v1/a%2Fb?c=%20d", b"body")
     assert (got["Host"], got["Authorization"], got["Content-Length"]) == (host, "Bearer key", "4")
     assert not {"Keep-Alive", "X-Hop"} & got.keys()
+
+
+async def test_a_client_gets_no_other_clients_cookies() -> None:
+    seen: list[str | None] = []
+
+    async def session(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "session=mine"})
+
+    # By a name: a jar keeps no cookies of an address.
+    async with site(engine_host="localhost") as some, listening(answering(session), some.engine_port):
+        for cookie in ({"Cookie": "a=1"}, {}):
+            async with some.client.get(some.url, headers=cookie) as answer:
+                assert answer.headers["Set-Cookie"] == "session=mine"
+    assert seen == ["a=1", None]
 
 
 async def test_past_the_bound_and_past_the_time_the_answer_is_503_as_openai_says_it() -> None:
