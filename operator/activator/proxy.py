@@ -17,10 +17,10 @@ LARGEST_BODY = 32 * 1024 * 1024
 RETRY_AFTER_SECONDS = 10
 # An engine that has just come up and takes no more, or breaks off, is asked again after this long.
 AGAIN_SECONDS = 0.5
-# RFC 9110, 7.6.1, and the length, which the client library writes by the body.
+# RFC 9110, 7.6.1, and Expect, which was met here: the whole body is there.
 OF_ONE_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-     "transfer-encoding", "upgrade"}
+    {"connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+     "trailer", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """An engine's word that it has not begun with a request."""

@@ -70,8 +70,8 @@ async def running(options: Options) -> AsyncIterator[Activator]:
 
 
 async def _listen(stack: contextlib.AsyncExitStack, app: web.Application, host: str, port: int) -> web.BaseSite:
-    # Without handler_cancellation a client that goes away would keep its place.
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+    # Without handler_cancellation a client that goes away would keep its place. What is compressed is passed on so.
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, auto_decompress=False, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, host, port, backlog=BACKLOG)

@@ -71,8 +71,8 @@ async def site(engine_host: str = "127.0.0.1", **options: Any) -> AsyncIterator[
 
 
 @contextlib.asynccontextmanager
-async def listening(app: web.Application, port: int) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+async def listening(app: web.Application, port: int, **options: Any) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, shutdown_timeout=0.1, **options)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=2048).start()
     try:
@@ -167,6 +167,23 @@ async def test_what_the_engine_is_asked_is_what_the_client_asked() -> None:
     assert (method, path, body) == ("PUT", "/v1/a%2Fb?c=%20d", b"body")
     assert (got["Host"], got["Authorization"], got["Content-Length"]) == (host, "Bearer key", "4")
     assert not {"Keep-Alive", "X-Hop"} & got.keys()
+
+
+async def test_a_body_is_passed_on_as_it_came() -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        assert request.headers["Content-Encoding"] == "gzip"
+        assert "Expect" not in request.headers
+        return web.Response(body=await request.read())
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"not really"
+        yield b" gzip"
+
+    headers = {"Content-Encoding": "gzip"}
+    async with site() as some, listening(answering(echo), some.engine_port, auto_decompress=False):
+        for body in (b"not really gzip", chunks()):
+            async with some.client.post(some.url, data=body, headers=headers, expect100=True) as answer:
+                assert await answer.read() == b"not really gzip"
 
 
 async def test_a_client_gets_no_other_clients_cookies() -> None:
