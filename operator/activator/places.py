@@ -67,7 +67,7 @@ class Place:
         self._places = places
 
     def keep(self, size: int) -> None:
-        """Take in a body of so many bytes.
+        """Take in so many bytes of a body.
 
         Raises:
             Full: the bodies of all that wait would be too large.

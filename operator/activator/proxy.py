@@ -53,7 +53,7 @@ class Proxy:
         async def handle(request: web.Request) -> web.StreamResponse:
             return await self._handle(request, door)
 
-        app = web.Application(client_max_size=LARGEST_BODY)
+        app = web.Application()
         app.router.add_route("*", "/{path:.*}", handle)
         return app
 
@@ -120,12 +120,19 @@ class Proxy:
 
 
 async def _body(request: web.Request, place: Place) -> bytes:
-    if not request.body_exists:
-        return b""
-    place.keep(request.content_length or 0)
-    body = await request.read()
-    place.keep(len(body) - place.size)
-    return body
+    """The body, which takes its room as it arrives: what a client says of its length is a word only.
+
+    Raises:
+        Full: there is no room for it.
+        web.HTTPRequestEntityTooLarge: it is too large.
+    """
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        if len(body) + len(chunk) > LARGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY)
+        place.keep(len(chunk))
+        body += chunk
+    return bytes(body)
 
 
 async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

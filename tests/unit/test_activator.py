@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from activator import proxy
 from activator.options import Options, parse
 from activator.server import Activator, running
 from enginesim.options import parse as parse_engine
@@ -233,6 +234,30 @@ async def test_bodies_are_bounded_together() -> None:
         await some.waiting(1)
         short.cancel()
         await some.waiting(0)
+
+
+async def test_a_body_counts_while_it_arrives_and_not_before() -> None:
+    async def long_and_not_done() -> AsyncIterator[bytes]:
+        yield b"long" * 100
+        await asyncio.Event().wait()
+
+    async with site(max_bytes=100) as some:
+        async with asyncio.timeout(20), some.client.post(some.url, data=long_and_not_done()) as answer:
+            assert answer.status == 503
+        _, writer = await asyncio.open_connection("127.0.0.1", some.options.routes[0][0])
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n")
+        await some.waiting(1)
+        short = some.ask()
+        await some.waiting(2)
+        short.cancel()
+        writer.close()
+        await some.waiting(0)
+
+
+async def test_a_body_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy, "LARGEST_BODY", 100)
+    async with site() as some:
+        assert (await some.ask(messages=["long" * 100]))[0] == 413
 
 
 async def test_an_engine_that_refuses_or_breaks_off_is_asked_again() -> None:
