@@ -59,7 +59,7 @@ class Proxy:
 
     async def _handle(self, request: web.Request, door: Door) -> web.StreamResponse:
         if request.method in {"GET", "HEAD"} and request.path == self._options.health_path:
-            return web.Response()
+            return _healthy()
         self.open += 1
         try:
             answer = await self._answer_of_replica(request, door)
@@ -157,6 +157,13 @@ def _end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     named = {name.strip().lower() for value in headers.getall("Connection", ()) for name in value.split(",")}
     dropped = OF_ONE_HOP | named
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
+
+
+def _healthy() -> web.Response:
+    response = web.Response()
+    # Or a load balancer that keeps its connection would hear of the activator's health for ever.
+    response.force_close()
+    return response
 
 
 def _unavailable(why: str) -> web.Response:

@@ -299,7 +299,7 @@ async def test_an_answer_that_breaks_off_breaks_off_for_the_client() -> None:
 async def test_a_question_for_health_waits_for_nobody_and_wakes_nobody() -> None:
     async with site() as some:
         async with some.client.get(f"{some.url}/health") as answer:
-            assert answer.status == 200
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
         async with some.client.get(f"{some.control}/waiting") as answer:
             assert await answer.json() == {"waiting": 0}
 
