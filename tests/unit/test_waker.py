@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from llmendpoint.runtime import waker as waker_module
 from llmendpoint.runtime.store import Key, Store
 from llmendpoint.runtime.waker import Waker
 from support.builders import pod
@@ -23,13 +24,16 @@ class FakeActivator:
     def __init__(self) -> None:
         self.port = free_port()
         self.answer: Any = {"waiting": 0}
+        """A text is sent as it is."""
+        self.times = 0
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
 
     async def waiting(self, _: web.Request) -> web.Response:
+        self.times += 1
         self.asked.set()
         await self.go_on.wait()
-        return web.json_response(self.answer)
+        return web.Response(text=self.answer) if isinstance(self.answer, str) else web.json_response(self.answer)
 
     @property
     def pod(self) -> dict[str, Any]:
@@ -70,23 +74,38 @@ async def test_the_first_waiting_request_is_heard_of_at_once() -> None:
         assert waker.held(KEY) == 7
 
 
-async def test_an_activator_that_is_gone_holds_nobody() -> None:
+@pytest.mark.parametrize("has_ended", [False, True], ids=["gone", "ended, and its address may be another's"])
+async def test_an_activator_that_is_gone_holds_nobody(has_ended: bool) -> None:
     activator = FakeActivator()
     activator.answer = {"waiting": 7}
     activator.go_on.set()
     async with watched(activator) as (waker, store, woken):
         await woken.get()
-        store.drop(activator.pod)
+        if has_ended:
+            ended = activator.pod
+            ended["status"]["phase"] = "Failed"
+            ended["metadata"]["resourceVersion"] = "2"
+            store.put(ended)
+        else:
+            store.drop(activator.pod)
         waker.follow(KEY)
         assert waker.held(KEY) == 0
 
 
-@pytest.mark.parametrize("answer", [{"waiting": "many"}, {}, [1], None, {"waiting": float("inf")}, {"waiting": -3}])
-async def test_an_answer_that_makes_no_sense_wakes_nobody(answer: Any) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [{"waiting": "many"}, {}, [1], None, {"waiting": float("inf")}, {"waiting": -3}, {"waiting": 0}, "[" * 1000],
+)
+async def test_an_answer_that_makes_no_sense_wakes_nobody_and_the_next_question_waits(
+    monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(waker_module, "AGAIN_SECONDS", 3600.0)
     activator = FakeActivator()
     activator.answer = answer
     activator.go_on.set()
-    async with watched(activator) as (waker, _, woken):
+    async with watched(activator) as (waker, _, woken), aiohttp.ClientSession() as other:
         await activator.asked.wait()
-        await asyncio.sleep(0)
-        assert (waker.held(KEY), woken.empty()) == (0, True)
+        for _ in range(10):  # one that is in a hurry would ask in between
+            async with other.get(f"http://127.0.0.1:{activator.port}/other") as answered:
+                assert answered.status == 404
+        assert (waker.held(KEY), woken.empty(), activator.times) == (0, True, 1)

@@ -8,14 +8,14 @@ import aiohttp
 
 from llmendpoint.api import names
 from llmendpoint.manifests.activator import CONTROL_PORT
-from llmendpoint.reconcile.observation import Manifest
+from llmendpoint.reconcile.observation import Manifest, is_finished
 from llmendpoint.runtime.store import Key, Store
 
 WATCH_SECONDS = 25.0
 SLACK_SECONDS = 5.0
 LONGEST_ANSWER = 1024
 MOST_WAITING = 1_000_000
-# While somebody waits, and after an activator could not be asked.
+# While somebody waits, and after an answer that came at once: a pod runs what its tenant wants.
 AGAIN_SECONDS = 1.0
 Activator = tuple[Key, str, str]
 """(endpoint, pod, host:port)"""
@@ -61,24 +61,24 @@ class Waker:
                     task.cancel()
 
     async def _watch(self, one: Activator) -> None:
-        key, _, address = one
+        (key, _, address), clock = one, asyncio.get_running_loop().time
         while True:
+            asked_at = clock()
             self._waiting[one] = count = await self._ask(address)
             if count:
                 self._news.put_nowait(key)
-            if count != 0:
+            if count or clock() - asked_at < AGAIN_SECONDS:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _ask(self, address: str) -> int:
         """How many wait, not before one does or the watch is over. What can not be asked has nobody who waits."""
         url = f"http://{address}/waiting?seconds={WATCH_SECONDS:g}"
         try:
-            # A pod runs what its tenant wants: where it points to is none of the operator's business.
+            # Where it points to is none of the operator's business.
             async with self._session.get(url, timeout=self._timeout, allow_redirects=False) as answer:
                 waiting = int(json.loads(await answer.content.read(LONGEST_ANSWER))["waiting"])
                 return min(max(waiting, 0), MOST_WAITING)
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, OverflowError):
-            await asyncio.sleep(AGAIN_SECONDS)
+        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return 0
 
 
@@ -86,7 +86,8 @@ def _activators(key: Key, pods: list[Manifest]) -> list[Activator]:
     found = []
     for pod in pods:
         labels, ip = pod["metadata"].get("labels") or {}, (pod.get("status") or {}).get("podIP")
-        if labels.get(names.LABEL_COMPONENT) != names.COMPONENT_ACTIVATOR or not ip:
+        # The address of one that has ended may be another tenant's by now.
+        if labels.get(names.LABEL_COMPONENT) != names.COMPONENT_ACTIVATOR or not ip or is_finished(pod):
             continue
         for container in pod["spec"].get("containers", ()):
             for port in container["ports"]:
