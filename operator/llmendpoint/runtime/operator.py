@@ -157,9 +157,10 @@ class Operator:
             key = await self._queue.get()
             started = time.monotonic()
             try:
+                # First: who waits is heard where a reconcile fails, because a child is refused say.
+                self._waker.follow(key)
                 with TRACER.start_as_current_span("reconcile", attributes=_attributes(key)):
                     await self._reconciler.reconcile(key)
-                self._waker.follow(key)
             except NotLeading:
                 return  # nothing will be written by this process again
             except ClusterError as error:
