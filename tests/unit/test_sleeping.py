@@ -131,6 +131,12 @@ def test_the_last_replica_goes_when_the_services_are_seen_to_have_moved() -> Non
     assert second.scale.replicas == 0
 
 
+def test_the_last_replica_stays_where_the_activator_is_lost_in_between() -> None:
+    back = plan(seen(endpoint(**ZERO), ENGINE, ACTIVATOR_STARTS, asleep=True), 0)
+    assert [body["metadata"]["name"] for body in back.applies] == ["llama-replicas", "llama", "llama-engine"]
+    assert back.scale is None
+
+
 def test_the_first_replica_is_ordered_at_once_and_gets_the_services_when_it_is_ready() -> None:
     of = endpoint(**ZERO)
     woken = plan(seen(of, ACTIVATOR, asleep=True, replicas=0), 1)

@@ -19,13 +19,13 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
     In mode Active the scaler decides. Otherwise spec.replicas counts; where it is absent the size is kept and written
     there, because an HPA takes an absent number for "scaling is disabled" and KEDA needs one too.
 
-    The last replicas go when the Services are seen to lead to the activator, and not before.
+    The last replicas go when the Services are seen to lead to an activator that is ready, and not before.
     """
     spec = seen.endpoint.spec
     scaling = spec.scaling
     if scaling is not None and scaling.mode == "Active":
         count = scaler_desired
-        if count == 0 and seen.ordered is not None and not leads_to_activator(seen):
+        if count == 0 and seen.ordered is not None and not (leads_to_activator(seen) and is_covered(seen)):
             count = seen.ordered
         return count, "keep" if spec.replicas is None else None
     if spec.replicas is not None:
