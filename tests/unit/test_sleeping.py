@@ -9,7 +9,7 @@ from llmendpoint.manifests import ManifestDefaults, children
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
-from llmendpoint.reconcile.sleeping import is_asleep
+from llmendpoint.reconcile.sleeping import is_asleep, may_hold
 from support.builders import NOW, endpoint, pod
 from support.stored import stored
 
@@ -22,8 +22,8 @@ ACTIVATOR = pod("llama-activator-1", component="activator")
 ACTIVATOR_STARTS = pod("llama-activator-1", component="activator", ready=False)
 
 
-def made(of: Endpoint, asleep: bool = False) -> list[dict[str, Any]]:
-    return children(of, ManifestDefaults(), asleep=asleep)
+def made(of: Endpoint, asleep: bool = False, holding: bool = False) -> list[dict[str, Any]]:
+    return children(of, ManifestDefaults(), asleep=asleep, holding=holding)
 
 
 def seen(of: Endpoint, *pods: dict[str, Any], asleep: bool = False, replicas: int = 1) -> Observation:
@@ -35,8 +35,9 @@ def seen(of: Endpoint, *pods: dict[str, Any], asleep: bool = False, replicas: in
 
 
 def plan(at: Observation, desired: int) -> Plan:
-    replicas, _ = wanted_replicas(at, desired)
-    return make_plan(at, desired=made(at.endpoint, is_asleep(at, desired)), replicas=replicas, load={})
+    replicas, spec_replicas = wanted_replicas(at, desired)
+    wanted = made(at.endpoint, is_asleep(at, desired), may_hold(at))
+    return make_plan(at, desired=wanted, replicas=replicas, load={}, spec_replicas=spec_replicas)
 
 
 def targets(of: Endpoint, asleep: bool) -> dict[str, str]:
@@ -117,7 +118,25 @@ def test_an_activator_that_is_not_wanted_any_more_stays_until_a_replica_is_ready
     assert is_asleep(observe(of, before, [STARTING, ACTIVATOR]), 1)
     awake = observe(of, before, [ENGINE, ACTIVATOR])
     assert not is_asleep(awake, 1)
-    assert {("Deployment", "llama-activator"), ("Service", "llama-replicas")} <= set(plan(awake, 1).deletes)
+    assert ("Deployment", "llama-activator") in plan(awake, 1).deletes
+
+
+@pytest.mark.parametrize("activator", [ACTIVATOR, pod("llama-activator-1", component="activator", deleting=True)])
+def test_an_activator_that_is_not_wanted_any_more_finds_the_replicas_to_its_end(activator: dict[str, Any]) -> None:
+    before = [stored(body) for body in made(endpoint(**ZERO), asleep=True)]
+    leaving = plan(observe(endpoint(**ONE), before, [ENGINE, activator]), 1)
+    (service,) = (body for body in leaving.applies if body["metadata"]["name"] == "llama-replicas")
+    assert service["spec"]["selector"]["llmendpoint.dev/component"] == "engine"
+    assert ("Service", "llama-replicas") in plan(observe(endpoint(**ONE), before, [ENGINE]), 1).deletes
+
+
+@pytest.mark.parametrize("spec", [{}, {"scaling": {**ZERO["scaling"], "mode": "Off"}}], ids=["none", "off"])
+def test_an_endpoint_whose_scaler_is_switched_off_while_it_sleeps_wakes(spec: dict[str, Any]) -> None:
+    at = seen(endpoint(**ZERO), ACTIVATOR, asleep=True, replicas=0)
+    woken = plan(observe(endpoint(**spec), at.children.values(), [ACTIVATOR]), 0)
+    assert woken.scale is not None
+    assert (woken.scale.replicas, woken.spec_replicas) == (1, 1)
+    assert (woken.applies, woken.deletes) == ((), ())
 
 
 def test_the_last_replica_goes_when_the_services_are_seen_to_have_moved() -> None:

@@ -20,17 +20,21 @@ from llmendpoint.scaling.schedules import schedule_problems
 Manifest = dict[str, Any]
 
 
-def children(endpoint: Endpoint, defaults: ManifestDefaults, *, asleep: bool = False) -> list[Manifest]:
+def children(
+    endpoint: Endpoint, defaults: ManifestDefaults, *, asleep: bool = False, holding: bool = False
+) -> list[Manifest]:
     """Every child of an endpoint, in the order in which they are best created.
 
     Args:
         asleep: whether the activator stands in for the engine's replicas.
+        holding: whether activator pods are there, which hand over what they hold also when they are not wanted.
     """
     activated = asleep or has_activator(endpoint)
     made = [
         *cache_claims(endpoint),
         # First the one that ends or begins to lead to replicas: nothing is to be sent to one that drains.
-        *([replicas_service(endpoint, asleep=asleep), activator_deployment(endpoint, defaults)] if activated else []),
+        *([replicas_service(endpoint, asleep=asleep)] if activated or holding else []),
+        *([activator_deployment(endpoint, defaults)] if activated else []),
         *services(endpoint, asleep=asleep),
         engine_deployment(endpoint, defaults),
         *business_children(endpoint),

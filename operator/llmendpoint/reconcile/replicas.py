@@ -17,7 +17,8 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
     """Engine replicas to run, and what to do with the endpoint's spec.replicas.
 
     In mode Active the scaler decides. Otherwise spec.replicas counts; where it is absent the size is kept and written
-    there, because an HPA takes an absent number for "scaling is disabled" and KEDA needs one too.
+    there, because an HPA takes an absent number for "scaling is disabled" and KEDA needs one too. An endpoint that
+    sleeps wakes.
 
     The last replicas go when the Services are seen to lead to an activator that is ready, and not before.
     """
@@ -31,6 +32,8 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
     if spec.replicas is not None:
         return spec.replicas, "keep"
     kept = seen.ordered if seen.ordered is not None else (max(scaling.min_replicas, 1) if scaling else 1)
+    if kept == 0 and leads_to_activator(seen):
+        kept = 1  # it sleeps, and nobody else would wake it
     return kept, kept
 
 

@@ -11,12 +11,15 @@ def is_asleep(seen: Observation, desired: int) -> bool:
 
     Where it is not wanted any more it stays until a replica is ready: it may hold requests.
     """
-    scaling = seen.endpoint.spec.scaling
-    if scaling is None or scaling.mode != "Active":
-        return False
-    if not has_activator(seen.endpoint) and seen.deployment_of(names.COMPONENT_ACTIVATOR) is None:
-        return False
-    return seen.count(PodPhase.READY) == 0 or (desired == 0 and is_covered(seen))
+    is_none_ready = seen.count(PodPhase.READY) == 0
+    if not has_activator(seen.endpoint):
+        return is_none_ready and seen.deployment_of(names.COMPONENT_ACTIVATOR) is not None
+    return is_none_ready or (desired == 0 and is_covered(seen))
+
+
+def may_hold(seen: Observation) -> bool:
+    """Whether an activator's pod is there. One that was told to stop goes on holding what it has."""
+    return any(pod.component == names.COMPONENT_ACTIVATOR for pod in seen.pods)
 
 
 def is_covered(seen: Observation) -> bool:

@@ -20,7 +20,7 @@ from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.quota import replica_gpus
 from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
-from llmendpoint.reconcile.sleeping import is_asleep
+from llmendpoint.reconcile.sleeping import is_asleep, may_hold
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.reconcile.usage import counted, is_news, record
@@ -108,7 +108,9 @@ class Reconciler:
             seen,
             desired=None
             if problems
-            else manifests.children(seen.endpoint, self._defaults, asleep=is_asleep(seen, wanted)),
+            else manifests.children(
+                seen.endpoint, self._defaults, asleep=is_asleep(seen, wanted), holding=may_hold(seen)
+            ),
             replicas=replicas,
             load=memory.load,
             accepted=memory.accepted,
