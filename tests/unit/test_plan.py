@@ -84,7 +84,7 @@ def test_the_count_is_written_when_it_is_another(replicas: int | None) -> None:
 def test_where_the_children_are_to_stay_as_they_are_the_count_is_written_all_the_same() -> None:
     seen = settled(endpoint(business=BUSINESS))
     changed = observe(endpoint(engine={"env": [{"name": "A", "value": "1"}]}), seen.children.values(), [])
-    made = plan(changed, 5, desired=None)
+    made = plan(changed, 5, desired=[], is_whole=False)
     assert (made.applies, made.deletes, made.scale) == ((), (), Scale("llama-engine", 3, 5))
 
 

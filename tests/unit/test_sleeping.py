@@ -9,7 +9,7 @@ from llmendpoint.manifests import ManifestDefaults, children
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
-from llmendpoint.reconcile.sleeping import is_asleep, may_hold
+from llmendpoint.reconcile.sleeping import is_asleep, may_hold, redirections
 from support.builders import NOW, endpoint, pod
 from support.stored import stored
 
@@ -164,6 +164,25 @@ def test_the_first_replica_is_ordered_at_once_and_gets_the_services_when_it_is_r
     assert woken.scale.replicas == 1
     ready = plan(seen(of, ENGINE, ACTIVATOR, asleep=True), 1)
     assert [body["metadata"]["name"] for body in ready.applies] == ["llama-replicas", "llama", "llama-engine"]
+
+
+@pytest.mark.parametrize("spec", [{}, SIDECAR, SEPARATE], ids=["engine alone", "sidecar", "separate"])
+@pytest.mark.parametrize("asleep", [False, True])
+def test_with_a_spec_that_can_not_be_done_the_services_are_as_before_and_lead_to_whoever_answers(
+    spec: dict[str, Any], asleep: bool
+) -> None:
+    at = seen(endpoint(**ZERO, **spec), ACTIVATOR, asleep=not asleep)
+    broken = observe(endpoint(**ZERO, business={"image": "rag:2", "port": 9}), at.children.values(), [ACTIVATOR])
+    made_at_once = make_plan(broken, desired=redirections(broken, asleep=asleep), replicas=1, load={}, is_whole=False)
+    moved = [body for body in made(endpoint(**ZERO, **spec), asleep) if body["kind"] == "Service"]
+    moved = [body for body in moved if body["metadata"]["labels"]["llmendpoint.dev/component"] == "engine"]
+    assert list(made_at_once.applies) == moved
+    assert made_at_once.deletes == ()
+
+
+def test_with_a_spec_that_can_not_be_done_and_no_activator_nothing_moves() -> None:
+    at = seen(endpoint(), STARTING)
+    assert redirections(observe(endpoint(**ZERO), at.children.values(), [STARTING]), asleep=True) == []
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """The Services: one that clients use, one that leads to the engine, one that leads to nobody but ready replicas."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
-from llmendpoint.manifests.common import Manifest, is_sidecar, metadata, selector
+from llmendpoint.manifests.common import Manifest, hashed, is_sidecar, metadata, selector
 
 Port = tuple[str, int, int | str]
 """(name, port of the Service, port of the pods)"""
@@ -34,6 +37,15 @@ def replicas_service(endpoint: Endpoint, *, asleep: bool) -> Manifest:
     """
     target = names.COMPONENT_NONE if asleep else names.COMPONENT_ENGINE
     return _service(endpoint, _replicas_name(endpoint), names.COMPONENT_ENGINE, target, *_replicas_ports(endpoint))
+
+
+def redirected(endpoint: Endpoint, service: Mapping[str, Any], *, asleep: bool) -> Manifest:
+    """A Service to the engine as it is on the API server, but for whom it leads to."""
+    name = service["metadata"]["name"]
+    stand_in = names.COMPONENT_NONE if name == _replicas_name(endpoint) else names.COMPONENT_ACTIVATOR
+    ports = [(port["name"], port["port"], port["targetPort"]) for port in service["spec"]["ports"]]
+    target = stand_in if asleep else names.COMPONENT_ENGINE
+    return hashed(_service(endpoint, name, names.COMPONENT_ENGINE, target, *ports))
 
 
 def service_url(endpoint: Endpoint) -> str:

@@ -50,25 +50,27 @@ class Plan:
 def make_plan(
     seen: Observation,
     *,
-    desired: Sequence[Mapping[str, Any]] | None,
+    desired: Sequence[Mapping[str, Any]],
     replicas: int | None,
     load: Mapping[str, float],
     accepted: Mapping[ChildKey, Any] | None = None,
+    is_whole: bool = True,
     spec_replicas: SpecReplicas = "keep",
 ) -> Plan:
     """Compare what is with what should be.
 
     Args:
         seen: the endpoint with its children and pods.
-        desired: manifests of all children; None leaves those that are there as they are, the count aside.
+        desired: manifests of the children.
         replicas: engine replicas to run; None leaves the count alone.
         load: requests in flight by engine pod, to choose whom a scale-in takes.
         accepted: children in the form in which the API server stored our last apply, where that form never
             agrees literally with what was applied.
+        is_whole: whether these are all children; otherwise the others that are there stay as they are.
         spec_replicas: see Plan.
     """
-    wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired or ()}
-    held = seen.children.keys() if desired is None else held_back(seen, wanted)
+    wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
+    held = held_back(seen, wanted)
     scale = _scale(seen, replicas)
     scaling_in = scale is not None and scale.current is not None and scale.replicas < scale.current
     return Plan(
@@ -85,7 +87,7 @@ def make_plan(
             sorted(
                 key
                 for key, body in seen.children.items()
-                if key not in {*wanted, *held} and _lives(body) and is_owned(body, seen.endpoint)
+                if is_whole and key not in {*wanted, *held} and _lives(body) and is_owned(body, seen.endpoint)
             )
         ),
         evictions=tuple(_never_served(seen.engine_pods)),

@@ -1,8 +1,11 @@
 """Whether the activator stands in for the engine's replicas, and when the last one of them may go."""
 
+from collections.abc import Iterator
+
 from llmendpoint.api import names
 from llmendpoint.manifests.activator import has_activator
-from llmendpoint.reconcile.observation import Observation
+from llmendpoint.manifests.service import redirected
+from llmendpoint.reconcile.observation import Manifest, Observation
 from llmendpoint.scaling.signals import PodPhase
 
 
@@ -29,9 +32,18 @@ def is_covered(seen: Observation) -> bool:
 
 def leads_to_activator(seen: Observation) -> bool:
     """Whether the Services have moved, so that replicas that go get no new requests."""
-    targets = {
-        body["spec"]["selector"].get(names.LABEL_COMPONENT)
-        for (kind, _), body in seen.children.items()
-        if kind == "Service" and body["metadata"]["labels"].get(names.LABEL_COMPONENT) == names.COMPONENT_ENGINE
-    }
+    targets = {body["spec"]["selector"].get(names.LABEL_COMPONENT) for body in _engine_services(seen)}
     return names.COMPONENT_ACTIVATOR in targets and names.COMPONENT_ENGINE not in targets
+
+
+def redirections(seen: Observation, *, asleep: bool) -> list[Manifest]:
+    """The Services as they are, but for whom they lead to: for a spec that can not be done, but sleeps and wakes."""
+    if seen.deployment_of(names.COMPONENT_ACTIVATOR) is None:
+        return []
+    return [redirected(seen.endpoint, body, asleep=asleep) for body in _engine_services(seen)]
+
+
+def _engine_services(seen: Observation) -> Iterator[Manifest]:
+    for (kind, _), body in seen.children.items():
+        if kind == "Service" and body["metadata"]["labels"].get(names.LABEL_COMPONENT) == names.COMPONENT_ENGINE:
+            yield body

@@ -20,7 +20,7 @@ from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.quota import replica_gpus
 from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
-from llmendpoint.reconcile.sleeping import is_asleep, may_hold
+from llmendpoint.reconcile.sleeping import is_asleep, may_hold, redirections
 from llmendpoint.reconcile.status import Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.reconcile.usage import counted, is_news, record
@@ -101,19 +101,19 @@ class Reconciler:
                 memory.note(scaling_status(memory.state, decision, memory.scaling, now), decision)
 
     def _plan(self, seen: Observation, memory: Memory, problems: Sequence[str]) -> Plan:
-        """What to write. With a spec that can not be done, what runs goes on as it is, and is scaled as before."""
+        """What to write. With a spec that can not be done, what runs goes on, and is scaled and sleeps as before."""
         wanted = memory.state.desired
+        asleep = is_asleep(seen, wanted)
         replicas, spec_replicas = wanted_replicas(seen, wanted)
         return make_plan(
             seen,
-            desired=None
+            desired=redirections(seen, asleep=asleep)
             if problems
-            else manifests.children(
-                seen.endpoint, self._defaults, asleep=is_asleep(seen, wanted), holding=may_hold(seen)
-            ),
+            else manifests.children(seen.endpoint, self._defaults, asleep=asleep, holding=may_hold(seen)),
             replicas=replicas,
             load=memory.load,
             accepted=memory.accepted,
+            is_whole=not problems,
             spec_replicas=spec_replicas,
         )
 
