@@ -14,13 +14,14 @@ from support.stored import stored
 NONE: dict[str, Any] = {}
 SEPARATE = {"business": {"image": "rag:1", "port": 9000}}
 SIDECAR = {"business": {"image": "rag:1", "port": 9000, "placement": "Sidecar"}}
+SLEEPS: dict[str, Any] = {"scaling": {"minReplicas": 0, "maxReplicas": 1}}
 FRONT, ENGINE, BUSINESS = ("Service", "llama"), ("Deployment", "llama-engine"), ("Deployment", "llama-business")
 DONE = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
 ROLLING = {**DONE, "replicas": 2}
 
 
-def desired(of: Endpoint) -> list[dict[str, Any]]:
-    return children(of, ManifestDefaults())
+def desired(of: Endpoint, *, asleep: bool = False) -> list[dict[str, Any]]:
+    return children(of, ManifestDefaults(), asleep=asleep)
 
 
 def serving(component: str, *ports: str, ready: bool = True) -> dict[str, Any]:
@@ -71,6 +72,15 @@ def test_the_service_moves_when_the_successor_is_rolled_out() -> None:
 def test_a_service_whose_backend_does_not_serve_moves_at_once() -> None:
     at = seen(endpoint(**SEPARATE), desired(endpoint()), serving("engine", "http", ready=False), engine=DONE)
     assert FRONT in touched(plan(at))
+
+
+@pytest.mark.parametrize("business", [SEPARATE, SIDECAR], ids=["separate", "in the engine's pod"])
+def test_the_activator_holds_requests_until_a_business_service_that_is_added_meanwhile_is_ready(
+    business: dict[str, Any],
+) -> None:
+    old, new = endpoint(**SLEEPS), endpoint(**SLEEPS, **business)
+    at = seen(new, desired(old, asleep=True), serving("activator", "http"), engine=DONE)
+    assert FRONT not in touched(make_plan(at, desired=desired(new, asleep=True), replicas=0, load={}))
 
 
 def test_removing_the_business_service_moves_to_the_engine_that_serves_already() -> None:

@@ -26,8 +26,8 @@ def held_back(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -
     if front not in seen.children or front not in wanted:
         return frozenset()
     old, new = _backend_of(seen.children[front]), _backend_of(wanted[front])
-    # The activator has a rule of its own (sleeping.py).
-    if names.COMPONENT_ACTIVATOR in {old.component, new.component}:
+    # Between the engine and the activator there is a rule of its own (sleeping.py).
+    if {old.component, new.component} == {names.COMPONENT_ACTIVATOR, names.COMPONENT_ENGINE}:
         return frozenset()
     if old == new or not _serves(seen, old) or _has_taken_over(seen, new):
         return frozenset()
