@@ -1,11 +1,12 @@
 """What a pod's status means and what a person can do about it; the texts are those of a real kubelet and scheduler."""
 
+import re
 from typing import Any
 
 import pytest
 
 from llmendpoint.api.conditions import Reason
-from llmendpoint.api.names import COMPONENT_BUSINESS, COMPONENT_ENGINE, LABEL_COMPONENT
+from llmendpoint.api.names import COMPONENT_ACTIVATOR, COMPONENT_BUSINESS, COMPONENT_ENGINE, LABEL_COMPONENT
 from llmendpoint.reconcile.observation import observe, view_of
 from llmendpoint.reconcile.status import Outcome, make_status
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
@@ -76,6 +77,12 @@ def test_every_try_to_pull_from_an_unreachable_registry_reads_the_same() -> None
             "business",
             "give the registry's credentials in engine.imagePullSecrets, and check the name in business.image",
         ),
+        (
+            "ErrImagePull",
+            f"{UNPACK}failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+            "activator",
+            "credentials in engine.imagePullSecrets, and check the name in image of the operator's chart",
+        ),
         ("InvalidImageName", 'Failed to apply default image tag "A:B:C"', "engine", "correct the name or the tag"),
         ("ErrImageNeverPull", "", "engine", "(ErrImageNeverPull): check engine.image"),
     ],
@@ -121,12 +128,13 @@ def test_an_old_ending_of_a_container_that_is_up_again_is_no_trouble() -> None:
 @pytest.mark.parametrize(
     ("container", "field"),
     [
+        ("activator", "lower scaling.activator.maxRequests"),
         ("engine", "raise engine.resources.limits.memory"),
         ("business", "raise business.resources.limits.memory"),
         ("tunnel", "raise its resources.limits.memory in engine.podTemplate"),
     ],
 )
-def test_a_container_without_enough_memory_says_which_limit_to_raise(container: str, field: str) -> None:
+def test_a_container_without_enough_memory_says_what_to_do(container: str, field: str) -> None:
     found = trouble([{**ended(60, 137, reason="OOMKilled"), "name": container}])
     assert found.reason is Reason.OUT_OF_MEMORY
     assert found.message.endswith(field)
@@ -283,6 +291,12 @@ def test_a_business_pod_without_a_node_is_told_of_its_own_fields() -> None:
     assert "ask for less in business.resources or lower business.replicas" in short.message
     tainted = unschedulable("0/1 nodes are available: 1 node(s) had untolerated taint(s).", COMPONENT_BUSINESS)
     assert "engine" not in tainted.message.removeprefix("no node takes pod llama-engine-1")
+
+
+def test_an_activator_without_a_node_is_told_of_none_of_the_engine_s_fields() -> None:
+    for said in ("1 Insufficient cpu.", "1 node(s) had untolerated taint(s)."):
+        found = unschedulable(f"0/1 nodes are available: {said}", COMPONENT_ACTIVATOR, scaling={"maxReplicas": 3})
+        assert not re.search(r"engine\.|scaling\.", found.message)
 
 
 def test_a_first_revision_is_not_a_roll_out() -> None:

@@ -15,6 +15,7 @@ from llmendpoint.manifests.common import (
 )
 from llmendpoint.manifests.service import replicas_urls
 
+ACTIVATOR_CONTAINER = "activator"
 CONTROL_PORT = "control"
 # Any but the engines' and, beside an engine, the business service's.
 CONTROL_NUMBERS = (9901, 9902)
@@ -80,7 +81,7 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults, scaling: Scaling)
         ports.append(("business", endpoint.spec.business.port))
     control = next(number for number in CONTROL_NUMBERS if number not in [port for _, port in ports])
     return {
-        "name": "activator",
+        "name": ACTIVATOR_CONTAINER,
         "image": defaults.activator_image,
         "command": ["/app/bin/python", "-m", "activator"],
         "args": [

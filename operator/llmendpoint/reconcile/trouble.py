@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from llmendpoint.api import names
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
+from llmendpoint.manifests.activator import ACTIVATOR_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
 from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses
@@ -89,19 +90,21 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
             f"pod {pod.name} waits for a volume ({said}): see kubectl get pvc, and check model.cache.storageClassName "
             "or the pvc:// claim",
         )
-    is_business = pod.component == names.COMPONENT_BUSINESS
+    is_engine = pod.component == names.COMPONENT_ENGINE
     short = sorted(set(re.findall(r"Insufficient ([^\s,]+?)(?=[,.]?(?:\s|$))", said)))
     if short:
         asks, count = "engine.resources", "scaling.maxReplicas" if spec.scaling else "spec.replicas"
-        if is_business:
+        if pod.component == names.COMPONENT_BUSINESS:
             asks, count = "business.resources", "business.replicas"
         advice = f"add nodes, free some, ask for less in {asks} or lower {count}"
+        if pod.component == names.COMPONENT_ACTIVATOR:
+            advice = "add nodes or free some"
         if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
             advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
         return Trouble(
             Reason.UNSCHEDULABLE, f"no node has enough {', '.join(short)} for pod {pod.name}: {advice} ({said})"
         )
-    advice = "see the taints of the nodes" if is_business else "check engine.nodeSelector and engine.tolerations"
+    advice = "check engine.nodeSelector and engine.tolerations" if is_engine else "see the taints of the nodes"
     return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {pod.name}: {advice} ({said})")
 
 
@@ -140,10 +143,12 @@ def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
     """A container was killed for memory and is not up again."""
     for name, ended in _endings(pod):
         if ended.get("reason") == "OOMKilled":
+            advice = f"raise {_field(name, 'resources.limits.memory')}"
+            if name == ACTIVATOR_CONTAINER:
+                advice = "lower scaling.activator.maxRequests"
             return Trouble(
                 Reason.OUT_OF_MEMORY,
-                f"container {name} of pod {pod.name} was killed for using more memory than its limit: raise "
-                f"{_field(name, 'resources.limits.memory')}",
+                f"container {name} of pod {pod.name} was killed for using more memory than its limit: {advice}",
             )
     return None
 
@@ -221,7 +226,11 @@ def creation_trouble(deployment: Manifest | None) -> Trouble | None:
 
 def _field(container: str, path: str) -> str:
     """Where the endpoint sets something of a container."""
-    parts = {ENGINE_CONTAINER: f"engine.{path}", BUSINESS_CONTAINER: f"business.{path}"}
+    parts = {
+        ENGINE_CONTAINER: f"engine.{path}",
+        BUSINESS_CONTAINER: f"business.{path}",
+        ACTIVATOR_CONTAINER: f"{path} of the operator's chart",
+    }
     return parts.get(container, f"its {path} in engine.podTemplate")
 
 
