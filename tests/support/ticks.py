@@ -53,9 +53,10 @@ def ticker_of(
     clock: Callable[[], float],
     memories: Memories | None = None,
     quotas: QuotaReader | None = None,
+    held: int = 0,
     **others: MetricsSource,
 ) -> Ticker:
     return Ticker(
         store=store, memories=memories or Memories(), queue=queue, sources={"Pods": Fast(clock), **others},
-        exporter=Exporter(), quotas=quotas or no_quotas, period=10.0, clock=Clock(clock, clock),
+        exporter=Exporter(), quotas=quotas or no_quotas, held=lambda _: held, period=10.0, clock=Clock(clock, clock),
     )  # fmt: skip

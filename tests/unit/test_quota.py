@@ -102,10 +102,25 @@ def wanting(*names: str, mode: str = "Active") -> Store:
     }  # fmt: skip
     store = stored(**dict.fromkeys(names, spec))
     for name in names:
-        (deployment,) = store.children(Key("team", name))
-        metadata = {**deployment["metadata"], "resourceVersion": "2"}
-        store.put({**deployment, "metadata": metadata, "spec": {"replicas": 1, "template": template(1)}})
+        ask_for_gpu(store, name, replicas=1)
     return store
+
+
+def sleeping(*names: str) -> Store:
+    """Endpoints without a replica, which need one GPU each to wake."""
+    spec = {"minReplicas": 0, "maxReplicas": 4}
+    store = stored(**dict.fromkeys(names, spec))
+    for name in names:
+        ask_for_gpu(store, name, replicas=0)
+        (only,) = store.pods(Key("team", name))
+        store.drop(only)
+    return store
+
+
+def ask_for_gpu(store: Store, name: str, replicas: int) -> None:
+    (deployment,) = store.children(Key("team", name))
+    metadata = {**deployment["metadata"], "resourceVersion": "2"}
+    store.put({**deployment, "metadata": metadata, "spec": {"replicas": replicas, "template": template(1)}})
 
 
 class Namespace:
@@ -139,6 +154,14 @@ async def test_endpoints_of_a_namespace_share_a_quota_first_come_first_served() 
     assert decision.decision is not None
     assert decision.decision.held_by == "Budget"
     assert "ResourceQuota gpus has 0 of 7 nvidia.com/gpu left, and a replica takes 1" in decision.decision.sentence
+
+
+async def test_endpoints_that_wake_share_it_as_well() -> None:
+    memories = Memories()
+    ticker = ticker_of(sleeping("a", "b"), WorkQueue(), lambda: NOW, memories, Namespace(hard=4, used=3).read, held=1)
+    for name in ("a", "b"):
+        await ticker.wake(Key("team", name))
+    assert {key.name: memory.state.desired for key, memory in memories._by_key.items()} == {"a": 1, "b": 0}
 
 
 async def test_a_dry_run_takes_nothing_from_others() -> None:

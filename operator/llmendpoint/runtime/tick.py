@@ -130,7 +130,12 @@ class Ticker:
                 return
             signals = replace(memory.signals or Signals(known=0, unknown=0), held=self._held(key))
             counts, quotas = replicas_of(seen, now), Quotas(self._read_quotas)
-            decision = await self._decide(key, {key: seen}, scaling, memory, signals, counts, now, quotas)
+            beside = {
+                other: found
+                for other in self._store.keys
+                if other.namespace == key.namespace and (found := self._observe(other))
+            }
+            decision = await self._decide(key, beside, scaling, memory, signals, counts, now, quotas)
             if self._store.endpoint(key) is not None and self._note(key, memory, decision, now):
                 self._queue.add(key)
 
