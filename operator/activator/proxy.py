@@ -17,6 +17,8 @@ LARGEST_BODY = 32 * 1024 * 1024
 RETRY_AFTER_SECONDS = 10
 # An engine that has just come up and takes no more, or breaks off, is asked again after this long.
 AGAIN_SECONDS = 0.5
+# A request that brings engines down is not to bring down one after the other.
+MOST_BROKEN_OFF = 3
 # RFC 9110, 7.6.1, and Expect, which was met here: the whole body is there.
 OF_ONE_HOP = frozenset(
     {"connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
@@ -25,6 +27,10 @@ OF_ONE_HOP = frozenset(
 REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """An engine's word that it has not begun with a request."""
 ADDED_BY_LIBRARY = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class BrokenOff(Exception):
+    """The engine took a request and broke off before it began to answer."""
 
 
 class Proxy:
@@ -69,6 +75,13 @@ class Proxy:
         except TimeoutError:
             self._results.labels("timeout").inc()
             return _unavailable(f"this model did not start within {self._options.timeout:g} s")
+        except BrokenOff:
+            self._results.labels("broken").inc()
+            return _error(
+                HTTPStatus.BAD_GATEWAY,
+                "engine_failed",
+                f"the engine broke off {MOST_BROKEN_OFF} times before it answered: its log says why",
+            )
         except asyncio.CancelledError:
             self._results.labels("gone").inc()
             raise
@@ -84,7 +97,9 @@ class Proxy:
         Raises:
             Full: there is no place to wait.
             TimeoutError: no replica was there in time.
+            BrokenOff: replicas were there, and none began to answer.
         """
+        broken_off = 0
         deadline = asyncio.get_running_loop().time() + self._options.timeout
         with self.places.one() as place:
             async with asyncio.timeout_at(deadline):
@@ -93,7 +108,13 @@ class Proxy:
                 async with asyncio.timeout_at(deadline):
                     await door.opened()
                 # From here on the engine has its own time.
-                answer = await self._ask(request, door.url, body)
+                answer = None
+                try:
+                    answer = await self._ask(request, door.url, body)
+                except BrokenOff:
+                    broken_off += 1
+                    if broken_off == MOST_BROKEN_OFF:
+                        raise
                 is_late = asyncio.get_running_loop().time() + AGAIN_SECONDS >= deadline
                 if answer is not None and (is_late or answer.status not in REFUSALS):
                     return answer
@@ -103,7 +124,11 @@ class Proxy:
                     await asyncio.sleep(AGAIN_SECONDS)
 
     async def _ask(self, request: web.Request, url: str, body: bytes) -> aiohttp.ClientResponse | None:
-        """An engine's answer; None where it broke off before it began to answer."""
+        """An engine's answer; None where no engine could be reached.
+
+        Raises:
+            BrokenOff: it was reached.
+        """
         headers = _end_to_end(request.headers)
         headers.popall("Content-Length", None)
         try:
@@ -115,8 +140,10 @@ class Proxy:
                 allow_redirects=False,
                 skip_auto_headers=ADDED_BY_LIBRARY,
             )
-        except (aiohttp.ClientConnectionError, OSError):
+        except aiohttp.ClientConnectorError:
             return None
+        except (aiohttp.ClientConnectionError, OSError) as error:
+            raise BrokenOff from error
 
 
 async def _body(request: web.Request, place: Place) -> bytes:
@@ -167,15 +194,14 @@ def _healthy() -> web.Response:
 
 
 def _unavailable(why: str) -> web.Response:
-    """503 as the OpenAI API says it."""
-    error = {
-        "message": f"{why}: try again in {RETRY_AFTER_SECONDS} s",
-        "type": "server_error",
-        "param": None,
-        "code": "model_starting",
-    }
-    response = web.json_response(
-        {"error": error}, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
-    )
+    response = _error(HTTPStatus.SERVICE_UNAVAILABLE, "model_starting", f"{why}: try again in {RETRY_AFTER_SECONDS} s")
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _error(status: HTTPStatus, code: str, message: str) -> web.Response:
+    """As the OpenAI API says it."""
+    error = {"message": message, "type": "server_error", "param": None, "code": code}
+    response = web.json_response({"error": error}, status=status)
     response.force_close()
     return response

@@ -278,6 +278,22 @@ async def test_an_engine_that_refuses_or_breaks_off_is_asked_again() -> None:
     assert times == 4
 
 
+async def test_a_request_that_brings_engines_down_is_given_up() -> None:
+    times = 0
+
+    async def fragile(request: web.Request) -> web.StreamResponse:
+        nonlocal times
+        times += 1
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with site() as some, listening(answering(fragile), some.engine_port):
+        status, _, text = await some.ask()
+    assert (status, times) == (502, 3)
+    assert json.loads(text)["error"]["code"] == "engine_failed"
+
+
 async def test_an_answer_that_breaks_off_breaks_off_for_the_client() -> None:
     async def cut(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
