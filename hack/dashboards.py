@@ -243,14 +243,15 @@ def _endpoint() -> Board:
     board.row(
         "Load and readings",
         lines(
-            "Requests in the engines",
+            "Requests",
             [
                 Query(each("llmendpoint_requests_running", ONE), "running"),
                 Query(each("llmendpoint_requests_waiting", ONE), "waiting"),
+                Query(each("llmendpoint_requests_held", ONE), "held by the activator"),
             ],
-            "Waiting ones see a later first token.",
+            "Waiting ones see a later first token; those that the activator holds wait for a replica to start.",
             stacked=True,
-            colors={"running": GREEN, "waiting": YELLOW},
+            colors={"running": GREEN, "waiting": YELLOW, "held by the activator": BLUE},
         ),
         lines(
             "Unread replicas",
