@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from llmendpoint.manifests.common import ACTIVATOR_IMAGE
+
 
 class Settings(BaseSettings):
     """Everything an administrator can set."""
@@ -33,7 +35,7 @@ class Settings(BaseSettings):
     engine_image_override: bool = False
     """True uses engine_images even where the endpoint names an image. For rehearsals on clusters without GPUs."""
 
-    activator_image: str = "ghcr.io/llmendpoint/operator:0.1.0"
+    activator_image: str = ACTIVATOR_IMAGE
     """Image that endpoints with minReplicas 0 hold requests with; the chart sets the operator's own."""
 
     allow_privileged_pod_templates: bool = False

@@ -7,7 +7,7 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from support.endpoints import apply, reason
-from support.kube import eventually, get
+from support.kube import behind, eventually, get
 
 pytestmark = pytest.mark.apiserver
 
@@ -22,12 +22,6 @@ def addresses(apiserver: Cluster, namespace: str, component: str) -> set[str]:
         for item in items
         if any(entry["type"] == "Ready" and entry["status"] == "True" for entry in item["status"].get("conditions", ()))
     }
-
-
-def behind(apiserver: Cluster, namespace: str, service: str) -> set[str]:
-    slices = get(apiserver, "endpointslices", "-n", namespace, "-l", f"kubernetes.io/service-name={service}")["items"]
-    entries: list[dict[str, Any]] = [entry for part in slices for entry in part["endpoints"] or ()]
-    return {address for entry in entries if entry["conditions"].get("ready") for address in entry["addresses"]}
 
 
 def leads_to(apiserver: Cluster, namespace: str, service: str, component: str) -> bool:

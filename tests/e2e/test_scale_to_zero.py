@@ -13,7 +13,7 @@ from localcluster.cluster import Cluster
 from localcluster.product import Load
 from support import endpoints
 from support.endpoints import ready, reason, status
-from support.kube import eventually, get
+from support.kube import behind, eventually, get
 
 pytestmark = pytest.mark.e2e
 
@@ -47,19 +47,6 @@ def pods(cluster: Cluster, namespace: str, component: str) -> dict[str, str]:
     selector = f"llmendpoint.dev/component={component}"
     items = get(cluster, "pods", "-n", namespace, "-l", selector).get("items", [])
     return {item["metadata"]["name"]: item["status"].get("podIP", "") for item in items}
-
-
-def behind(cluster: Cluster, namespace: str, service: str) -> set[str]:
-    """Addresses that a Service sends to."""
-    selector = f"kubernetes.io/service-name={service}"
-    slices = get(cluster, "endpointslices", "-n", namespace, "-l", selector).get("items", [])
-    return {
-        address
-        for part in slices
-        for entry in part["endpoints"] or ()
-        if entry["conditions"]["ready"]
-        for address in entry["addresses"]
-    }
 
 
 def answered(cluster: Cluster, namespace: str) -> int:

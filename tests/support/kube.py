@@ -30,3 +30,15 @@ def get(cluster: Cluster, *what: str) -> dict[str, Any]:
     done = cluster.kubectl("get", *what, "-o", "json", "--ignore-not-found")
     found: dict[str, Any] = json.loads(done.stdout) if done.stdout.strip() else {}
     return found
+
+
+def behind(cluster: Cluster, namespace: str, service: str) -> set[str]:
+    """Addresses that a Service sends to."""
+    slices = get(cluster, "endpointslices", "-n", namespace, "-l", f"kubernetes.io/service-name={service}")
+    return {
+        address
+        for part in slices.get("items", [])
+        for entry in part["endpoints"] or ()
+        if entry["conditions"].get("ready")
+        for address in entry["addresses"]
+    }

@@ -28,6 +28,11 @@ class EndpointSpec(ApiModel):
         le=1000,
     )
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the scaler writes the replica count."""
+        return self.scaling is not None and self.scaling.mode == "Active"
+
     model_config = ConfigDict(
         json_schema_extra=cel(
             (

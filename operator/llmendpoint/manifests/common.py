@@ -15,6 +15,9 @@ Manifest = dict[str, Any]
 RESTRICTED: Mapping[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+ACTIVATOR_IMAGE = "ghcr.io/llmendpoint/operator:0.1.0"
+
+
 @dataclass(frozen=True)
 class ManifestDefaults:
     """What the operator's administrator sets for all endpoints."""
@@ -23,7 +26,7 @@ class ManifestDefaults:
     """Image by engine type in place of the built-in default."""
     engine_image_override: bool = False
     """Use engine_images even where the endpoint names an image."""
-    activator_image: str = "ghcr.io/llmendpoint/operator:0.1.0"
+    activator_image: str = ACTIVATOR_IMAGE
     """Image of the activator, which is the operator's."""
     allow_privileged_pod_templates: bool = False
     """Let pod templates ask for what reaches beyond the endpoint's pods."""

@@ -9,6 +9,11 @@ from llmendpoint.api.serving import EngineType
 from llmendpoint.scaling.signals import EngineSample
 
 
+def host_port(ip: str, port: int) -> str:
+    """A pod's address as URLs have it, IPv6 in brackets."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 @dataclass(frozen=True)
 class PodTarget:
     """A ready engine pod to be read."""

@@ -24,7 +24,7 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
     """
     spec = seen.endpoint.spec
     scaling = spec.scaling
-    if scaling is not None and scaling.mode == "Active":
+    if spec.is_scaled:
         count = scaler_desired
         if count == 0 and seen.ordered is not None and not (leads_to_activator(seen) and is_covered(seen)):
             count = seen.ordered
@@ -39,8 +39,6 @@ def wanted_replicas(seen: Observation, scaler_desired: int) -> tuple[int, SpecRe
 
 def replicas_of(seen: Observation, now: float) -> Replicas:
     """The engine's replicas by state."""
-    scaling = seen.endpoint.spec.scaling
-    is_active = scaling is not None and scaling.mode == "Active"
     waits = [now - pod.created for pod in seen.engine_pods if pod.phase is PodPhase.UNSCHEDULABLE]
     return Replicas(
         ready=seen.count(PodPhase.READY),
@@ -52,7 +50,7 @@ def replicas_of(seen: Observation, now: float) -> Replicas:
         ordered=seen.ordered if seen.ordered is not None else 1,
         startup_timeout=float(seen.endpoint.spec.engine.startup_timeout_seconds),
         gpus=replica_gpus(seen).total(),
-        is_covered=not is_active or is_covered(seen),
+        is_covered=not seen.endpoint.spec.is_scaled or is_covered(seen),
     )
 
 

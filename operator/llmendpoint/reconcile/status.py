@@ -179,8 +179,7 @@ def _ready(seen: Observation, outcome: Outcome) -> ConditionParts:
 
 
 def _is_to_sleep(seen: Observation, outcome: Outcome) -> bool:
-    scaling = seen.endpoint.spec.scaling
-    return outcome.desired == 0 and scaling is not None and scaling.mode == "Active"
+    return outcome.desired == 0 and seen.endpoint.spec.is_scaled
 
 
 def _progressing(seen: Observation, outcome: Outcome) -> ConditionParts:

@@ -18,7 +18,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import slots
 from llmendpoint.metrics.endpoint_series import Look
 from llmendpoint.metrics.exporter import Exporter
-from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget
+from llmendpoint.metrics.source import EndpointReading, EndpointTarget, MetricsSource, PodTarget, host_port
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.quota import promised_to, room_in
 from llmendpoint.reconcile.replicas import live_pods, replicas_of
@@ -230,9 +230,8 @@ class Ticker:
         promised: Counter[str] = Counter()
         for other, seen in all_seen.items():
             if other.namespace == key.namespace and other != key:
-                scaling = seen.endpoint.spec.scaling
-                is_active = scaling is not None and scaling.mode == "Active"
-                wanted = self._memories.of(other, seen, now).state.desired if is_active else seen.ordered
+                is_scaled = seen.endpoint.spec.is_scaled
+                wanted = self._memories.of(other, seen, now).state.desired if is_scaled else seen.ordered
                 promised += promised_to(seen, wanted or 0)
         return promised
 
@@ -282,7 +281,7 @@ def _target(seen: Observation) -> EndpointTarget | None:
         engine=spec.engine.type,
         scaling=spec.scaling or OFF,
         pods=[
-            PodTarget(pod.name, f"[{pod.ip}]:{port}" if ":" in pod.ip else f"{pod.ip}:{port}")
+            PodTarget(pod.name, host_port(pod.ip, port))
             for pod in seen.engine_pods
             if pod.phase is PodPhase.READY and pod.ip
         ],

@@ -8,6 +8,7 @@ import aiohttp
 
 from llmendpoint.api import names
 from llmendpoint.manifests.activator import CONTROL_PORT
+from llmendpoint.metrics.source import host_port
 from llmendpoint.reconcile.observation import Manifest, is_finished
 from llmendpoint.runtime.store import Key, Store
 
@@ -83,15 +84,16 @@ class Waker:
 
 
 def _activators(key: Key, pods: list[Manifest]) -> list[Activator]:
-    found = []
+    found: list[Activator] = []
     for pod in pods:
         labels, ip = pod["metadata"].get("labels") or {}, (pod.get("status") or {}).get("podIP")
         # The address of one that has ended may be another tenant's by now.
         if labels.get(names.LABEL_COMPONENT) != names.COMPONENT_ACTIVATOR or not ip or is_finished(pod):
             continue
         for container in pod["spec"].get("containers", ()):
-            for port in container["ports"]:
-                if port.get("name") == CONTROL_PORT:
-                    host = f"[{ip}]" if ":" in ip else ip
-                    found.append((key, pod["metadata"]["name"], f"{host}:{port['containerPort']}"))
+            found.extend(
+                (key, pod["metadata"]["name"], host_port(ip, port["containerPort"]))
+                for port in container["ports"]
+                if port.get("name") == CONTROL_PORT
+            )
     return found
