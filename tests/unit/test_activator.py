@@ -5,9 +5,8 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,12 @@ from aiohttp import web
 from activator import proxy
 from activator.options import Options, parse
 from activator.server import Activator, running
-from enginesim.options import parse as parse_engine
-from enginesim.server import Server
+from support.prometheus import free_port
+from support.servers import answering, engine, listening
 
 OPERATOR = Path(__file__).resolve().parents[2] / "operator"
-FAST = {"ENGINESIM_ITERATION_SECONDS": "0.001", "ENGINESIM_PER_SEQUENCE_SECONDS": "0"}
 REQUESTS = 200
 CHAT = "/v1/chat/completions"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Site:
@@ -69,33 +59,6 @@ async def site(engine_host: str = "127.0.0.1", **options: Any) -> AsyncIterator[
         running(told) as activator,
     ):
         yield Site(told, engine, client, activator)
-
-
-@contextlib.asynccontextmanager
-async def listening(app: web.Application, port: int, **options: Any) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, shutdown_timeout=0.1, **options)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=2048).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def engine(port: int, *arguments: str) -> AsyncIterator[Server]:
-    command = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", *arguments]
-    server = Server(parse_engine(command, FAST))
-    core = asyncio.create_task(server.batcher.run())
-    async with listening(server.app(), port):
-        yield server
-    core.cancel()
-
-
-def answering(handler: Handler) -> web.Application:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    return app
 
 
 async def is_taken(client: aiohttp.ClientSession, url: str) -> bool:

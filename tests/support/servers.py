@@ -1,0 +1,43 @@
+"""Servers within the test's own event loop: one of any answers, and an engine simulator."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from enginesim.options import parse
+from enginesim.server import Server
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FAST = {"ENGINESIM_ITERATION_SECONDS": "0.001", "ENGINESIM_PER_SEQUENCE_SECONDS": "0"}
+
+
+def answering(handler: Handler) -> web.Application:
+    """One answer to every request."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def listening(app: web.Application, port: int, **options: Any) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, shutdown_timeout=0.1, **options)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=2048).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def engine(port: int, *arguments: str) -> AsyncIterator[Server]:
+    """A fast engine that serves a model ``tiny``."""
+    command = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", *arguments]
+    server = Server(parse(command, FAST))
+    core = asyncio.create_task(server.batcher.run())
+    async with listening(server.app(), port):
+        yield server
+    core.cancel()
