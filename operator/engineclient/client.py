@@ -1,0 +1,177 @@
+"""Posts a request to an engine and decides by what comes back whether to ask again, and when."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random,
+    wait_random_exponential,
+)
+
+from engineclient.answers import ASK_AGAIN, Answer, EngineUnavailable, has_reached_no_engine, retry_after
+
+CONNECT_SECONDS = 5.0
+HEALTH_SECONDS = 5.0
+LONGEST_RETRY_AFTER = 300.0
+# A busy engine is asked again after up to 1, 2, 4 ... seconds, spread at random so that not all come back at once.
+_BACK_OFF = wait_random_exponential(multiplier=1.0, max=60.0)
+# Nobody is there to be disturbed, and whoever comes up is to have work soon.
+_UNTIL_REACHED = wait_random(0.5, 2.0)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class EngineClient:
+    """An engine's OpenAI API. To be entered (``async with``) before it is used.
+
+    Args:
+        base_url: ``http://host:port``.
+        health_path: answers 200 while the engine takes requests.
+        api_key: sent as a bearer token.
+        concurrency: requests that are open at once.
+        timeout: seconds that one try may take.
+        sleep: how to wait between two tries.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        health_path: str = "/health",
+        api_key: str | None,
+        concurrency: int,
+        timeout: float,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._health_path = health_path
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._concurrency = concurrency
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
+        self._sleep = sleep
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        # A connection for each request, so that a Service spreads them over its replicas; one more for the health.
+        connector = aiohttp.TCPConnector(limit=self._concurrency + 1, force_close=True)
+        self._session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers, timeout=self._timeout
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, path: str, body: bytes, *, tries: int) -> Answer:
+        """Send a JSON body and return the answer that stands.
+
+        A connection that is refused is no try, because nobody was asked: it is made again without end. Cancel the
+        call to give up earlier.
+
+        Args:
+            path: such as ``/v1/chat/completions``.
+            tries: how often an engine may be asked.
+
+        Raises:
+            EngineUnavailable: so many tries were in vain.
+        """
+        request_id = uuid.uuid4().hex
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_TryFailed),
+            stop=stop_after_attempt(tries),
+            wait=_wait_after_try,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return await retrying(self._reach, path, body, request_id)
+
+    async def is_ready(self) -> bool:
+        """Whether an engine takes requests."""
+        try:
+            async with self._open.get(
+                self._base_url + self._health_path, timeout=aiohttp.ClientTimeout(total=HEALTH_SECONDS)
+            ) as answer:
+                return answer.ok
+        except (aiohttp.ClientError, OSError):  # TimeoutError is one
+            return False
+
+    @property
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("EngineClient is used outside of its `async with` block")
+        return self._session
+
+    async def _reach(self, path: str, body: bytes, request_id: str) -> Answer:
+        """One try. It waits until somebody is there."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_NotReached), wait=_wait_until_reached, sleep=self._sleep
+        )
+        return await retrying(self._ask, path, body, request_id)
+
+    async def _ask(self, path: str, body: bytes, request_id: str) -> Answer:
+        try:
+            async with self._open.post(
+                self._base_url + path,
+                data=body,
+                headers={"Content-Type": "application/json", "X-Request-Id": request_id},
+                allow_redirects=False,
+            ) as response:
+                answer = await response.read()
+                after = min(retry_after(response.headers.get("Retry-After"), datetime.now(UTC)), LONGEST_RETRY_AFTER)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise _NotReached(f"no engine could be reached: {error}") from error
+        except TimeoutError as error:
+            raise _TryFailed(f"the engine did not answer within {self._timeout.total:g} s", None) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _TryFailed(f"the engine broke off: {error or type(error).__name__}", None) from error
+        if has_reached_no_engine(response.status, answer):
+            raise _NotReached("the model is starting", after)
+        if response.status in ASK_AGAIN:
+            text = answer[:500].decode(errors="replace")
+            raise _TryFailed(f"the engine answered {response.status}: {text}", response.status, after)
+        return Answer(
+            response.status, answer, response.content_type, response.headers.get("X-Request-Id") or request_id
+        )
+
+
+class _NotReached(Exception):
+    """Nobody was asked."""
+
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class _TryFailed(EngineUnavailable):
+    """The engine may be asked again."""
+
+    def __init__(self, reason: str, status: int | None, after: float = 0.0) -> None:
+        super().__init__(reason, status)
+        self.after = after
+
+
+def _wait_after_try(state: RetryCallState) -> float:
+    return max(_BACK_OFF(state), _asked_for(state))
+
+
+def _wait_until_reached(state: RetryCallState) -> float:
+    return max(_UNTIL_REACHED(state), _asked_for(state))
+
+
+def _asked_for(state: RetryCallState) -> float:
+    """Seconds that the answer itself asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    return error.after if isinstance(error, _NotReached | _TryFailed) else 0.0
