@@ -7,20 +7,18 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-ASK_AGAIN = frozenset(
+REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Nobody has begun with the request: the engine is busy, or an activator or proxy has none to give it to."""
+FAILURES = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_EARLY,
-        HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""vLLM answers 500 between SIGTERM and its end; the others are what engines, activator and proxies say when busy."""
-MODEL_STARTING = "model_starting"
-"""The activator's error code: no engine has seen the request."""
+"""The next engine may do better. vLLM answers 500 between SIGTERM and its end."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Usage:
 
 
 class EngineUnavailable(Exception):
-    """Engines were reached as often as was allowed, and none gave an answer that stands.
+    """Engines began with a request as often as was allowed, and none gave an answer that stands.
 
     Attributes:
         reason: a sentence about the last try.
@@ -58,13 +56,14 @@ class EngineUnavailable(Exception):
 
 def usage_of(body: bytes) -> Usage:
     """The ``usage`` of an OpenAI answer; zeros where it has none."""
-    usage = _member(body, "usage")
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return Usage()
+    usage = answer.get("usage") if isinstance(answer, dict) else None
+    if not isinstance(usage, dict):
+        return Usage()
     return Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
-
-
-def has_reached_no_engine(status: int, body: bytes) -> bool:
-    """Whether an activator answered in the place of an engine that has not started yet."""
-    return status == HTTPStatus.SERVICE_UNAVAILABLE and _member(body, "error").get("code") == MODEL_STARTING
 
 
 def retry_after(value: str | None, now: datetime) -> float:
@@ -79,15 +78,6 @@ def retry_after(value: str | None, now: datetime) -> float:
         return 0.0
     # A date in "-0000" comes without a time zone, and is UTC.
     return max((moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds(), 0.0)
-
-
-def _member(body: bytes, name: str) -> Mapping[str, object]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return {}
-    member = value.get(name) if isinstance(value, dict) else None
-    return member if isinstance(member, dict) else {}
 
 
 def _count(usage: Mapping[str, object], name: str) -> int:

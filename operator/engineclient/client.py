@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from engineclient.answers import ASK_AGAIN, Answer, EngineUnavailable, has_reached_no_engine, retry_after
+from engineclient.answers import FAILURES, REFUSALS, Answer, EngineUnavailable, retry_after
 
 CONNECT_SECONDS = 5.0
 HEALTH_SECONDS = 5.0
@@ -25,7 +25,7 @@ LONGEST_RETRY_AFTER = 300.0
 # A busy engine is asked again after up to 1, 2, 4 ... seconds, spread at random so that not all come back at once.
 _BACK_OFF = wait_random_exponential(multiplier=1.0, max=60.0)
 # Nobody is there to be disturbed, and whoever comes up is to have work soon.
-_UNTIL_REACHED = wait_random(0.5, 2.0)
+_UNTIL_THERE = wait_random(0.5, 2.0)
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -78,12 +78,12 @@ class EngineClient:
     async def post(self, path: str, body: bytes, *, tries: int) -> Answer:
         """Send a JSON body and return the answer that stands.
 
-        A connection that is refused is no try, because nobody was asked: it is made again without end. Cancel the
-        call to give up earlier.
+        A connection or a request that is refused is no try, because nobody has begun: it is made again without end.
+        Cancel the call to give up earlier.
 
         Args:
             path: such as ``/v1/chat/completions``.
-            tries: how often an engine may be asked.
+            tries: how often an engine may begin with it.
 
         Raises:
             EngineUnavailable: so many tries were in vain.
@@ -92,11 +92,11 @@ class EngineClient:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryFailed),
             stop=stop_after_attempt(tries),
-            wait=_wait_after_try,
+            wait=_wait,
             sleep=self._sleep,
             reraise=True,
         )
-        return await retrying(self._reach, path, body, request_id)
+        return await retrying(self._begin, path, body, request_id)
 
     async def is_ready(self) -> bool:
         """Whether an engine takes requests."""
@@ -114,11 +114,9 @@ class EngineClient:
             raise RuntimeError("EngineClient is used outside of its `async with` block")
         return self._session
 
-    async def _reach(self, path: str, body: bytes, request_id: str) -> Answer:
-        """One try. It waits until somebody is there."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_NotReached), wait=_wait_until_reached, sleep=self._sleep
-        )
+    async def _begin(self, path: str, body: bytes, request_id: str) -> Answer:
+        """One try. It waits until somebody begins with it."""
+        retrying = AsyncRetrying(retry=retry_if_exception_type(_NotBegun), wait=_wait, sleep=self._sleep)
         return await retrying(self._ask, path, body, request_id)
 
     async def _ask(self, path: str, body: bytes, request_id: str) -> Answer:
@@ -132,14 +130,14 @@ class EngineClient:
                 answer = await response.read()
                 after = min(retry_after(response.headers.get("Retry-After"), datetime.now(UTC)), LONGEST_RETRY_AFTER)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise _NotReached(f"no engine could be reached: {error}") from error
+            raise _NotThere(0.0) from error
         except TimeoutError as error:
             raise _TryFailed(f"the engine did not answer within {self._timeout.total:g} s", None) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _TryFailed(f"the engine broke off: {error or type(error).__name__}", None) from error
-        if has_reached_no_engine(response.status, answer):
-            raise _NotReached("the model is starting", after)
-        if response.status in ASK_AGAIN:
+        if response.status in REFUSALS:
+            raise _NotBegun(after)
+        if response.status in FAILURES:
             text = answer[:500].decode(errors="replace")
             raise _TryFailed(f"the engine answered {response.status}: {text}", response.status, after)
         return Answer(
@@ -147,31 +145,28 @@ class EngineClient:
         )
 
 
-class _NotReached(Exception):
-    """Nobody was asked."""
+class _NotBegun(Exception):
+    """The engine, or who stands before it, takes no requests now."""
 
-    def __init__(self, reason: str, after: float = 0.0) -> None:
-        super().__init__(reason)
+    def __init__(self, after: float) -> None:
+        super().__init__()
         self.after = after
 
 
+class _NotThere(_NotBegun):
+    """Nobody took the connection."""
+
+
 class _TryFailed(EngineUnavailable):
-    """The engine may be asked again."""
+    """Another try may do better."""
 
     def __init__(self, reason: str, status: int | None, after: float = 0.0) -> None:
         super().__init__(reason, status)
         self.after = after
 
 
-def _wait_after_try(state: RetryCallState) -> float:
-    return max(_BACK_OFF(state), _asked_for(state))
-
-
-def _wait_until_reached(state: RetryCallState) -> float:
-    return max(_UNTIL_REACHED(state), _asked_for(state))
-
-
-def _asked_for(state: RetryCallState) -> float:
-    """Seconds that the answer itself asked for."""
+def _wait(state: RetryCallState) -> float:
+    """Seconds until the next try: what the answer asked for, if that is longer than the back-off."""
     error = state.outcome.exception() if state.outcome else None
-    return error.after if isinstance(error, _NotReached | _TryFailed) else 0.0
+    back_off = _UNTIL_THERE if isinstance(error, _NotThere) else _BACK_OFF
+    return max(back_off(state), error.after if isinstance(error, _NotBegun | _TryFailed) else 0.0)

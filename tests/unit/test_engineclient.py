@@ -85,8 +85,8 @@ async def test_a_refusal_that_would_come_again_is_the_answer(status: int) -> Non
     assert (answer.status, answer.body, len(scripted.asked)) == (status, b"no", 1)
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-async def test_an_engine_that_is_busy_is_asked_again(status: int) -> None:
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 504])
+async def test_an_engine_that_failed_is_asked_again(status: int) -> None:
     scripted, pauses = Scripted(web.Response(status=status), web.Response(status=200)), Pauses()
     port = free_port()
     async with listening(answering(scripted.answer), port), client_of(port, pauses) as client:
@@ -95,13 +95,24 @@ async def test_an_engine_that_is_busy_is_asked_again(status: int) -> None:
 
 
 async def test_the_last_try_s_answer_is_told_when_all_were_in_vain() -> None:
-    scripted = Scripted(web.Response(status=503, body=b"busy"))
+    scripted = Scripted(web.Response(status=500, body=b"broken"))
     port = free_port()
     async with listening(answering(scripted.answer), port), client_of(port) as client:
-        with pytest.raises(EngineUnavailable, match="the engine answered 503: busy") as error:
+        with pytest.raises(EngineUnavailable, match="the engine answered 500: broken") as error:
             await client.post(CHAT, BODY, tries=3)
-    assert error.value.status == 503
+    assert error.value.status == 500
     assert len(scripted.asked) == 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_engine_has_not_begun_so_that_no_try_is_used_up(status: int) -> None:
+    busy, pauses = [web.Response(status=status)] * 20, Pauses()
+    scripted = Scripted(*busy, web.Response(status=200))
+    port = free_port()
+    async with listening(answering(scripted.answer), port), client_of(port, pauses) as client:
+        assert (await client.post(CHAT, BODY, tries=1)).status == 200
+    assert len(pauses.taken) == 20
+    assert max(pauses.taken) <= 60.0
 
 
 async def test_pauses_grow_and_stay_below_their_bound() -> None:
@@ -188,17 +199,6 @@ async def test_whom_nobody_could_reach_has_not_been_asked() -> None:
         async with engine(port):
             is_up.set()
             assert (await asked).status == 200
-
-
-async def test_an_activator_that_waits_for_the_model_is_no_engine() -> None:
-    starting = web.json_response(
-        {"error": {"code": "model_starting"}}, status=503, headers={"Retry-After": "10"}
-    )  # fmt: skip
-    scripted, pauses = Scripted(starting, starting, starting, web.Response(status=200)), Pauses()
-    port = free_port()
-    async with listening(answering(scripted.answer), port), client_of(port, pauses) as client:
-        assert (await client.post(CHAT, BODY, tries=1)).status == 200
-    assert pauses.taken == [10.0] * 3
 
 
 async def test_an_engine_is_ready_when_its_health_is() -> None:
