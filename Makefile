@@ -35,8 +35,8 @@ check: sync ## Lint, types, layers, and drift of what is generated
 	$(RUN) lint-imports --no-logo
 	$(RUN) python hack/generate.py --check
 
-audit: $(uv) ## Known vulnerabilities of the packages in the images, as PyPI knows them
-	@$(uv) export --frozen --quiet --no-dev --extra tracing --no-emit-project --no-header --no-annotate -o .build/requirements.txt
+audit: sync ## Known vulnerabilities of the packages in the images, as PyPI knows them
+	@cd hack && $(RUN) python -c "from localcluster import runtime; runtime.export_requirements()"
 	@$(uv) tool run --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes -r .build/requirements.txt || \
 		{ echo "audit: a package has a known vulnerability, or PyPI's advisories can not be read from here" >&2; exit 1; }
 

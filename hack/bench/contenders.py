@@ -1,7 +1,6 @@
 """The operators that are measured side by side, each a process of its own."""
 
 import asyncio
-import sys
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ class Contender:
 
     name: str
     """Also its service account."""
-    command: tuple[str, ...]
+    arguments: tuple[str, ...]
+    """Of Python."""
     port: int
     ready: str
     """What answers when it has begun to work."""
@@ -40,10 +40,8 @@ class Contender:
             return text
 
 
-PRODUCT = Contender(
-    "operator", (sys.executable, "-m", "llmendpoint"), 18480, "/readyz", {"LLMENDPOINT_HTTP_PORT": "18480"}
-)
-KOPF = Contender("kopf", (sys.executable, "-m", "bench.kopf_operator", "18481"), 18481, "/healthz")
+PRODUCT = Contender("operator", ("-m", "llmendpoint"), 18480, "/readyz", {"LLMENDPOINT_HTTP_PORT": "18480"})
+KOPF = Contender("kopf", ("-m", "bench.kopf_operator", "18481"), 18481, "/healthz")
 CONTENDERS = (PRODUCT, KOPF)
 
 

@@ -22,6 +22,7 @@ from bench.preparation import NAMESPACE, prepare
 from bench.processes import Process
 from llmendpoint.cluster.kinds import ENDPOINT
 from localcluster import cluster as local
+from localcluster import runtime
 from localcluster.accounts import audit_policy
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
@@ -32,8 +33,9 @@ POLL_SECONDS = 0.5
 class Site:
     """Where the control plane is measured."""
 
-    def __init__(self, options: Options, cluster: Cluster, client: Client, folder: Path) -> None:
+    def __init__(self, options: Options, cluster: Cluster, client: Client, python: Path, folder: Path) -> None:
         self.options = options
+        self._python = python
         self.client = client
         self._cluster = cluster
         self._folder = folder
@@ -61,6 +63,7 @@ class Site:
             policy.write_text(json.dumps(audit_policy(NAMESPACE)))
             cluster = await asyncio.to_thread(local.up, f"bench-{os.getpid()}", node=False, audit_policy=policy)
             try:
+                python = await asyncio.to_thread(runtime.python)
                 kubeconfigs = await asyncio.to_thread(prepare, cluster)
                 for account, kubeconfig in kubeconfigs.items():
                     (folder / account).write_text(json.dumps(kubeconfig))
@@ -68,7 +71,7 @@ class Site:
                     processes.running([sys.executable, "-m", "bench.fleet"], folder / "fleet.log"),
                     Client.connected(kubeconfigs["client"]) as client,
                 ):
-                    site = cls(options, cluster, client, folder)
+                    site = cls(options, cluster, client, python, folder)
                     try:
                         yield site
                     finally:
@@ -83,7 +86,7 @@ class Site:
         self._contender = contender
         process = self._process = await self._running.enter_async_context(
             processes.running(
-                contender.command,
+                [str(self._python), *contender.arguments],
                 self._folder / f"{contender.name}.log",
                 KUBECONFIG=str(self._folder / contender.name),
                 **contender.environment,

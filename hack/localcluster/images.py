@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from localcluster import packages, tools
-from localcluster.commands import UV, docker_answers, run
+from localcluster import packages, runtime, tools
+from localcluster.commands import docker_answers, run
 from localcluster.node import PAUSE_IMAGE
 from localcluster.paths import ROOT, cache_dir
 
@@ -53,7 +53,7 @@ def build(wanted: Sequence[str] = PRODUCT) -> list[Path]:
     missing = [image for image, archive in archives.items() if not archive.exists()]
     if missing:
         (cache_dir() / "images").mkdir(parents=True, exist_ok=True)
-        _export_requirements()
+        runtime.export_requirements()
         for image in missing:
             print(f"building image {image_name(image)} ...", flush=True)
             _build_one(image, archives[image])
@@ -151,14 +151,6 @@ def _debian_mirror() -> list[str]:
             if word.startswith("http") and word.rstrip("/").endswith("/debian"):
                 return [word]
     return []
-
-
-def _export_requirements() -> None:
-    """The locked dependencies, where the Dockerfile looks for them."""
-    (ROOT / ".build").mkdir(exist_ok=True)
-    what = ["--no-dev", "--extra=tracing", "--no-emit-project"]
-    command = [UV, "export", "--frozen", *what, "--no-header", "--no-annotate"]
-    (ROOT / ".build" / "requirements.txt").write_text(run(command, cwd=ROOT).stdout)
 
 
 def _digest(sources: Iterable[str]) -> str:
