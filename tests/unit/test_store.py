@@ -147,3 +147,27 @@ def test_equal_strings_of_two_objects_are_kept_once() -> None:
     assert one["status"]["conditions"] == two["status"]["conditions"]
     assert one["status"]["conditions"][0]["type"] is two["status"]["conditions"][0]["type"]
     assert [key for key in one["status"] if not any(key is other for other in two["status"])] == []
+
+
+def test_a_spec_is_parsed_once_for_each_generation() -> None:
+    store, body = Store(), endpoint_object()
+    store.put(body)
+    first = store.read(body)
+    later = of_version({**body, "status": {"replicas": 3}}, "9")
+    store.put(later)
+    assert store.read(later).spec is first.spec
+    assert store.read(later).status.replicas == 3
+    edited = of_version({**later, "metadata": {**later["metadata"], "generation": 2}}, "10")
+    edited["spec"] = {**edited["spec"], "replicas": 2}
+    store.put(edited)
+    assert store.read(edited).spec.replicas == 2
+
+
+def test_the_spec_of_a_deleted_endpoint_is_not_taken_for_its_namesakes() -> None:
+    store, body = Store(), endpoint_object()
+    store.put(body)
+    store.read(body)
+    store.drop(body)
+    namesake = of_version({**body, "spec": {**body["spec"], "replicas": 7}}, "9", uid="another")
+    store.put(namesake)
+    assert store.read(namesake).spec.replicas == 7

@@ -73,8 +73,11 @@ class Endpoint(ApiModel):
     status: EndpointStatus = EndpointStatus()
 
     @classmethod
-    def from_object(cls, body: Mapping[str, Any]) -> "Endpoint":
+    def from_object(cls, body: Mapping[str, Any], known: EndpointSpec | None = None) -> "Endpoint":
         """Read an object as the API server returns it.
+
+        Args:
+            known: its spec, where that was read before.
 
         Raises:
             pydantic.ValidationError: the object breaks the schema, as one stored under an older CRD may.
@@ -86,6 +89,6 @@ class Endpoint(ApiModel):
             uid=metadata.get("uid", ""),
             generation=metadata.get("generation", 0),
             deleting="deletionTimestamp" in metadata,
-            spec=EndpointSpec.model_validate(body.get("spec") or {}),
+            spec=known or EndpointSpec.model_validate(body.get("spec") or {}),
             status=EndpointStatus.model_validate(body.get("status") or {}),
         )

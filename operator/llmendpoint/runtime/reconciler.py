@@ -68,7 +68,7 @@ class Reconciler:
             self._exporter.endpoints.forget(key)
             return
         try:
-            endpoint = Endpoint.from_object(body)
+            endpoint = self._store.read(body)
         except ValidationError as error:
             self._refuse(body, error)
             return

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from llmendpoint.api import names
+from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.runtime.sharing import Sharing
 
 Manifest = Mapping[str, Any]
@@ -35,6 +36,8 @@ class Store:
     def __init__(self) -> None:
         self._endpoints: dict[Key, Manifest] = {}
         self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
+        self._specs: dict[Key, tuple[str, int, EndpointSpec]] = {}
+        """(uid, generation, what it says)"""
         self._meanwhile: list[tuple[Callable[[Manifest], object], Manifest]] | None = None
         """Changes since a listing began, in their order; None while there is none."""
         self._shared = Sharing()
@@ -51,6 +54,21 @@ class Store:
     def endpoint(self, key: Key) -> Manifest | None:
         """The endpoint object, where it exists."""
         return self._endpoints.get(key)
+
+    def read(self, body: Manifest) -> Endpoint:
+        """What an endpoint object says. The spec of one that is here is parsed once for each generation.
+
+        Raises:
+            pydantic.ValidationError: it breaks the schema, as one stored under an older CRD may.
+        """
+        metadata = body["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        uid, generation, spec = self._specs.get(key, ("", 0, None))
+        is_known = (uid, generation) == (metadata["uid"], metadata.get("generation", 0))
+        endpoint = Endpoint.from_object(body, spec if is_known else None)
+        if key in self._endpoints:
+            self._specs[key] = endpoint.uid, endpoint.generation, endpoint.spec
+        return endpoint
 
     def children(self, key: Key) -> list[Manifest]:
         """What the endpoint owns, pods aside."""
@@ -81,6 +99,7 @@ class Store:
             return None
         if body["kind"] == names.KIND:
             self._endpoints.pop(key, None)
+            self._specs.pop(key, None)
         else:
             self._objects[key].pop(_object_key(body), None)
             if not self._objects[key]:
@@ -113,6 +132,7 @@ class Store:
                 self._keep(key, slim)
         for say, body in meanwhile:
             say(body)
+        self._specs = {key: spec for key, spec in self._specs.items() if key in self._endpoints}
         return before | set(self._endpoints) | set(self._objects)
 
     def _key_of_news(self, body: Manifest) -> Key | None:

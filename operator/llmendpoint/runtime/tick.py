@@ -12,7 +12,6 @@ import structlog
 from opentelemetry import trace
 from pydantic import ValidationError
 
-from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import slots
@@ -159,7 +158,7 @@ class Ticker:
         if body is None or "deletionTimestamp" in body["metadata"]:
             return None
         try:
-            return observe(Endpoint.from_object(body), self._store.children(key), self._store.pods(key))
+            return observe(self._store.read(body), self._store.children(key), self._store.pods(key))
         except ValidationError:
             return None  # the reconciler reports it
 
