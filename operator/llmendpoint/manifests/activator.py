@@ -5,24 +5,21 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import (
+    CONTROL_PORT,
     RESTRICTED,
     Manifest,
     ManifestDefaults,
     http_probe,
     is_sidecar,
-    metadata,
-    selector,
 )
+from llmendpoint.manifests.companion import EXIT_SECONDS, companion_deployment
 from llmendpoint.manifests.service import replicas_urls
 
 ACTIVATOR_CONTAINER = "activator"
-CONTROL_PORT = "control"
 # Any but the engines' and, beside an engine, the business service's.
 CONTROL_NUMBERS = (9901, 9902)
 # One goes on while the other is replaced or its node is drained.
 REPLICAS = 2
-# From the last answer to the exit.
-EXIT_SECONDS = 15
 RESOURCES: Manifest = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "640Mi"}}
 
 
@@ -36,41 +33,12 @@ def activator_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Mani
     """The activator's Deployment."""
     scaling = endpoint.spec.scaling or Scaling(max_replicas=1)
     engine = endpoint.spec.engine
-    meta = metadata(endpoint, f"{endpoint.name}-activator", names.COMPONENT_ACTIVATOR)
-    pods = selector(endpoint, names.COMPONENT_ACTIVATOR)
-    pod: Manifest = {
-        "containers": [_container(endpoint, defaults, scaling)],
-        # What it holds when it is told to stop may still wait for the whole time limit, and then be a long stream.
-        "terminationGracePeriodSeconds": engine.pre_stop_seconds
-        + scaling.activator.timeout_seconds
-        + engine.drain_seconds
-        + EXIT_SECONDS,
-        "enableServiceLinks": False,
-        "automountServiceAccountToken": False,
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "topologySpreadConstraints": [
-            {
-                "topologyKey": "kubernetes.io/hostname",
-                "maxSkew": 1,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": pods},
-            }
-        ],
-    }
-    if engine.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in engine.image_pull_secrets]
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": meta,
-        "spec": {
-            "replicas": REPLICAS,
-            "selector": {"matchLabels": pods},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "revisionHistoryLimit": 3,
-            "template": {"metadata": {"labels": meta["labels"]}, "spec": pod},
-        },
-    }
+    # What it holds when it is told to stop may still wait for the whole time limit, and then be a long stream.
+    grace = engine.pre_stop_seconds + scaling.activator.timeout_seconds + engine.drain_seconds + EXIT_SECONDS
+    return companion_deployment(
+        endpoint, names.COMPONENT_ACTIVATOR, _container(endpoint, defaults, scaling),
+        replicas=REPLICAS, grace_seconds=grace,
+    )  # fmt: skip
 
 
 def _container(endpoint: Endpoint, defaults: ManifestDefaults, scaling: Scaling) -> Manifest:

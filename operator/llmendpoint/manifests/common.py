@@ -14,7 +14,8 @@ Manifest = dict[str, Any]
 
 RESTRICTED: Mapping[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
-
+# Where our own pods are asked by probes and by the operator.
+CONTROL_PORT = "control"
 ACTIVATOR_IMAGE = "ghcr.io/llmendpoint/operator:0.1.0"
 
 
