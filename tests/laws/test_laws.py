@@ -1,4 +1,4 @@
-"""The twelve laws of the scaler; each is a bug that some autoscaler has or had."""
+"""The thirteen laws of the scaler; each is a bug that some autoscaler has or had."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.scaling.clamps import hold_seconds
 from llmendpoint.scaling.decision import Outcome, Replicas
+from llmendpoint.scaling.job_queue import Backlog, JobQueue
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import ScalerState, Track, decode, encode, initial_state
@@ -279,9 +280,38 @@ def test_no_request_is_turned_away_by_zero(
     state = replace(state, mode=spec.mode)
     desired = decide(spec, state, signals, replicas, NOW)[1].desired
     has_gone_to_sleep = state.desired > 0 and desired == 0
+    jobs = signals.jobs
     assert not has_gone_to_sleep or (replicas.is_covered and not signals.held and not signals.unknown)
+    assert not has_gone_to_sleep or jobs is None or (jobs.backlog is not None and not jobs.pending)
     has_room = replicas.room is None or replicas.room.replicas > 0
-    assert desired > 0 or not signals.held or not has_room
+    assert desired > 0 or not (signals.held or (jobs and jobs.pending)) or not has_room
+
+
+# 13. Jobs that nobody could count never scale in, and more of them never yield fewer replicas.
+@given(some.settings(), some.states(), some.signals(unknown=st.just(0)), some.replicas(), some.queues)
+def test_unknown_jobs_never_scale_in(
+    spec: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, jobs: JobQueue
+) -> None:
+    state, signals = replace(state, mode=spec.mode), replace(signals, jobs=replace(jobs, backlog=None))
+    desired = decide(spec, state, signals, replicas, NOW)[1].desired
+    assert desired >= min(state.desired, spec.max_replicas)
+
+
+@given(
+    some.settings(), some.states(), some.signals(), some.replicas(), some.queues, st.integers(0, 1000),
+    st.integers(0, 1000), st.floats(0.0, 1000.0),
+)  # fmt: skip
+def test_more_jobs_never_yield_fewer(
+    spec: Scaling, state: ScalerState, signals: Signals, replicas: Replicas, jobs: JobQueue, queued: int,
+    in_progress: int, seconds: float,
+) -> None:  # fmt: skip
+    known = jobs.backlog or Backlog(0, 0, 0.0)
+    more = Backlog(known.queued + queued, known.in_progress + in_progress, known.oldest_seconds + seconds)
+    few, many = (
+        decide(spec, state, replace(signals, jobs=replace(jobs, backlog=backlog)), replicas, NOW)[1].desired
+        for backlog in (known, more)
+    )
+    assert many >= few
 
 
 def test_the_outcomes_are_told_apart() -> None:

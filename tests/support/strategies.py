@@ -8,6 +8,7 @@ from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Replicas, Room
 from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.job_queue import Backlog, JobQueue
 from llmendpoint.scaling.signals import Queue, Signals
 from llmendpoint.scaling.state import ScalerState, Track
 from support.builders import NOW, model_of, scaling
@@ -54,6 +55,10 @@ def settings(draw: st.DrawFn, policies: tuple[str, ...] = ("Demand", "TargetTrac
     )
 
 
+backlogs = st.builds(Backlog, st.integers(0, 10**8), st.integers(0, 10**4), st.floats(0.0, 1e9))
+queues = st.builds(JobQueue, st.integers(1, 10**6), st.integers(1, 10**5), st.none() | backlogs)
+
+
 @st.composite
 def signals(
     draw: st.DrawFn, numbers: st.SearchStrategy[float] = wild, unknown: st.SearchStrategy[int] = counts
@@ -72,6 +77,7 @@ def signals(
         queues=tuple(draw(st.lists(st.builds(Queue, finite, finite), max_size=3))),
         ttft_p95=draw(maybe),
         held=draw(st.sampled_from([0, 0, 1, 500])),
+        jobs=draw(st.none() | queues),
     )
 
 

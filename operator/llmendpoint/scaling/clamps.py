@@ -84,6 +84,14 @@ def partial_metrics(at: Situation, wanted: int) -> Effect | None:
     return None
 
 
+def unknown_backlog(at: Situation, wanted: int) -> Effect | None:
+    """Never scale in while nobody knows how many jobs wait."""
+    jobs = at.signals.jobs
+    if jobs is None or jobs.backlog is not None or wanted >= at.current:
+        return None
+    return Effect(at.current, "how many jobs wait could not be read from the queue's pods")
+
+
 def consolidation(at: Situation, wanted: int) -> Effect | None:
     """Keep enough replicas for the requests that are in the engines now.
 
@@ -180,6 +188,7 @@ def hold_seconds(scaling: Scaling, state: ScalerState) -> float:
 RULES: tuple[tuple[str, Rule], ...] = (
     ("Bounds", bounds),
     ("PartialMetrics", partial_metrics),
+    ("UnknownBacklog", unknown_backlog),
     ("Consolidation", consolidation),
     ("ScaleInDisabled", scale_in_disabled),
     ("HoldWindow", hold_window),

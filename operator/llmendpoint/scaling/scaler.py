@@ -12,6 +12,7 @@ from llmendpoint.scaling.cold_start import cold_start_seconds, summary
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Decision, Desire, Outcome, Replicas, Unread
 from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.jobs import with_jobs
 from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.signals import Signals, finite
 from llmendpoint.scaling.state import Point, ScalerState, initial_state
@@ -45,6 +46,7 @@ def decide(
     state = sleep.observed(cooldown.settle(state, replicas, now), signals, now)
     bounds = limits(scaling, now)
     state, desire, outcome = _ask(scaling, state, signals, bounds.low.replicas, now)
+    desire = with_jobs(scaling, state, desire, signals.jobs, now)
     situation = Situation(scaling, state, signals, replicas, now, bounds)
     desired, clamps, holding = _apply_rules(situation, desire.raw)
     if desired != state.desired:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from llmendpoint.scaling.activity import Activity
 from llmendpoint.scaling.histogram import Buckets, quantile
+from llmendpoint.scaling.job_queue import JobQueue
 
 # Three ticks of 10 s: an older sample says nothing about now.
 STALE_SECONDS = 30.0
@@ -114,6 +115,8 @@ class Signals:
     """Values of the PromQL targets, per replica, in the order of scaling.targets."""
     held: int = 0
     """Requests that wait at the activator until a replica is ready."""
+    jobs: JobQueue | None = None
+    """The queue of spec.async; None where there is none."""
 
     @property
     def ready(self) -> int:
@@ -157,6 +160,7 @@ def derive(
     stale_seconds: float = STALE_SECONDS,
     with_ttft: bool = True,
     held: int = 0,
+    jobs: JobQueue | None = None,
 ) -> tuple[ReadingWindow, Signals]:
     """Signals of this tick and the window for the next one.
 
@@ -168,6 +172,7 @@ def derive(
         stale_seconds: a sample older than this counts as none.
         with_ttft: False where no target reads it. A minute of histograms is most of what there is to remember.
         held: requests that wait at the activator.
+        jobs: the queue of spec.async.
     """
     ready = unready = 0
     fresh: dict[str, EngineSample] = {}
@@ -193,7 +198,7 @@ def derive(
         history = (*window.ttft, (now, {pod: sample.ttft_buckets for pod, sample in fresh.items()}))
         history = tuple(entry for entry in history if now - entry[0] <= TTFT_WINDOW_SECONDS)
     signals = _signals(list(fresh.values()), pairs, ready, unready, slots, history, custom, now)
-    return ReadingWindow(last, earlier, history), replace(signals, held=held) if held else signals
+    return ReadingWindow(last, earlier, history), replace(signals, held=held, jobs=jobs) if held or jobs else signals
 
 
 def _before(window: ReadingWindow, pod: str, sample: EngineSample) -> EngineSample | None:

@@ -2,7 +2,8 @@
 
 A policy sizes on load, and without a replica there is none that it could read. So it never decides on zero: the time
 without any request does, and a request that waits at the activator ends it. One replica is ordered then, however many
-wait: what piles up in a cold start says nothing about the load that comes after it.
+wait: what piles up in a cold start says nothing about the load that comes after it. Jobs of spec.async wake an endpoint
+as well, with as many replicas as they ask for (jobs.py), and none sleeps before its queue is known to be empty.
 """
 
 from llmendpoint.api.scaling import Scaling
@@ -40,13 +41,18 @@ def asleep(signals: Signals) -> tuple[Unread, Outcome]:
     if signals.held:
         waiting = "1 waiting request" if signals.held == 1 else f"{signals.held} waiting requests"
         return Unread(1, f"woken by {waiting}", {"held": signals.held}), Outcome.STEADY
+    if signals.jobs and signals.jobs.pending:
+        return Unread(0, "woken by jobs"), Outcome.STEADY
     if signals.ready and not _is_idle(signals):
         return Unread(1, "requests are served, which one replica at least is for"), Outcome.STEADY
     return Unread(0, "asleep: no request waits"), Outcome.ASLEEP
 
 
 def _may_be_in_use(state: ScalerState, signals: Signals) -> bool:
-    return signals.held > 0 or (state.desired > 0 and not _is_idle(signals))
+    jobs = signals.jobs
+    if signals.held > 0 or (jobs and jobs.pending):
+        return True
+    return state.desired > 0 and (not _is_idle(signals) or (jobs is not None and jobs.backlog is None))
 
 
 def _is_idle(signals: Signals) -> bool:
