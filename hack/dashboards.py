@@ -254,6 +254,27 @@ def _endpoint() -> Board:
             colors={"running": GREEN, "waiting": YELLOW, "held by the activator": BLUE},
         ),
         lines(
+            "Jobs",
+            [
+                Query(each("llmendpoint_queue_jobs", ONE + ',state="in_progress"'), "in work"),
+                Query(each("llmendpoint_queue_jobs", ONE + ',state="queued"'), "waiting"),
+            ],
+            "Of spec.async, in its queue. Those in work are among the requests as well.",
+            stacked=True,
+            colors={"in work": GREEN, "waiting": YELLOW},
+        ),
+        lines(
+            "Oldest job",
+            [
+                Query(each("llmendpoint_queue_oldest_job_seconds", ONE), "waits for"),
+                Query(each("llmendpoint_queue_oldest_job_limit_seconds", ONE), "should wait at most"),
+            ],
+            "Dashed: async.oldestSeconds, above which each scale-out orders one replica more.",
+            unit="s",
+            colors={"waits for": YELLOW, "should wait at most": GREY},
+            dashed=("should wait at most",),
+        ),
+        lines(
             "Unread replicas",
             [Query(unread, "unread")],
             "Serving replicas whose metrics the last tick did not get: no scale-in meanwhile.",

@@ -89,6 +89,7 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
             "False",
             "Look at its pods: `kubectl get pods -l llmendpoint.dev/component=business`.",
         ),
+        Reason.QUEUE_NOT_READY: ("False", "See [QueueAvailable](#queueavailable)."),
     },
     ConditionType.PROGRESSING: {
         Reason.SETTLED: ("False", NOTHING),
@@ -118,6 +119,25 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         Reason.SCALER_WARNING: ("True", "Change what the message names, or leave it if you mean it."),
         Reason.DRY_RUN: ("False", "Compare `status.usage.dryRun` with what ran, then set `scaling.mode: Active`."),
         Reason.SCALING_OFF: ("False", "Nothing, or set `scaling.mode: Active`."),
+    },
+    ConditionType.QUEUE_AVAILABLE: {
+        Reason.BACKLOG_READ: ("True", NOTHING),
+        Reason.BACKLOG_VOLATILE: (
+            "True",
+            "Nothing while you try it out; for production name a Redis in `async.redis.urlSecretRef` "
+            "([asynchronous](asynchronous.md#redis)).",
+        ),
+        Reason.QUEUE_NOT_READY: (
+            "False",
+            "Look at the pods of the component that the message names; most often Redis can not be reached, or its URL "
+            "is wrong.",
+        ),
+        Reason.BACKLOG_UNKNOWN: (
+            "False",
+            "Let the operator reach port `control` (9901) of the pods of `NAME-queue`, and these Redis. "
+            "[Runbook](runbooks/LLMEndpointBacklogUnknown.md).",
+        ),
+        Reason.NOT_READ_YET: ("Unknown", "Wait ten seconds."),
     },
 }
 

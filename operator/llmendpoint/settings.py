@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from llmendpoint.manifests.common import ACTIVATOR_IMAGE
+from llmendpoint.manifests.common import ACTIVATOR_IMAGE, QUEUE_IMAGE, REDIS_IMAGE
 
 
 class Settings(BaseSettings):
@@ -37,6 +37,12 @@ class Settings(BaseSettings):
 
     activator_image: str = ACTIVATOR_IMAGE
     """Image that endpoints with minReplicas 0 hold requests with; the chart sets the operator's own."""
+
+    queue_image: str = QUEUE_IMAGE
+    """Image of what endpoints with spec.async take jobs with and work on them."""
+
+    redis_image: str = REDIS_IMAGE
+    """Image with a redis-server, Valkey or Redis, for endpoints with spec.async that name no Redis."""
 
     allow_privileged_pod_templates: bool = False
     """True lets engine.podTemplate ask for host paths, privileges, service accounts and the like: whoever may write an

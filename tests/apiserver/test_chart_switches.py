@@ -139,7 +139,9 @@ def test_dashboards_are_those_of_the_files() -> None:
 
 
 READ_BY_OPERATOR = {
-    "matchExpressions": [{"key": "llmendpoint.dev/component", "operator": "In", "values": ["engine", "activator"]}]
+    "matchExpressions": [
+        {"key": "llmendpoint.dev/component", "operator": "In", "values": ["engine", "activator", "queue"]}
+    ]
 }
 
 

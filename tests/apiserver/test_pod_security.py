@@ -74,6 +74,11 @@ def test_the_activator_is_admitted(apiserver: Cluster, enforced: str) -> None:
     assert refusal(apiserver, enforced, made["llama-activator"]) == ""
 
 
+@pytest.mark.parametrize("component", ["queue", "worker", "redis"])
+def test_what_takes_and_does_jobs_is_admitted(apiserver: Cluster, enforced: str, component: str) -> None:
+    assert refusal(apiserver, enforced, deployments(**{"async": {}})[f"llama-{component}"]) == ""
+
+
 @pytest.mark.parametrize(
     "source", ["hf://acme/llama", "pvc://models/llama", "s3://bucket/llama", "oci://models.test/a:1"]
 )

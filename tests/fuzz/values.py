@@ -27,6 +27,7 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "url": st.sampled_from(
         ["http://127.0.0.1:1", "https://[", "http://a b", "http://[::1]:99999/", "http://\u00fc.example"]
     ),
+    "allowedHosts": st.sampled_from([["a.example"], ["*.b.example", "c.d.example"], ["*"], ["127.0.0.1"]]),
     "size": st.sampled_from(["1Gi", "0", "0.5m", "99999999999999999999E", "1.5Ti"]),
     "minReplicas": st.sampled_from([0, 1, 1, 2, 3, 1000]),
     "maxReplicas": st.sampled_from([1, 3, 6, 1000]),

@@ -28,6 +28,12 @@ GOOD: dict[str, Any] = {
                 },
             ],
         },
+        "async": {
+            "webhook": {
+                "secretRef": {"name": "a", "key": "b"},
+                "allowedHosts": ["*.team.svc.cluster.local", "a.example", "x-1.b2.c"],
+            }
+        },
     },
 }
 TARGET = {"type": "RequestsPerReplicaPerMinute", "value": 5}
@@ -47,6 +53,14 @@ def of_one_pod(rollout: str = "Surge", **spec: Any) -> dict[str, Any]:
     """A spec whose cache one pod alone can use."""
     cache = {"size": "1Gi", "accessMode": "ReadWriteOncePod"}
     return {"model": {"source": "hf://acme/llama", "cache": cache}, "engine": {"rollout": rollout}, **spec}
+
+
+def webhook(*hosts: str) -> dict[str, Any]:
+    """A spec.async that sends results to hosts."""
+    return {"webhook": {"secretRef": {"name": "a", "key": "b"}, "allowedHosts": list(hosts)}}
+
+
+HOSTS = "async.webhook.allowedHosts must be names"
 
 
 BAD: list[tuple[str, str, Any, str]] = [
@@ -135,6 +149,18 @@ BAD: list[tuple[str, str, Any, str]] = [
         },
         "business.port must not be the engine's",
     ),
+    ("redis-without-secret", "spec.async", {"redis": {}}, "async.redis.urlSecretRef: Required value"),
+    ("redis-without-key", "spec.async", {"redis": {"urlSecretRef": {"name": "a"}}}, "urlSecretRef.key: Required value"),
+    ("no-job-may-wait", "spec.async", {"maxQueued": 0}, "greater than or equal to 1"),
+    ("no-worker", "spec.async", {"workers": {"replicas": 0}}, "greater than or equal to 1"),
+    ("too-many-tries", "spec.async", {"maxAttempts": 21}, "less than or equal to 20"),
+    ("result-gone-at-once", "spec.async", {"resultTTLSeconds": 1}, "greater than or equal to 60"),
+    ("no-backlog", "spec.async", {"backlogPerReplica": 0}, "greater than or equal to 1"),
+    ("webhook-to-nobody", "spec.async", webhook(), "at least 1 items"),
+    ("webhook-to-everybody", "spec.async", webhook("*"), HOSTS),
+    ("webhook-to-an-address", "spec.async", webhook("169.254.169.254"), HOSTS),
+    ("webhook-to-a-port", "spec.async", webhook("a.example:8080"), HOSTS),
+    ("webhook-twice", "spec.async", webhook("a.example", "a.example"), "Duplicate value"),
     ("no-max", "spec.scaling", {}, "maxReplicas: Required value"),
     (
         "min-above-max",

@@ -8,11 +8,13 @@ from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.usage import Account, Meter, Trial
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.scaling.decision import Outcome, Replicas
+from llmendpoint.scaling.job_queue import Backlog, JobQueue
 from llmendpoint.scaling.signals import Signals
 from support.builders import NOW, decision, scaling
 
 WELL = ("team", "llama")
 TROUBLED = ("team", "mixtral")
+LATE = JobQueue(per_replica=32, longest_wait=300, backlog=Backlog(70, 30, 420.0))
 
 
 async def filled_exporter() -> Exporter:
@@ -56,7 +58,7 @@ def _fill_endpoints(exporter: Exporter) -> None:
     series.accounts[WELL] = Account(NOW, NOW, Meter(3, 9000.0, 5.0), Trial(NOW, would=Meter(2, 7200.0, 4.0)))
     series.conditions[WELL] = [_condition("Ready", "True", "AllReplicasReady")]
     series.looks[TROUBLED] = Look(
-        NOW, Replicas(ready=1, unschedulable=1, draining=1), Signals(known=0, unknown=1),
+        NOW, Replicas(ready=1, unschedulable=1, draining=1), Signals(known=0, unknown=1, jobs=LATE),
         scaling(minReplicas=1, maxReplicas=2), oldest_start=400.0, cold_starts=(90.0,),
     )  # fmt: skip
     series.decisions[TROUBLED] = decision(NOW, 2, raw=5, held_by="Bounds")

@@ -1,6 +1,6 @@
 """A ticker over a store of endpoints, with engines that answer at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmendpoint.api.names import COMPONENT_ENGINE, LABEL_COMPONENT, LABEL_ENDPOINT, LABEL_MANAGED_BY, MANAGED_BY
@@ -12,6 +12,7 @@ from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.quotas import QuotaReader
 from llmendpoint.runtime.store import Key, Store
 from llmendpoint.runtime.tick import Ticker
+from llmendpoint.scaling.job_queue import Backlog
 from support.builders import endpoint_object, pod, sample
 
 
@@ -29,13 +30,17 @@ class Fast:
         ]
 
 
-def stored(**endpoints: dict[str, Any]) -> Store:
-    """Endpoints by name with their spec.scaling, each with a Deployment of one replica and a pod that is ready."""
+def stored(more: Mapping[str, Any] | None = None, **endpoints: dict[str, Any]) -> Store:
+    """Endpoints by name with their spec.scaling, each with a Deployment of one replica and a pod that is ready.
+
+    Args:
+        more: of the spec of all of them.
+    """
     store = Store()
     for name, scaling_ in endpoints.items():
         labels = {LABEL_ENDPOINT: name, LABEL_COMPONENT: COMPONENT_ENGINE, LABEL_MANAGED_BY: MANAGED_BY}
         metadata = {"namespace": "team", "uid": name, "resourceVersion": "1", "generation": 1, "labels": labels}
-        store.put(endpoint_object(name, scaling=scaling_))
+        store.put(endpoint_object(name, scaling=scaling_, **(more or {})))
         spec = {"replicas": 1, "template": {"spec": {"containers": []}}}
         store.put({"kind": "Deployment", "metadata": {"name": f"{name}-engine", **metadata}, "spec": spec})
         made = pod(f"{name}-engine-1")
@@ -54,9 +59,11 @@ def ticker_of(
     memories: Memories | None = None,
     quotas: QuotaReader | None = None,
     held: int = 0,
+    backlog: Backlog | None = None,
     **others: MetricsSource,
 ) -> Ticker:
     return Ticker(
         store=store, memories=memories or Memories(), queue=queue, sources={"Pods": Fast(clock), **others},
-        exporter=Exporter(), quotas=quotas or no_quotas, held=lambda _: held, period=10.0, clock=Clock(clock, clock),
+        exporter=Exporter(), quotas=quotas or no_quotas, held=lambda _: held,
+        backlog=lambda _: backlog, period=10.0, clock=Clock(clock, clock),
     )  # fmt: skip

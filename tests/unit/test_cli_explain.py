@@ -16,6 +16,7 @@ from llmendpoint.cli.explanation.explanation import Explanation, explain, no_dec
 from llmendpoint.scaling.bursts import Bursts
 from llmendpoint.scaling.correction import Correction
 from llmendpoint.scaling.decision import Replicas
+from llmendpoint.scaling.job_queue import Backlog, JobQueue
 from llmendpoint.scaling.record import scaling_status
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import Queue, Signals
@@ -235,3 +236,36 @@ def test_the_text_fits_and_ends_with_the_sentence(width: int) -> None:
     words = " ".join(text.split())
     assert "✓ Every number agrees with what the operator recorded." in words
     assert words.endswith(found.sentence)
+
+
+JOBS = JobQueue(per_replica=32, longest_wait=300, backlog=Backlog(200, 20, 12.0))
+
+
+@pytest.mark.parametrize("spec", [{}, TRACKING, STEP], ids=["demand", "tracking", "step"])
+@pytest.mark.parametrize(
+    ("jobs", "last"),
+    [
+        (JOBS, "max({}, 7, 0)"),
+        (replace(JOBS, backlog=Backlog(5, 0, 301.0)), "max({}, 1, 5)"),
+        (replace(JOBS, backlog=Backlog(0, 0, 0.0)), "max({}, 0, 0)"),
+        (replace(JOBS, backlog=None), "max({}, 0, 0)"),
+    ],
+    ids=["many", "late", "none", "not known"],
+)
+def test_jobs_are_a_step_of_their_own_beside_every_policy(spec: dict[str, Any], jobs: JobQueue, last: str) -> None:
+    found = explained(state_of(**LEARNED), read(arrival_rate=7.0, jobs=jobs), **spec)
+    steps = {step.name: step for step in found.sums}
+    asked = round(steps["Want"].result)
+    assert steps["Want with jobs"].numbers == last.format(asked)
+    assert steps["Want with jobs"].result == found.raw
+    assert found.disagreements == []
+    if jobs is JOBS:
+        assert (steps["Jobs"].numbers, steps["Jobs"].result) == ("ceil((200 + 20) / 32)", 7)
+        assert "jobs in work" in text_of(found)
+
+
+def test_jobs_that_wake_an_endpoint_are_explained_without_a_policy() -> None:
+    found = explained(state_of(0), read(0, jobs=JOBS), minReplicas=0)
+    assert (found.policy, found.raw, found.disagreements, found.notes) == (None, 7, [], [])
+    assert [step.name for step in found.sums] == ["Jobs", "Want with jobs"]
+    assert "the scaler wants" in text_of(found)

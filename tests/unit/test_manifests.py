@@ -211,3 +211,46 @@ def test_a_target_that_the_engine_does_not_report_is_a_problem(kind: str, refuse
 
 def test_the_url_is_that_of_the_front_service() -> None:
     assert service_url(endpoint()) == "http://llama.team.svc:80"
+
+
+ASYNC: dict[str, Any] = {"async": {}}
+
+
+def arguments(component: str, **spec: Any) -> list[str]:
+    pod = child("Deployment", f"llama-{component}", **spec)["spec"]["template"]["spec"]
+    found: list[str] = pod["containers"][0]["args"]
+    return found
+
+
+def test_workers_wake_no_sleeping_endpoint_because_its_backlog_does() -> None:
+    assert "--engine-url=http://llama-engine.team.svc:80" in arguments("worker", **ASYNC)
+    sleeps = {"scaling": {"minReplicas": 0, "maxReplicas": 2}}
+    assert "--engine-url=http://llama-replicas.team.svc:80" in arguments("worker", **ASYNC, **sleeps)
+
+
+def test_a_worker_may_finish_the_longest_try_that_it_has() -> None:
+    spec = {"async": {"timeoutSeconds": 900}}
+    pod = child("Deployment", "llama-worker", **spec)["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == 915
+    assert {"--timeout=900", "--grace=900"} <= set(arguments("worker", **spec))
+
+
+def test_a_redis_of_the_user_s_is_no_child() -> None:
+    spec = {"async": {"redis": {"urlSecretRef": {"name": "redis", "key": "url"}}}}
+    found = {body["metadata"]["name"] for body in children(endpoint(**spec), ManifestDefaults())}
+    assert "llama-queue" in found
+    assert "llama-redis" not in found
+    assert "llama-redis" in {body["metadata"]["name"] for body in children(endpoint(**ASYNC), ManifestDefaults())}
+
+
+def test_only_the_api_sends_results() -> None:
+    hook = {"secretRef": {"name": "hook", "key": "key"}, "allowedHosts": ["a.example", "*.b.example"]}
+    spec = {"async": {"webhook": hook}}
+    assert {"--webhooks", "--webhook-hosts=a.example,*.b.example"} <= set(arguments("queue", **spec))
+    assert "webhook" not in " ".join(arguments("worker", **spec))
+
+
+def test_the_business_service_is_told_where_jobs_are_taken() -> None:
+    spec = {**ASYNC, "business": {"image": "rag"}}
+    pod = child("Deployment", "llama-business", **spec)["spec"]["template"]["spec"]
+    assert {"name": "LLM_ASYNC_URL", "value": "http://llama-queue.team.svc:80"} in pod["containers"][0]["env"]

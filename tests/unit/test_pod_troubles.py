@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from llmendpoint.api.conditions import Reason
-from llmendpoint.api.names import COMPONENT_ACTIVATOR, COMPONENT_BUSINESS, COMPONENT_ENGINE, LABEL_COMPONENT
+from llmendpoint.api.names import (
+    COMPONENT_ACTIVATOR,
+    COMPONENT_BUSINESS,
+    COMPONENT_ENGINE,
+    COMPONENT_QUEUE,
+    COMPONENT_REDIS,
+    COMPONENT_WORKER,
+    LABEL_COMPONENT,
+)
 from llmendpoint.reconcile.observation import observe, view_of
 from llmendpoint.reconcile.status import Outcome, make_status
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
@@ -129,6 +137,8 @@ def test_an_old_ending_of_a_container_that_is_up_again_is_no_trouble() -> None:
     ("container", "field"),
     [
         ("activator", "lower scaling.activator.maxRequests"),
+        ("worker", "lower async.workers.concurrency"),
+        ("redis", "name a larger one in async.redis.urlSecretRef"),
         ("engine", "raise engine.resources.limits.memory"),
         ("business", "raise business.resources.limits.memory"),
         ("tunnel", "raise its resources.limits.memory in engine.podTemplate"),
@@ -293,9 +303,10 @@ def test_a_business_pod_without_a_node_is_told_of_its_own_fields() -> None:
     assert "engine" not in tainted.message.removeprefix("no node takes pod llama-engine-1")
 
 
-def test_an_activator_without_a_node_is_told_of_none_of_the_engine_s_fields() -> None:
+@pytest.mark.parametrize("component", [COMPONENT_ACTIVATOR, COMPONENT_QUEUE, COMPONENT_WORKER, COMPONENT_REDIS])
+def test_a_pod_of_ours_without_a_node_is_told_of_none_of_the_engine_s_fields(component: str) -> None:
     for said in ("1 Insufficient cpu.", "1 node(s) had untolerated taint(s)."):
-        found = unschedulable(f"0/1 nodes are available: {said}", COMPONENT_ACTIVATOR, scaling={"maxReplicas": 3})
+        found = unschedulable(f"0/1 nodes are available: {said}", component, scaling={"maxReplicas": 3})
         assert not re.search(r"engine\.|scaling\.", found.message)
 
 

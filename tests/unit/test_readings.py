@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.metrics.source import EndpointReading, EndpointTarget
@@ -13,6 +14,7 @@ from llmendpoint.runtime.store import Key
 from llmendpoint.scaling.clamps import Situation, partial_metrics
 from llmendpoint.scaling.decision import Replicas
 from llmendpoint.scaling.engine_model import EngineModel
+from llmendpoint.scaling.job_queue import Backlog
 from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.signals import ReadingWindow, Signals, derive
 from llmendpoint.scaling.state import initial_state
@@ -102,6 +104,29 @@ async def test_the_first_reading_of_an_endpoint_is_reported_although_nothing_is_
         assert len(queue) == expected
         if expected:
             queue.done(await queue.get())
+
+
+async def test_a_backlog_that_comes_or_goes_is_reported_although_nothing_is_decided() -> None:
+    queue, memories = WorkQueue[Key](), Memories()
+    store = stored({"async": {}}, llama={"maxReplicas": 1})
+    expected = [1, 0, 1, 0]
+    for tick, backlog in enumerate([Backlog(0, 0, 0.0), Backlog(0, 2, 0.0), None, None]):
+        await ticker_of(store, queue, lambda: NOW + 1, memories, backlog=backlog).tick()
+        assert len(queue) == expected[tick]
+        if expected[tick]:
+            queue.done(await queue.get())
+
+
+async def test_a_job_wakes_an_endpoint_at_once() -> None:
+    memories, queue = Memories(), WorkQueue[Key]()
+    store = stored({"async": {}}, llama={"minReplicas": 0, "maxReplicas": 3})
+    memories.of(KEY, observe(endpoint("llama"), [], []), NOW)
+    ticker = ticker_of(store, queue, lambda: NOW, memories, backlog=Backlog(40, 0, 0.1))
+    await ticker.tick()
+    memory = memories._by_key[KEY]
+    memory.state = replace(memory.state, desired=0)
+    await ticker.wake(KEY)
+    assert (memory.state.desired, len(queue)) == (2, 1)
 
 
 class Slow(Fast):

@@ -1,6 +1,7 @@
 """What the status says, for what was seen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, Sc
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.status import LONGEST_MESSAGE, READY_RULES, Outcome, make_status, same
 from llmendpoint.reconcile.trouble import Trouble
+from llmendpoint.scaling.job_queue import Backlog, JobQueue
 from llmendpoint.scaling.signals import Signals
 from support.builders import endpoint, pod
 
@@ -82,6 +84,7 @@ def test_the_first_rule_that_is_broken_is_the_reason() -> None:
         "stalled": ("llama-engine-0",),
         "desired": 3,
         "business": {"readyReplicas": 0, "updatedReplicas": 1},
+        "worker": {"readyReplicas": 0},
     }
     mends: list[tuple[dict[str, Any], str]] = [
         ({}, "InvalidSpec"),
@@ -93,7 +96,8 @@ def test_the_first_rule_that_is_broken_is_the_reason() -> None:
         ({"engine": {}}, "ReplicasStarting"),
         ({"desired": 2}, "BusinessNotReady"),
         ({"business": {"updatedReplicas": 1}}, "RollingOut"),
-        ({"business": {}}, "AllReplicasReady"),
+        ({"business": {}}, "QueueNotReady"),
+        ({"worker": {}}, "AllReplicasReady"),
     ]
     reasons = []
     for mend, _ in mends:
@@ -101,10 +105,12 @@ def test_the_first_rule_that_is_broken_is_the_reason() -> None:
         outcome = Outcome(
             world["desired"], problems=world["problems"], failure=world["failure"], stalled_pods=world["stalled"]
         )
-        children = [deployment(component, **world[component]) for component in ("engine", "business")]
-        reasons.append(ready(seen(endpoint(business=BUSINESS), world["pods"], children), outcome).reason)
+        parts = [deployment(component, **world[component]) for component in ("engine", "business", "worker")]
+        children = [*parts, deployment("redis"), deployment("queue")]
+        of = endpoint(business=BUSINESS, **{"async": {}})
+        reasons.append(ready(seen(of, world["pods"], children), outcome).reason)
     assert reasons == [reason for _, reason in mends]
-    assert len(READY_RULES) == 9  # the ninth is about an endpoint that sleeps; a new rule has its place in this test
+    assert len(READY_RULES) == 10  # one is about an endpoint that sleeps; a new rule has its place in this test
 
 
 @pytest.mark.parametrize(
@@ -286,6 +292,63 @@ def test_who_decides_on_the_count(
     found = condition(status_of(seen(of), Outcome(desired=2, warnings=warnings)), ConditionType.SCALING_ACTIVE)
     assert (found.status, found.reason) == (status, reason)
     assert message in found.message
+
+
+# The queue of spec.async.
+
+ASYNC = {"async": {}}
+JOBS = JobQueue(per_replica=32, longest_wait=300, backlog=Backlog(3, 1, 2.0))
+PARTS = ("engine", "redis", "queue", "worker")
+
+
+def queue_condition(at: Observation, jobs: JobQueue | None = JOBS) -> Condition:
+    signals = replace(READ, jobs=jobs) if jobs else None
+    return condition(status_of(at, Outcome(2, signals=signals)), ConditionType.QUEUE_AVAILABLE)
+
+
+def parts(*lacking: str) -> list[dict[str, Any]]:
+    return [deployment(part, readyReplicas=0 if part in lacking else 1) for part in PARTS]
+
+
+@pytest.mark.parametrize("component", ["redis", "queue", "worker"])
+def test_an_endpoint_is_ready_when_jobs_are_taken_and_worked_on(component: str) -> None:
+    assert ready(seen(endpoint(**ASYNC), children=parts())).status == "True"
+    at = seen(endpoint(**ASYNC), children=parts(component))
+    for found in (ready(at), queue_condition(at)):
+        assert (found.status, found.reason) == ("False", Reason.QUEUE_NOT_READY)
+        assert f"component={component}" in found.message
+
+
+def test_a_redis_of_the_user_s_is_theirs_to_watch() -> None:
+    of = endpoint(**{"async": {"redis": {"urlSecretRef": {"name": "a", "key": "b"}}}})
+    found = queue_condition(seen(of, children=parts("redis")))
+    assert (found.status, found.reason) == ("True", Reason.BACKLOG_READ)
+    assert found.message == "jobs are taken at http://llama-queue.team.svc:80"
+    assert status_of(seen(of)).async_url == "http://llama-queue.team.svc:80"
+
+
+def test_jobs_in_a_redis_for_development_are_told_to_be_lost_with_its_pod() -> None:
+    found = queue_condition(seen(endpoint(**ASYNC), children=parts()))
+    assert (found.status, found.reason) == ("True", Reason.BACKLOG_VOLATILE)
+    assert "async.redis.urlSecretRef" in found.message
+
+
+def test_a_backlog_that_can_not_be_read_says_what_to_do() -> None:
+    found = queue_condition(seen(endpoint(**ASYNC), children=parts()), replace(JOBS, backlog=None))
+    assert (found.status, found.reason) == ("False", Reason.BACKLOG_UNKNOWN)
+    assert "port control (9901)" in found.message
+
+
+def test_an_operator_that_starts_repeats_what_was_said_of_the_queue_until_its_first_tick() -> None:
+    assert queue_condition(seen(endpoint(**ASYNC), children=parts()), None).reason == Reason.NOT_READ_YET
+    said = {"type": "QueueAvailable", "status": "True", "reason": "BacklogVolatile", "message": "m"}
+    of = endpoint(status={"conditions": [{**said, "lastTransitionTime": EARLIER}]}, **ASYNC)
+    assert queue_condition(seen(of, children=parts()), None).reason == Reason.BACKLOG_VOLATILE
+
+
+def test_an_endpoint_without_a_queue_says_nothing_of_one() -> None:
+    found = status_of(seen())
+    assert (found.async_url, len(found.conditions)) == (None, 4)
 
 
 # The conditions as a whole.

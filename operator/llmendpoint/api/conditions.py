@@ -14,6 +14,8 @@ class ConditionType(StrEnum):
     """The scaler can read every replica that should have metrics."""
     SCALING_ACTIVE = "ScalingActive"
     """The scaler decides and writes the replica count."""
+    QUEUE_AVAILABLE = "QueueAvailable"
+    """The API for jobs answers and its backlog can be read. There only with spec.async."""
 
 
 class Reason(StrEnum):
@@ -60,6 +62,8 @@ class Reason(StrEnum):
     """A new revision replaces the old one."""
     BUSINESS_NOT_READY = "BusinessNotReady"
     """The engine serves, the business service does not yet."""
+    QUEUE_NOT_READY = "QueueNotReady"
+    """The engine serves, and jobs are not taken or not worked on yet."""
 
     # Progressing
     SETTLED = "Settled"
@@ -94,3 +98,11 @@ class Reason(StrEnum):
     """The scaler decides and writes nothing."""
     SCALING_OFF = "ScalingOff"
     """spec.replicas counts."""
+
+    # QueueAvailable
+    BACKLOG_READ = "BacklogRead"
+    """Jobs are taken, and the scaler knows how many wait."""
+    BACKLOG_VOLATILE = "BacklogVolatile"
+    """The same, and the jobs are in a Redis for development: they are lost with its pod."""
+    BACKLOG_UNKNOWN = "BacklogUnknown"
+    """The API is ready and does not say how many jobs wait: no scale-in until it does."""

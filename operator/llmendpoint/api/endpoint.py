@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from llmendpoint.api.asynchronous import Asynchronous
 from llmendpoint.api.base import ApiModel, cel
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.api.serving import Business, Engine, Model
@@ -21,6 +22,11 @@ class EndpointSpec(ApiModel):
     engine: Engine = Field(Engine(), description="The inference server that runs the model.")
     business: Business | None = Field(None, description="The service in front of the engine; optional.")
     scaling: Scaling | None = Field(None, description="How many engine replicas run; without it spec.replicas counts.")
+    async_: Asynchronous | None = Field(
+        None,
+        alias="async",
+        description="Takes jobs beside requests: answered later, by the same engines, which scale on what waits.",
+    )
     replicas: int | None = Field(
         None,
         description="Engine replicas when scaling is absent, Off or DryRun. kubectl scale, HPA and KEDA write it.",

@@ -14,6 +14,9 @@ LABEL_COMPONENT: Final = f"{GROUP}/component"
 COMPONENT_ENGINE: Final = "engine"
 COMPONENT_BUSINESS: Final = "business"
 COMPONENT_ACTIVATOR: Final = "activator"
+COMPONENT_QUEUE: Final = "queue"
+COMPONENT_WORKER: Final = "worker"
+COMPONENT_REDIS: Final = "redis"
 # The target of a Service that leads nowhere.
 COMPONENT_NONE: Final = "none"
 

@@ -135,6 +135,7 @@ def _columns() -> list[dict[str, Any]]:
         _column("Reason", f"{ready}.reason", "Why the endpoint is ready or not."),
         _column("Age", ".metadata.creationTimestamp", "Time since it was created.", kind="date"),
         _column("URL", ".status.url", "Where clients send requests inside the cluster.", priority=1),
+        _column("Async", ".status.asyncURL", "Where clients send jobs inside the cluster.", priority=1),
         _column("Message", f"{ready}.message", "What happened and what to do.", priority=1),
     ]
 

@@ -272,7 +272,7 @@ class Business(ApiModel):
     env: list[EnvVar] = Field(
         default_factory=list,
         description="Extra variables. LLM_BASE_URL, OPENAI_BASE_URL, OPENAI_API_KEY, LLM_MODEL and LLM_ENDPOINT_NAME "
-        "are injected.",
+        "are injected, and LLM_ASYNC_URL where there is spec.async.",
         max_length=128,
         json_schema_extra=map_list("name"),
     )

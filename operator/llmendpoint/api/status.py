@@ -10,7 +10,9 @@ from llmendpoint.api.base import ApiModel, atomic_list, map_list
 class Condition(ApiModel):
     """A standard Kubernetes condition."""
 
-    type: str = Field(description="Ready, Progressing, MetricsAvailable or ScalingActive.", max_length=316)
+    type: str = Field(
+        description="Ready, Progressing, MetricsAvailable, ScalingActive or QueueAvailable.", max_length=316
+    )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="The reason in one CamelCase word.", max_length=1024)
     message: str = Field(description="What happened and what to do.", max_length=32768)
@@ -140,11 +142,14 @@ class EndpointStatus(ApiModel):
     ready_replicas: int = Field(0, description="Engine replicas that are ready.")
     selector: str | None = Field(None, description="Label selector of the engine pods, for the scale subresource.")
     url: str | None = Field(None, description="Where clients send requests inside the cluster.")
+    async_url: str | None = Field(
+        None, alias="asyncURL", description="Where clients send jobs inside the cluster, when there is spec.async."
+    )
     model: str | None = Field(None, description="Model name that clients send.")
     business: BusinessStatus | None = Field(None, description="State of the business service, when there is one.")
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Progressing, MetricsAvailable, ScalingActive.",
+        description="Ready, Progressing, MetricsAvailable, ScalingActive, and with spec.async QueueAvailable.",
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")

@@ -25,7 +25,7 @@ def print_explanation(console: Console, found: Explanation, now: float) -> None:
         _heading(console, "Readings and settings")
         console.print(_readings(found.readings))
     if found.sums:
-        _heading(console, f"Sum, by policy {found.policy}")
+        _heading(console, f"Sum, by policy {found.policy}" if found.policy else "Sum")
         for place, step in enumerate(found.sums, 1):
             console.print(_sum(place, step))
     _heading(console, "Rules")

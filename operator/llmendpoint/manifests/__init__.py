@@ -6,6 +6,7 @@ from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import served_model
 from llmendpoint.manifests.activator import activator_deployment, has_activator
+from llmendpoint.manifests.asynchronous import asynchronous_children
 from llmendpoint.manifests.availability import disruption_budgets
 from llmendpoint.manifests.business import business_children
 from llmendpoint.manifests.cache import cache_claims
@@ -14,7 +15,7 @@ from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.privileges import privilege_problems
-from llmendpoint.manifests.service import engine_url, replicas_service, service_url, services
+from llmendpoint.manifests.service import engine_url, queue_url, replicas_service, service_url, services
 from llmendpoint.scaling.schedules import schedule_problems
 
 Manifest = dict[str, Any]
@@ -38,6 +39,7 @@ def children(
         *services(endpoint, asleep=asleep),
         engine_deployment(endpoint, defaults),
         *business_children(endpoint),
+        *asynchronous_children(endpoint, defaults),
         *disruption_budgets(endpoint, with_activator=activated),
     ]
     return [hashed(manifest) for manifest in made]
@@ -79,4 +81,4 @@ def _target_problems(spec: EndpointSpec) -> list[str]:
     ]
 
 
-__all__ = ["ManifestDefaults", "children", "engine_url", "problems", "served_model", "service_url"]
+__all__ = ["ManifestDefaults", "children", "engine_url", "problems", "queue_url", "served_model", "service_url"]

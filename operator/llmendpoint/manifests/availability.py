@@ -13,6 +13,9 @@ def disruption_budgets(endpoint: Endpoint, *, with_activator: bool) -> list[Mani
         made.append(_budget(endpoint, f"{endpoint.name}-business", names.COMPONENT_BUSINESS))
     if with_activator:
         made.append(_budget(endpoint, f"{endpoint.name}-activator", names.COMPONENT_ACTIVATOR))
+    if endpoint.spec.async_:
+        made.append(_budget(endpoint, f"{endpoint.name}-queue", names.COMPONENT_QUEUE))
+        made.append(_budget(endpoint, f"{endpoint.name}-worker", names.COMPONENT_WORKER))
     return made
 
 

@@ -18,7 +18,7 @@ from llmendpoint.manifests.common import (
     selector,
     variable,
 )
-from llmendpoint.manifests.service import engine_url
+from llmendpoint.manifests.service import engine_url, queue_url
 
 BUSINESS_CONTAINER = "business"
 EXIT_SECONDS = 15
@@ -84,6 +84,8 @@ def _injected(endpoint: Endpoint) -> list[Manifest]:
         variable("LLM_MODEL", served_model(endpoint.spec)),
         variable("LLM_ENDPOINT_NAME", endpoint.name),
     ]
+    if jobs := queue_url(endpoint):
+        env.append(variable("LLM_ASYNC_URL", jobs))
     key = endpoint.spec.engine.api_key_secret_ref
     return [*env, secret_variable("OPENAI_API_KEY", key)] if key else env
 

@@ -17,6 +17,8 @@ RESTRICTED: Mapping[str, Any] = {"allowPrivilegeEscalation": False, "capabilitie
 # Where our own pods are asked by probes and by the operator.
 CONTROL_PORT = "control"
 ACTIVATOR_IMAGE = "ghcr.io/llmendpoint/operator:0.1.0"
+QUEUE_IMAGE = "ghcr.io/llmendpoint/queue:0.1.0"
+REDIS_IMAGE = "docker.io/valkey/valkey:8.1"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class ManifestDefaults:
     """Use engine_images even where the endpoint names an image."""
     activator_image: str = ACTIVATOR_IMAGE
     """Image of the activator, which is the operator's."""
+    queue_image: str = QUEUE_IMAGE
+    """Image of the API for jobs and of its workers."""
+    redis_image: str = REDIS_IMAGE
+    """Image of the Redis for development; anything with a redis-server."""
     allow_privileged_pod_templates: bool = False
     """Let pod templates ask for what reaches beyond the endpoint's pods."""
 

@@ -8,6 +8,7 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import Manifest, hashed, is_sidecar, metadata, selector
 
+REDIS_PORT = 6379
 Port = tuple[str, int, int | str]
 """(name, port of the Service, port of the pods)"""
 
@@ -39,6 +40,14 @@ def replicas_service(endpoint: Endpoint, *, asleep: bool) -> Manifest:
     return _service(endpoint, _replicas_name(endpoint), names.COMPONENT_ENGINE, target, *_replicas_ports(endpoint))
 
 
+def queue_services(endpoint: Endpoint, *, with_redis: bool) -> list[Manifest]:
+    """``NAME-queue``, where clients send jobs, and ``NAME-redis`` where the operator runs one."""
+    parts = [(names.COMPONENT_QUEUE, ("http", 80, "http"))]
+    if with_redis:
+        parts.append((names.COMPONENT_REDIS, ("redis", REDIS_PORT, "redis")))
+    return [_service(endpoint, f"{endpoint.name}-{part}", part, part, port) for part, port in parts]
+
+
 def redirected(endpoint: Endpoint, service: Mapping[str, Any], *, asleep: bool) -> Manifest:
     """A Service to the engine as it is on the API server, but for whom it leads to."""
     name = service["metadata"]["name"]
@@ -58,8 +67,20 @@ def engine_url(endpoint: Endpoint) -> str:
     return f"http://{endpoint.name}-engine.{endpoint.namespace}.svc:80"
 
 
+def queue_url(endpoint: Endpoint) -> str | None:
+    """Where clients send jobs inside the cluster; None where they can not."""
+    if endpoint.spec.async_ is None:
+        return None
+    return f"http://{endpoint.name}-{names.COMPONENT_QUEUE}.{endpoint.namespace}.svc:80"
+
+
+def redis_url(endpoint: Endpoint) -> str:
+    """Where the Redis for development is."""
+    return f"redis://{endpoint.name}-{names.COMPONENT_REDIS}.{endpoint.namespace}.svc:{REDIS_PORT}/0"
+
+
 def replicas_urls(endpoint: Endpoint) -> list[str]:
-    """Where the activator finds replicas: their engine and, where it is beside it, their business service."""
+    """Where activator and workers find replicas: their engine and, if it is beside it, their business service."""
     host = f"{_replicas_name(endpoint)}.{endpoint.namespace}.svc"
     return [f"http://{host}:{port}" for _, port, _ in _replicas_ports(endpoint)]
 

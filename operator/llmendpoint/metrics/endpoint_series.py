@@ -14,6 +14,7 @@ from llmendpoint.metrics.families import Family
 from llmendpoint.reconcile.usage import Account
 from llmendpoint.scaling.cold_start import summary
 from llmendpoint.scaling.decision import Decision, Replicas
+from llmendpoint.scaling.job_queue import JobQueue
 from llmendpoint.scaling.schedules import limits
 from llmendpoint.scaling.signals import Signals
 
@@ -98,9 +99,19 @@ def _of_look(look: Look) -> Iterator[Point]:
         bounds = limits(look.scaling, look.at)
         yield families.MIN_REPLICAS, (), bounds.low.replicas
         yield families.MAX_REPLICAS, (), bounds.high.replicas
+    if jobs := look.signals.jobs:
+        yield from _of_jobs(jobs)
     if learned := summary(look.cold_starts):
         yield families.COLD_START, ("0.5",), learned.p50
         yield families.COLD_START, ("0.9",), learned.p90
+
+
+def _of_jobs(jobs: JobQueue) -> Iterator[Point]:
+    yield families.JOB_LIMIT, (), jobs.longest_wait
+    if jobs.backlog:
+        yield families.JOBS, ("queued",), jobs.backlog.queued
+        yield families.JOBS, ("in_progress",), jobs.backlog.in_progress
+        yield families.OLDEST_JOB, (), jobs.backlog.oldest_seconds
 
 
 def _of_changes(changes: Mapping[str, int]) -> Iterator[Point]:

@@ -103,6 +103,16 @@ SCALE_CHANGES = Family(
 RUNNING = Family("llmendpoint_requests_running", "gauge", "Requests that engines work on.", OF_ENDPOINT)
 WAITING = Family("llmendpoint_requests_waiting", "gauge", "Requests that wait in engines.", OF_ENDPOINT)
 HELD = Family("llmendpoint_requests_held", "gauge", "Requests that wait at the activator for a replica.", OF_ENDPOINT)
+JOBS = Family(
+    "llmendpoint_queue_jobs",
+    "gauge",
+    "Jobs of spec.async by state: queued, in_progress. None where the last tick did not know.",
+    (*OF_ENDPOINT, "state"),
+)
+OLDEST_JOB = Family("llmendpoint_queue_oldest_job_seconds", "gauge", "Wait of the oldest queued job.", OF_ENDPOINT)
+JOB_LIMIT = Family(
+    "llmendpoint_queue_oldest_job_limit_seconds", "gauge", "How long a job should wait at most, as set.", OF_ENDPOINT
+)
 UNREAD = Family(
     "llmendpoint_unread_replicas", "gauge", "Serving replicas whose metrics the last tick did not get.", OF_ENDPOINT
 )
@@ -143,6 +153,7 @@ OPERATOR = (
 )  # fmt: skip
 SCALER = (TICK_SECONDS, TICK_PERIOD, TICK_OVERRUNS, TICK_ERRORS, SCRAPES)
 ENDPOINT = (
-    REPLICAS, DEMAND, DESIRED, MIN_REPLICAS, MAX_REPLICAS, HOLD, SCALE_CHANGES, RUNNING, WAITING, HELD, UNREAD,
-    COLD_START, OLDEST_START, CONDITION, GPUS, GPU_HOURS, COST, DRY_RUN_GPU_HOURS, DRY_RUN_COST,
+    REPLICAS, DEMAND, DESIRED, MIN_REPLICAS, MAX_REPLICAS, HOLD, SCALE_CHANGES, RUNNING, WAITING, HELD, JOBS,
+    OLDEST_JOB, JOB_LIMIT, UNREAD, COLD_START, OLDEST_START, CONDITION, GPUS, GPU_HOURS, COST, DRY_RUN_GPU_HOURS,
+    DRY_RUN_COST,
 )  # fmt: skip

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from llmendpoint.api import names
 from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus, Usage
+from llmendpoint.manifests.service import queue_url
+from llmendpoint.reconcile.asynchronous import queue_condition, queue_trouble
 from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
 from llmendpoint.reconcile.sleeping import is_covered
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
@@ -15,6 +17,10 @@ from llmendpoint.scaling.signals import PodPhase, Signals
 # Enough to find the cause; a fleet of them would not fit into a condition.
 PODS_NAMED = 3
 LONGEST_MESSAGE = 32768
+COMPONENTS = (
+    names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS, names.COMPONENT_ACTIVATOR, names.COMPONENT_REDIS,
+    names.COMPONENT_QUEUE, names.COMPONENT_WORKER,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,7 @@ def children_applied(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
     """Quota and admission allow the pods."""
-    components = (names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS, names.COMPONENT_ACTIVATOR)
-    return next((found for one in components if (found := creation_trouble(seen.deployment_of(one)))), None)
+    return next((found for one in COMPONENTS if (found := creation_trouble(seen.deployment_of(one)))), None)
 
 
 def pods_are_well(seen: Observation, _: Outcome) -> Trouble | None:
@@ -112,6 +117,11 @@ def business_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
     return _rolled_out(deployment, "business", outcome)
 
 
+def jobs_are_taken(seen: Observation, _: Outcome) -> Trouble | None:
+    """With spec.async jobs are taken and worked on."""
+    return queue_trouble(seen)
+
+
 READY_RULES: tuple[ReadyRule, ...] = (
     spec_is_valid,
     children_applied,
@@ -122,6 +132,7 @@ READY_RULES: tuple[ReadyRule, ...] = (
     requests_are_held,
     engine_replicas_ready,
     business_ready,
+    jobs_are_taken,
 )
 
 
@@ -134,12 +145,15 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
     endpoint = seen.endpoint
     previous = {entry.type: entry for entry in endpoint.status.conditions}
     conditions = []
-    for kind, (status, reason, message) in {
+    found = {
         ConditionType.READY: _ready(seen, outcome),
         ConditionType.PROGRESSING: _progressing(seen, outcome),
         ConditionType.METRICS_AVAILABLE: _metrics(seen, outcome),
         ConditionType.SCALING_ACTIVE: _scaling(seen, outcome),
-    }.items():
+    }
+    if endpoint.spec.async_:
+        found[ConditionType.QUEUE_AVAILABLE] = _queue(seen, outcome)
+    for kind, (status, reason, message) in found.items():
         before = previous.get(kind)
         conditions.append(
             Condition(
@@ -157,6 +171,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
         ready_replicas=seen.count(PodPhase.READY),
         selector=f"{names.LABEL_ENDPOINT}={endpoint.name},{names.LABEL_COMPONENT}={names.COMPONENT_ENGINE}",
         url=outcome.url or None,
+        async_url=queue_url(endpoint),
         model=outcome.model or None,
         business=_business(seen),
         conditions=conditions,
@@ -202,7 +217,7 @@ def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
     ready = seen.count(PodPhase.READY)
     if ready == 0:
         return "Unknown", Reason.NO_READY_REPLICAS, "no replica is ready, so there is nothing to read yet"
-    if outcome.signals is None and (said := _said_of_metrics(seen)):
+    if outcome.signals is None and (said := _said(seen, ConditionType.METRICS_AVAILABLE)):
         return said  # the operator has just started: what the last one read holds until the first tick
     if outcome.signals is None or outcome.signals.ready == 0:
         return "Unknown", Reason.NOT_READ_YET, "the ready replicas are read at the next tick"
@@ -219,10 +234,10 @@ def _metrics(seen: Observation, outcome: Outcome) -> ConditionParts:
     return "False", Reason.METRICS_UNKNOWN, f"the size is held because no replica can be read: {whys}"
 
 
-def _said_of_metrics(seen: Observation) -> ConditionParts | None:
-    """What status says of the replicas that were read; None where none were."""
+def _said(seen: Observation, kind: ConditionType) -> ConditionParts | None:
+    """What status says in a condition of what was read; None where nothing was."""
     for entry in seen.endpoint.status.conditions:
-        if entry.type == ConditionType.METRICS_AVAILABLE and entry.status != "Unknown":
+        if entry.type == kind and entry.status != "Unknown":
             return entry.status, entry.reason, entry.message
     return None
 
@@ -242,6 +257,11 @@ def _scaling(seen: Observation, outcome: Outcome) -> ConditionParts:
         Reason.SCALER_ACTIVE,
         f"policy {scaling.policy}, {scaling.min_replicas} to {scaling.max_replicas}",
     )
+
+
+def _queue(seen: Observation, outcome: Outcome) -> ConditionParts:
+    said = None if outcome.signals else _said(seen, ConditionType.QUEUE_AVAILABLE)
+    return said or queue_condition(seen, outcome.signals.jobs if outcome.signals else None)
 
 
 def _business(seen: Observation) -> BusinessStatus | None:

@@ -8,6 +8,7 @@ from llmendpoint.api import names
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.manifests.activator import ACTIVATOR_CONTAINER
+from llmendpoint.manifests.asynchronous import QUEUE_CONTAINER, REDIS_CONTAINER, WORKER_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
 from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses
@@ -18,6 +19,13 @@ NOT_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 PULL_FAILURES = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 # The kubelet stops a container whose startup probe ran out by SIGTERM, then SIGKILL; some engines then exit with 0.
 STOPPED = frozenset({0, 137, 143})
+# Where the limit is ours.
+LESS_MEMORY = {
+    ACTIVATOR_CONTAINER: "lower scaling.activator.maxRequests",
+    QUEUE_CONTAINER: "let clients send smaller jobs",
+    WORKER_CONTAINER: "lower async.workers.concurrency",
+    REDIS_CONTAINER: "name a larger one in async.redis.urlSecretRef",
+}
 # From the last failed probe to the signal and from the exit to its record.
 SLACK_SECONDS = 15.0
 # The runtime's way to the cause of a failed pull, and addresses that are others at each try.
@@ -97,7 +105,7 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
         if pod.component == names.COMPONENT_BUSINESS:
             asks, count = "business.resources", "business.replicas"
         advice = f"add nodes, free some, ask for less in {asks} or lower {count}"
-        if pod.component == names.COMPONENT_ACTIVATOR:
+        if pod.component not in {names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS}:
             advice = "add nodes or free some"
         if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
             advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
@@ -144,8 +152,7 @@ def out_of_memory(_: EndpointSpec, pod: PodView) -> Trouble | None:
     for name, ended in _endings(pod):
         if ended.get("reason") == "OOMKilled":
             advice = f"raise {_field(name, 'resources.limits.memory')}"
-            if name == ACTIVATOR_CONTAINER:
-                advice = "lower scaling.activator.maxRequests"
+            advice = LESS_MEMORY.get(name, advice)
             return Trouble(
                 Reason.OUT_OF_MEMORY,
                 f"container {name} of pod {pod.name} was killed for using more memory than its limit: {advice}",
@@ -230,6 +237,9 @@ def _field(container: str, path: str) -> str:
         ENGINE_CONTAINER: f"engine.{path}",
         BUSINESS_CONTAINER: f"business.{path}",
         ACTIVATOR_CONTAINER: f"{path} of the operator's chart",
+        QUEUE_CONTAINER: "queueImage of the operator's chart",
+        WORKER_CONTAINER: "queueImage of the operator's chart",
+        REDIS_CONTAINER: "redisImage of the operator's chart",
     }
     return parts.get(container, f"its {path} in engine.podTemplate")
 

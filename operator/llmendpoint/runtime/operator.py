@@ -20,6 +20,7 @@ from llmendpoint.manifests import ManifestDefaults
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper, scrape_session
+from llmendpoint.runtime.backlogs import Backlogs
 from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
@@ -74,23 +75,28 @@ class Operator:
                 settings.engine_images,
                 settings.engine_image_override,
                 settings.activator_image,
+                settings.queue_image,
+                settings.redis_image,
                 settings.allow_privileged_pod_templates,
             ),
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
         )
+        stale_seconds = STALE_TICKS * settings.tick_seconds
         self._waker = Waker(session, self.store)
+        self._backlogs = Backlogs(session, self.store, period=settings.tick_seconds, stale_seconds=stale_seconds)
         self._ticker = Ticker(
             store=self.store,
             memories=memories,
             queue=self._queue,
             sources={
                 "Pods": PodScraper(session, self.exporter, timeout=settings.scrape_timeout_seconds, clock=clock),
-                "Prometheus": PrometheusReader(stale_seconds=STALE_TICKS * settings.tick_seconds, clock=clock),
+                "Prometheus": PrometheusReader(stale_seconds=stale_seconds, clock=clock),
             },
             exporter=self.exporter,
             quotas=partial(cluster.list, QUOTA),
             held=self._waker.held,
+            backlog=self._backlogs.backlog,
             period=settings.tick_seconds,
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
@@ -110,6 +116,7 @@ class Operator:
                 asyncio.create_task(operator._ticker.run()),
                 asyncio.create_task(operator._recorder.run()),
                 asyncio.create_task(operator._waker.run(operator._ticker.wake)),
+                asyncio.create_task(operator._backlogs.run(operator._ticker.wake)),
             ]
             try:
                 yield operator
@@ -159,6 +166,7 @@ class Operator:
             try:
                 # First: who waits is heard where a reconcile fails, because a child is refused say.
                 self._waker.follow(key)
+                self._backlogs.follow(key)
                 with TRACER.start_as_current_span("reconcile", attributes=_attributes(key)):
                     await self._reconciler.reconcile(key)
             except NotLeading:

@@ -31,6 +31,8 @@ from llmendpoint.runtime.store import Key, Store
 from llmendpoint.scaling.record import rfc3339, scaling_status, tells_of_hold
 from llmendpoint.scaling.scaler import adopted, bounded, warnings
 
+QUEUE_WARNINGS = frozenset({Reason.BACKLOG_VOLATILE, Reason.BACKLOG_UNKNOWN})
+
 
 class Reconciler:
     """Makes the cluster say what an endpoint says, and the endpoint's status say what the cluster is like."""
@@ -157,7 +159,7 @@ class Reconciler:
         self._tell(endpoint, status, body)
 
     def _tell(self, endpoint: Endpoint, status: EndpointStatus, body: Mapping[str, Any]) -> None:
-        """Events for a new reason of Ready and for a new hold."""
+        """Events for a new reason of Ready, for a queue that deserves a look, and for a new hold."""
         before = {entry.type: entry.reason for entry in endpoint.status.conditions}
         ready = next(entry for entry in status.conditions if entry.type == ConditionType.READY)
         if before.get(ConditionType.READY) != ready.reason:
@@ -165,8 +167,12 @@ class Reconciler:
                 Reason.REPLICAS_STARTING,
                 Reason.ROLLING_OUT,
                 Reason.BUSINESS_NOT_READY,
+                Reason.QUEUE_NOT_READY,
             }
             self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
+        for entry in status.conditions:
+            if entry.reason in QUEUE_WARNINGS and before.get(entry.type) != entry.reason:
+                self._recorder.record(body, entry.reason, entry.message, kind="Warning")
         scaling = status.scaling
         if scaling and scaling.decision and tells_of_hold(scaling, endpoint.status.scaling):
             self._recorder.record(body, "ScalingHeld", scaling.decision.sentence, action="Scale")

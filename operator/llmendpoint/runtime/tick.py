@@ -28,6 +28,7 @@ from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.quotas import QuotaReader, Quotas
 from llmendpoint.runtime.store import Key, Store
 from llmendpoint.scaling.decision import Decision, Replicas
+from llmendpoint.scaling.job_queue import Backlog, JobQueue
 from llmendpoint.scaling.record import scaling_status, tells_of_change
 from llmendpoint.scaling.scaler import decide
 from llmendpoint.scaling.signals import PodPhase, PodReading, Signals, derive
@@ -57,6 +58,7 @@ class Ticker:
         exporter: Exporter,
         quotas: QuotaReader,
         held: Callable[[Key], int] = lambda _: 0,
+        backlog: Callable[[Key], Backlog | None] = lambda _: None,
         period: float,
         gpu_hour_price: float | None = None,
         clock: Clock,
@@ -68,6 +70,7 @@ class Ticker:
         self._exporter = exporter
         self._read_quotas = quotas
         self._held = held
+        self._backlog = backlog
         self._period = period
         self._gpu_hour_price = gpu_hour_price
         self._clock = clock
@@ -118,7 +121,7 @@ class Ticker:
         await asyncio.gather(*(read_and_decide(source, some) for source, some in targets.items()))
 
     async def wake(self, key: Key) -> None:
-        """Decide at once on an endpoint at whose activator a request waits. One that has a replica waits for it."""
+        """Decide at once on an endpoint for which a request or a job waits. One that has a replica waits for it."""
         with self._alone(key):
             seen, now = self._observe(key), self._clock()
             scaling = seen.endpoint.spec.scaling if seen else None
@@ -127,7 +130,8 @@ class Ticker:
             memory = self._memories.of(key, seen, now)
             if memory.state.desired > 0:
                 return
-            signals = replace(memory.signals or Signals(known=0, unknown=0), held=self._held(key))
+            signals = memory.signals or Signals(known=0, unknown=0)
+            signals = replace(signals, held=self._held(key), jobs=self._jobs(key, seen))
             counts, quotas = replicas_of(seen, now), Quotas(self._read_quotas)
             beside = {
                 other: found
@@ -174,7 +178,7 @@ class Ticker:
         memory = self._memories.of(key, seen, now)
         spec = seen.endpoint.spec
         readings = [PodReading(pod.name, pod.phase, reading.samples.get(pod.name)) for pod in live_pods(seen, now)]
-        was_read = _is_read(memory)
+        was_known = _is_read(memory), _knows_jobs(memory)
         memory.window, memory.signals = derive(
             memory.window,
             readings,
@@ -184,13 +188,14 @@ class Ticker:
             stale_seconds=STALE_TICKS * self._period,
             with_ttft=reads_ttft(scaling),
             held=self._held(key),
+            jobs=self._jobs(key, seen),
         )
         memory.load = {pod: sample.in_flight for pod, sample in reading.samples.items()}
         unread = tuple(sorted(reading.errors.items()))
         memory.stall = memory.stall.update(reading.samples)
         stalled = memory.stall.stalled(now)
         news = (unread, reading.unanswered, stalled) != (memory.unread, memory.unanswered, memory.stalled)
-        news = news or _is_read(memory) != was_read
+        news = news or (_is_read(memory), _knows_jobs(memory)) != was_known
         memory.unread, memory.unanswered, memory.stalled = unread, reading.unanswered, stalled
         _learn_cold_starts(memory, seen)
         memory.state = memory.state.served_by(seen.serving_revision)
@@ -210,6 +215,11 @@ class Ticker:
         news = news or memory.is_moved or is_news(memory.account, seen.endpoint.status.usage)
         if news:
             self._queue.add(key)
+
+    def _jobs(self, key: Key, seen: Observation) -> JobQueue | None:
+        """The queue of an endpoint with spec.async."""
+        wanted = seen.endpoint.spec.async_
+        return JobQueue(wanted.backlog_per_replica, wanted.oldest_seconds, self._backlog(key)) if wanted else None
 
     async def _decide(
         self, key: Key, all_seen: Mapping[Key, Observation], scaling: Scaling, memory: Memory, signals: Signals,
@@ -261,6 +271,12 @@ class Ticker:
 def _is_read(memory: Memory) -> bool:
     """Whether the last tick had ready replicas to read."""
     return memory.signals is not None and memory.signals.ready > 0
+
+
+def _knows_jobs(memory: Memory) -> bool | None:
+    """Whether the last tick knew how many jobs wait; None where there is no queue."""
+    jobs = memory.signals.jobs if memory.signals else None
+    return None if jobs is None else jobs.backlog is not None
 
 
 def _oldest_start(seen: Observation, now: float) -> float:

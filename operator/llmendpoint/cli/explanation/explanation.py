@@ -11,6 +11,7 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.status import DecisionRecord
 from llmendpoint.cli.explanation.alarm_sums import step_sums, tracking_sums
 from llmendpoint.cli.explanation.demand_sums import demand_sums
+from llmendpoint.cli.explanation.job_sums import job_sums, policy_alone
 from llmendpoint.cli.explanation.sums import DIGIT, Reading, Sum, number, said
 from llmendpoint.scaling.staffing import FULL
 
@@ -25,6 +26,11 @@ MEANING = {
     "podsRead": ("replicas that were read", ""),
     "podsUnread": ("replicas that serve and could not be read", ""),
     "held": ("requests that wait at the activator", ""),
+    "jobsQueued": ("jobs that wait", ""),
+    "jobsInProgress": ("jobs in work", ""),
+    "oldestJobSeconds": ("wait of the oldest job", "s"),
+    "backlogPerReplica": ("async.backlogPerReplica", "jobs"),
+    "oldestSeconds": ("async.oldestSeconds", "s"),
     "awaitingReplicas": ("replicas of the last scale-out are still starting", ""),
     "ttftSeconds": ("scaling.demand.ttftSeconds", "s"),
     "errorBudget": ("scaling.demand.errorBudget", ""),
@@ -69,7 +75,8 @@ def explain(endpoint: Endpoint) -> Explanation | None:
     decision = status.decision if status else None
     if decision is None:
         return None
-    policy, sums = _sums(decision)
+    policy, sums = _sums(policy_alone(decision))
+    sums += job_sums(decision)
     rules = [
         Rule(
             name=clamp.name,
@@ -97,7 +104,7 @@ def explain(endpoint: Endpoint) -> Explanation | None:
         expected_ready_time=decision.expected_ready_time,
         sentence=decision.sentence,
         disagreements=[*_wrong_sums(sums), *_wrong_rules(decision)],
-        notes=list(_notes(endpoint, policy, decision)),
+        notes=list(_notes(endpoint, policy, decision, has_sum=bool(sums))),
     )
 
 
@@ -161,9 +168,9 @@ def _wrong_rules(decision: DecisionRecord) -> Iterator[str]:
         yield f"the rules end at {count} replicas, and {decision.desired} were recorded"
 
 
-def _notes(endpoint: Endpoint, policy: str | None, decision: DecisionRecord) -> Iterator[str]:
+def _notes(endpoint: Endpoint, policy: str | None, decision: DecisionRecord, *, has_sum: bool) -> Iterator[str]:
     spec = endpoint.spec
-    if policy is None:
+    if not has_sum:
         yield "no engine was read for it, so there is no sum: the count was kept, or is a new bound or the fallback"
     scaling = spec.scaling
     if scaling is None or scaling.mode == "Off":
