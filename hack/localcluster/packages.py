@@ -76,6 +76,27 @@ def promtool() -> str:
     return str(Path(prometheus()).with_name("promtool"))
 
 
+def redis() -> str:
+    """Path of a Redis server: the machine's own or Valkey's, else Debian's, of which only the tools are installed.
+
+    They hold the program, which goes by the name that it is called by; the server's package would start one, now and at
+    each boot.
+
+    Raises:
+        LocalClusterError: there is none, and this is not Debian or apt-get failed.
+    """
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
+        return found
+    program = cache_dir() / "redis" / "redis-server"
+    if not program.exists():
+        if not _found("redis-check-rdb"):
+            _install(["redis-tools"])
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.unlink(missing_ok=True)
+        program.symlink_to("/usr/bin/redis-check-rdb")
+    return str(program)
+
+
 def _install(packages: list[str]) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise LocalClusterError(f"missing on this machine: {', '.join(packages)}; install them and try again")

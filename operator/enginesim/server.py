@@ -200,7 +200,8 @@ async def serve(options: Options) -> int:
         loop.add_signal_handler(number, stop.set)
     server = Server(options)
     core = asyncio.create_task(server.batcher.run())
-    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
+    # A request whose client goes away is aborted, as in vLLM.
+    runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port, backlog=2048)
     await site.start()

@@ -1,0 +1,73 @@
+"""Sends webhooks until they are taken, each worker a few at a time."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import aiohttp
+from redis import RedisError
+
+from jobqueue.metrics import WorkerMetrics
+from jobqueue.store import Store
+from jobqueue.webhooks import message, signed_headers
+
+POLL_SECONDS = 1.0
+AT_ONCE = 16
+TIMEOUT_SECONDS = 15.0
+PAUSES = (30.0, 120.0, 600.0, 1800.0, 7200.0)
+"""Seconds after each try in which it may be taken; the first is longer than a try may take."""
+log = logging.getLogger(__name__)
+
+
+class Delivery:
+    """Of one worker.
+
+    Args:
+        key: with which messages are signed.
+    """
+
+    def __init__(self, store: Store, session: aiohttp.ClientSession, key: bytes, metrics: WorkerMetrics) -> None:
+        self._store = store
+        self._session = session
+        self._key = key
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Send what is due, without end."""
+        while True:
+            try:
+                due, given_up = await self._store.due_webhooks(AT_ONCE, PAUSES)
+                self._metrics.webhooks.labels("given_up").inc(given_up)
+                await asyncio.gather(*map(self._send, due))
+            except RedisError as error:
+                log.warning("webhooks wait, Redis does not answer: %s", error)
+                due = []
+            if len(due) < AT_ONCE:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _send(self, job_id: str) -> None:
+        job = await self._store.job(job_id)
+        if job is None or job.webhook is None:
+            return
+        now = datetime.now(UTC)
+        body = message(job, now)
+        headers = {"Content-Type": "application/json", **signed_headers(self._key, f"msg_{job.id}", body, now)}
+        try:
+            async with self._session.post(
+                job.webhook,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            ) as answer:
+                # One that is gone wants no more.
+                taken = answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status == HTTPStatus.GONE
+                why = f"it answered {answer.status}"
+        except (aiohttp.ClientError, OSError) as error:
+            taken, why = False, repr(error)
+        self._metrics.webhooks.labels("delivered" if taken else "failed").inc()
+        if taken:
+            await self._store.settle_webhook(job_id)
+        else:
+            log.warning("webhook of job %s was not taken: %s", job_id, why)
