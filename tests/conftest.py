@@ -20,3 +20,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-kills", default=8, help="how often tests/chaos kills the operator")
     parser.addoption("--chaos-away", default=20, help="for how many seconds it takes parts of the control plane away")
     parser.addoption("--chaos-seed", default=1, help="where its chance begins")
+    parser.addoption("--batch-lines", default=20_000, help="lines that tests/batch asks while workers are killed")

@@ -21,12 +21,13 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "operator": ("operator/llmendpoint", "operator/activator"),
     "queue": ("operator/engineclient", "operator/jobqueue"),
     "redis": (),
+    "batch": ("operator/engineclient", "operator/batchworker"),
     "enginesim": ("operator/enginesim", "images/bin"),
     "rag": ("rag",),
     "vllm": (),
 }
 """Image -> what it is made of beside SHARED."""
-PRODUCT = ("operator", "queue", "redis", "enginesim", "rag")
+PRODUCT = ("operator", "queue", "redis", "batch", "enginesim", "rag")
 SHARED = ("images/Dockerfile", "pyproject.toml", "uv.lock")
 BASE = "docker.io/llmendpoint/base:dev"
 BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")

@@ -1,4 +1,4 @@
-"""Kubernetes' own programs, built from pinned Go modules once and kept in the cache."""
+"""Kubernetes' own programs and others in Go, built from pinned Go modules once and kept in the cache."""
 
 import hashlib
 import os
@@ -72,7 +72,9 @@ NODE = (
 HELM = (Group("helm", ("helm",), 2.0),)
 # Checks objects of the Prometheus operator against its types.
 MONITORING = (Group("monitoring", ("monitoring",), 1.0),)
-EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING)
+# A server with the S3 API that keeps buckets in a folder.
+S3 = (Group("versitygw", ("versitygw",), 1.5),)
+EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING, *S3)
 
 
 def ensure(groups: tuple[Group, ...]) -> None:

@@ -111,7 +111,7 @@ def running_prometheus(directory: Path) -> Iterator[Prometheus]:
         f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
     ]  # fmt: skip
     url = f"http://127.0.0.1:{port}"
-    with _process(command, directory / "prometheus.log", lambda: httpx.get(f"{url}/-/ready").is_success):
+    with running_process(command, directory / "prometheus.log", lambda: httpx.get(f"{url}/-/ready").is_success):
         yield Prometheus(url, targets)
 
 
@@ -122,7 +122,7 @@ def running_simulator(directory: Path, *arguments: str, **environment: str) -> I
     command = [sys.executable, "-m", "enginesim", *arguments, f"--port={port}"]
     settings = {"ENGINESIM_STARTUP_SECONDS": "0", "PYTHONPATH": str(ROOT / "operator"), **environment}
     address = f"127.0.0.1:{port}"
-    with _process(
+    with running_process(
         command,
         directory / f"enginesim-{port}.log",
         lambda: httpx.get(f"http://{address}/health").is_success,
@@ -139,9 +139,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def _process(
+def running_process(
     command: Sequence[str], log: Path, answers: Callable[[], bool], environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
+    """A server, from when it answers until the block ends."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=out, stderr=out)
     try:

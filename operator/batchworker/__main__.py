@@ -1,0 +1,49 @@
+"""``python -m batchworker run --input URI --output URI --shards N ...``: 0 done, 1 try again, 2 do not."""
+
+import asyncio
+import json
+import signal
+import sys
+
+from obstore.exceptions import BaseError
+
+from batchworker.control import listening
+from batchworker.options import Options, parse
+from batchworker.places import BadInput
+from batchworker.worker import Worker
+
+DONE, TRY_AGAIN, BAD_INPUT = 0, 1, 2
+
+
+def main() -> int:
+    """Work one shard off. Returns the exit status."""
+    return asyncio.run(_run(parse(sys.argv[1:])))
+
+
+async def _run(options: Options) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    worker = Worker(options, stop)
+    try:
+        async with listening(worker, options.host, options.control_port):
+            done = await worker.run()
+    except BadInput as error:
+        _say_last(options, str(error))
+        return BAD_INPUT
+    except (BaseError, OSError) as error:
+        print(f"batchworker: input or output is out of reach: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return TRY_AGAIN
+    _say_last(options, json.dumps(worker.report))
+    return DONE if done else TRY_AGAIN
+
+
+def _say_last(options: Options, text: str) -> None:
+    """What the operator reads from the pod's status."""
+    print(f"batchworker: {text}", flush=True)  # noqa: T201
+    if options.termination_log.exists():
+        options.termination_log.write_text(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Workers that are killed again and again: no line is lost, none is there twice, and little is done again."""
+
+import re
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.batches import WorkerProcess, ids, options, read_lines, worker_process, write_lines
+from support.prometheus import Simulator, running_simulator
+from support.servers import FAST
+
+SHARDS = 4
+KILLS_OF_A_SHARD = 5
+CONCURRENCY = 32
+ENGINE = ("vllm", "serve", "acme/llama", "--served-model-name", "tiny")
+
+
+def test_every_line_is_answered_once_however_often_workers_are_killed(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    lines = int(request.config.getoption("--batch-lines"))
+    given, output = write_lines(tmp_path / "in.jsonl", lines), tmp_path / "out"
+    part = lines / SHARDS / (KILLS_OF_A_SHARD + 1)
+    began, most_memory = time.monotonic(), 0
+    with ExitStack() as stack:
+        engines = [stack.enter_context(running_simulator(tmp_path, *ENGINE, **FAST)) for _ in range(2)]
+
+        def start(shard: int) -> WorkerProcess:
+            port = int(engines[shard % 2].address.rpartition(":")[2])
+            told = options(given, output, port, shards=SHARDS, shard=shard, concurrency=CONCURRENCY)
+            return stack.enter_context(worker_process(tmp_path, told))
+
+        workers = {shard: start(shard) for shard in range(SHARDS)}
+        killed = dict.fromkeys(workers, 0)
+        while workers:
+            for shard, worker in list(workers.items()):
+                if worker.process.poll() is not None:
+                    assert worker.process.returncode == 0, worker.log.read_text()[-3000:]
+                    del workers[shard]
+                elif (said := worker.progress()) is not None:
+                    most_memory = max(most_memory, worker.resident_bytes)
+                    if killed[shard] < KILLS_OF_A_SHARD and said["completed"] > part * (killed[shard] + 1):
+                        worker.kill()
+                        killed[shard] += 1
+                        workers[shard] = start(shard)
+            time.sleep(0.1)
+        seconds = time.monotonic() - began
+        asked = sum(answers_of(engine) for engine in engines)
+    kills = sum(killed.values())
+    again = asked - lines
+    print(
+        f"{lines} lines, {SHARDS} shards, {kills} kills: {seconds:.1f} s, {again} lines asked again "
+        f"({again / lines:.2%}, {again / kills:.0f} a kill), a worker's memory {most_memory / 2**20:.0f} MiB at most"
+    )
+    assert kills == SHARDS * KILLS_OF_A_SHARD
+    assert ids(read_lines(output / "output.jsonl")) == {f"line-{number}": 1 for number in range(lines)}
+    assert (output / "errors.jsonl").read_bytes() == b""
+    assert {path.name for path in output.rglob("*") if path.is_file()} == {"output.jsonl", "errors.jsonl", "done.json"}
+    assert again < lines / 4
+
+
+def answers_of(engine: Simulator) -> int:
+    """Answers that an engine has given, by its own count."""
+    text = httpx.get(f"http://{engine.address}/metrics").text
+    return int(sum(map(float, re.findall(r"^vllm:request_success_total\{.*\} (\S+)$", text, re.MULTILINE))))
