@@ -25,24 +25,25 @@ async def _run(options: Options) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     worker = Worker(options, stop)
-    try:
-        async with listening(worker, options.host, options.control_port):
-            done = await worker.run()
-    except BadInput as error:
-        _say_last(options, str(error))
-        return BAD_INPUT
-    except (BaseError, OSError) as error:
-        print(f"batchworker: input or output is out of reach: {error}", file=sys.stderr, flush=True)  # noqa: T201
-        return TRY_AGAIN
-    _say_last(options, json.dumps(worker.report))
-    return DONE if done else TRY_AGAIN
-
-
-def _say_last(options: Options, text: str) -> None:
-    """What the operator reads from the pod's status."""
-    print(f"batchworker: {text}", flush=True)  # noqa: T201
+    async with listening(worker, options.host, options.control_port):
+        status, said = await _work(options, worker)
+    # What the operator reads from the pod's status.
+    print(f"batchworker: {said}", flush=True)  # noqa: T201
     if options.termination_log.exists():
-        options.termination_log.write_text(text)
+        options.termination_log.write_text(said)
+    return status
+
+
+async def _work(options: Options, worker: Worker) -> tuple[int, str]:
+    """Exit status and last word."""
+    try:
+        done = await worker.run()
+    except BadInput as error:
+        return BAD_INPUT, str(error)
+    except (BaseError, OSError) as error:
+        first = str(error).partition("\n")[0]
+        return TRY_AGAIN, f"{options.input} or {options.output} is out of reach: {first}"
+    return DONE if done else TRY_AGAIN, json.dumps(worker.report)
 
 
 if __name__ == "__main__":

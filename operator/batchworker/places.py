@@ -5,17 +5,24 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
+if TYPE_CHECKING:  # obstore has it for type checkers only
+    from obstore.store import RetryConfig
+
 PART = 8 * 1024 * 1024
 PARTS_AT_ONCE = 4
 AT_ONCE = 1000
 """Objects that S3 removes with one request."""
+
+RETRIES: "RetryConfig" = {"max_retries": 1000, "retry_timeout": timedelta(minutes=3)}
+"""A store that is away for so long is waited for. The pauses grow to 15 seconds."""
 
 
 class BadInput(Exception):
@@ -126,7 +133,10 @@ def folder_at(uri: str) -> Folder:
     scheme, host, path = _split(uri)
     if scheme == "s3":
         plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-        return Folder(S3Store(host, prefix=path or None, client_options={"allow_http": plain}), uri)
+        store = S3Store(
+            host, prefix=path or None, client_options={"allow_http": plain}, retry_config=RETRIES
+        )  # fmt: skip
+        return Folder(store, uri)
     directory = Path("/", path)
     try:
         directory.mkdir(parents=True, exist_ok=True)

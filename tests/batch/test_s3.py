@@ -8,7 +8,7 @@ from aiohttp import web
 
 from batchworker import log
 from batchworker.places import PART, BadInput
-from support.batches import S3, ids, options, read_lines, work, write_lines
+from support.batches import S3, ids, options, read_lines, running_s3, work, write_lines
 from support.prometheus import free_port
 from support.servers import answering, engine, listening
 
@@ -71,3 +71,27 @@ async def test_wrong_credentials_are_said(bucket: Path, monkeypatch: pytest.Monk
     uri = f"s3://{bucket.name}"
     with pytest.raises(BadInput, match=f"{uri}/in.jsonl: access is refused; look at credentials, bucket and policy"):
         await work(options(f"{uri}/in.jsonl", f"{uri}/out", free_port()))
+
+
+async def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, s3_port, away = free_port(), free_port(), asyncio.Event()
+
+    async def is_asked(request: web.Request) -> web.StreamResponse:
+        if request.method == "POST":
+            await away.wait()
+        return web.json_response({})
+
+    async with listening(answering(is_asked), port):
+        with running_s3(tmp_path, s3_port) as s3:
+            for name, value in s3.environment.items():
+                monkeypatch.setenv(name, value)
+            write_lines(s3.bucket("bucket") / "in.jsonl", 20)
+            working = asyncio.create_task(work(options("s3://bucket/in.jsonl", "s3://bucket/out", port)))
+            while not list(tmp_path.glob("buckets/bucket/out/_batch/00000/*")):
+                await asyncio.sleep(0.05)
+        away.set()
+        # The first chunk is due after a second.
+        await asyncio.sleep(2.0)
+        with running_s3(tmp_path, s3_port):
+            assert (await working)["completed"] == 20
+    assert len(read_lines(tmp_path / "buckets" / "bucket" / "out" / "output.jsonl")) == 20

@@ -147,12 +147,12 @@ class S3:
 
 
 @contextmanager
-def running_s3(folder: Path) -> Iterator[S3]:
-    """A versitygw that listens on loopback until the block ends."""
+def running_s3(folder: Path, port: int | None = None) -> Iterator[S3]:
+    """A versitygw that listens on loopback until the block ends. Another one may go on with the folder."""
     tools.ensure(tools.S3)
-    buckets, sidecar, port = folder / "buckets", folder / "sidecar", free_port()
+    buckets, sidecar, port = folder / "buckets", folder / "sidecar", port or free_port()
     for path in (buckets, sidecar):
-        path.mkdir()
+        path.mkdir(exist_ok=True)
     command = [
         tools.program("versitygw"), f"--port=127.0.0.1:{port}", f"--access={KEY}", f"--secret={SECRET}",
         f"--region={REGION}", "--quiet", "--health=/health", "posix", f"--sidecar={sidecar}", str(buckets),
