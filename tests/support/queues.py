@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,12 @@ class QueueProcess:
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"{self.control}/readyz").is_success
         return False
+
+    @property
+    def name(self) -> str | None:
+        """By which Redis knows a worker; None while it starts."""
+        found = re.search(r"INFO (\S+) works for ", self.log.read_text())
+        return found and found[1]
 
     def metric(self, series: str) -> float:
         """The value of a series, 0 where there is none."""
