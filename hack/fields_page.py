@@ -1,4 +1,4 @@
-"""docs/fields.md: every field of an LLMEndpoint as tables, made of the schema that the API server checks."""
+"""docs/fields.md and docs/batch-fields.md: every field as tables, made of the schemas that the API server checks."""
 
 import html
 import json
@@ -7,56 +7,68 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmendpoint.api.schema import object_schema
+from llmendpoint.api.schema import BATCH, ENDPOINT, Definition, object_schema
 
 Schema = Mapping[str, Any]
 
-HEAD = """\
-<!-- Made by `make generate` from operator/llmendpoint/api; edit that. -->
-# Every field
-
-One table for each object inside an `LLMEndpoint`; `kubectl explain llmendpoint.spec.scaling` shows the same. **Bold**
-fields are required. A list is written `[]`, a map `{}`. What breaks a rule is refused by `kubectl apply` with the
-rule's sentence; `llmendpoint validate -f FILE` says the same without a cluster.
-
-What you write is [spec](#spec); what the operator writes is [status](#status), whose conditions are in
-[conditions.md](conditions.md).
+MADE = "<!-- Made by `make generate` from operator/llmendpoint/api; edit that. -->\n"
+READING = """\
+**Bold** fields are required. A list is written `[]`, a map `{}`. What breaks a rule is refused by `kubectl apply` with
+the rule's sentence; `llmendpoint validate -f FILE` says the same without a cluster.
 """
+HEADS = {
+    ENDPOINT.kind: f"""\
+{MADE}# Every field
+
+One table for each object inside an `LLMEndpoint`; `kubectl explain llmendpoint.spec.scaling` shows the same.
+{READING}
+What you write is [spec](#spec); what the operator writes is [status](#status), whose conditions are in
+[conditions.md](conditions.md). Those of an `LLMBatch` are in [batch-fields.md](batch-fields.md).
+""",
+    BATCH.kind: f"""\
+{MADE}# Every field of a batch
+
+One table for each object inside an `LLMBatch`; `kubectl explain llmbatch.spec` shows the same.
+{READING}
+[Batches](batch.md) says how they work, [conditions.md](conditions.md#batches) what their conditions mean.
+""",
+}
+ELSEWHERE = {(BATCH.kind, "spec.endpoint"): "fields.md#spec"}
+"""Objects whose fields are on another page."""
 TABLE = "| field | type | default | bounds | meaning |\n|---|---|---|---|---|\n"
 # A rule with oldSelf compares with what is stored, so that it is about changes.
 CHANGES = "oldSelf"
 
 
-def page() -> str:
+def page(definition: Definition) -> str:
     """The page in Markdown."""
-    root = object_schema()
+    root = object_schema(definition)
     name = root["properties"]["metadata"] | {"x-kubernetes-validations": root["x-kubernetes-validations"]}
-    parts = [HEAD, "\n## metadata\n", *_rules({"properties": {}, **name}, "metadata")]
+    links = {path: link for (kind, path), link in ELSEWHERE.items() if kind == definition.kind}
+    parts = [HEADS[definition.kind], "\n## metadata\n", *_rules({"properties": {}, **name}, "metadata")]
     for top in ("spec", "status"):
-        parts += _sections(top, root["properties"][top], depth=2)
+        parts += _sections(top, root["properties"][top], links, depth=2)
     return "".join(parts)
 
 
-def _sections(path: str, node: Schema, depth: int) -> Iterator[str]:
+def _sections(path: str, node: Schema, links: Mapping[str, str], depth: int) -> Iterator[str]:
     """The object at ``path`` and all objects inside, in the order of the schema."""
     yield f"\n{'#' * depth} {path}\n\n{_text(node['description'])}\n\n{TABLE}"
     required = node.get("required", [])
     for name, field in node["properties"].items():
-        yield _row(path, name, field, required=name in required)
+        yield _row(path, name, field, links, required=name in required)
     yield from _rules(node, path)
     for name, field in node["properties"].items():
         inner, suffix = (field["items"], "[]") if field.get("type") == "array" else (field, "")
-        if inner.get("properties"):
+        if inner.get("properties") and f"{path}.{name}" not in links:
             described = inner | {"description": field["description"]}
-            yield from _sections(f"{path}.{name}{suffix}", described, depth=3)
+            yield from _sections(f"{path}.{name}{suffix}", described, links, depth=3)
 
 
-def _row(path: str, name: str, field: Schema, *, required: bool) -> str:
-    shown = f"**`{name}`**" if required else f"`{name}`"
-    return (
-        f"| {shown} | {_type(f'{path}.{name}', field)} | {_default(field)} | {_bounds(field)} | "
-        f"{_text(field['description'])} |\n"
-    )
+def _row(path: str, name: str, field: Schema, links: Mapping[str, str], *, required: bool) -> str:
+    shown, inside = f"**`{name}`**" if required else f"`{name}`", f"{path}.{name}"
+    kind = f"[object]({links[inside]})" if inside in links else _type(inside, field)
+    return f"| {shown} | {kind} | {_default(field)} | {_bounds(field)} | {_text(field['description'])} |\n"
 
 
 def _type(path: str, field: Schema) -> str:
@@ -74,7 +86,7 @@ def _type(path: str, field: Schema) -> str:
 
 def _anchor(path: str) -> str:
     """As Markdown makes it of the heading."""
-    return re.sub(r"[^a-z]", "", path.lower())
+    return re.sub(r"[^a-z0-9]", "", path.lower())
 
 
 def _default(field: Schema) -> str:

@@ -1,9 +1,10 @@
-"""Writes what is derived from the code: CRD, parts of the chart, dashboards, pages. With --check only compares.
+"""Writes what is derived from the code: CRDs, parts of the chart, dashboards, pages. With --check only compares.
 
 Usage: python hack/generate.py [--check]
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import chart_values
@@ -11,30 +12,32 @@ import dashboards
 import fields_page
 import metrics_page
 import reasons_page
-from llmendpoint.api.schema import to_yaml
+from llmendpoint.api import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "llmendpoint-operator"
 NOTICE = "# Made by `make generate` from operator/llmendpoint/api; edit that.\n"
 
 
-def chart_template(crd: str) -> str:
-    """The CRD as a template, so that an upgrade of the chart upgrades it; uninstalling the chart keeps it."""
-    kept = crd.replace("metadata:\n  name:", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n  name:", 1)
+def chart_template(crds: Iterable[str]) -> str:
+    """The CRDs as a template, so that an upgrade of the chart upgrades them; uninstalling the chart keeps them."""
+    annotation = "  annotations:\n    helm.sh/resource-policy: keep\n"
+    kept = "---\n".join(crd.replace("metadata:\n", f"metadata:\n{annotation}", 1) for crd in crds)
     return f"{{{{- if .Values.crds.install }}}}\n{NOTICE}{kept}{{{{- end }}}}\n"
 
 
 def outputs() -> dict[Path, str]:
     """Each derived file with its content."""
-    crd = to_yaml()
+    crds = {definition.plural: schema.to_yaml(definition) for definition in schema.DEFINITIONS}
     return {
-        ROOT / "crds" / "llmendpoints.yaml": NOTICE + crd,
-        CHART / "templates" / "crds.yaml": chart_template(crd),
+        **{ROOT / "crds" / f"{plural}.yaml": NOTICE + crd for plural, crd in crds.items()},
+        CHART / "templates" / "crds.yaml": chart_template(crds.values()),
         CHART / "values.yaml": chart_values.values(),
         CHART / "README.md": chart_values.readme(),
         **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in dashboards.pages().items()},
         ROOT / "docs" / "metrics.md": metrics_page.page(),
-        ROOT / "docs" / "fields.md": fields_page.page(),
+        ROOT / "docs" / "fields.md": fields_page.page(schema.ENDPOINT),
+        ROOT / "docs" / "batch-fields.md": fields_page.page(schema.BATCH),
         ROOT / "docs" / "conditions.md": reasons_page.page(),
     }
 

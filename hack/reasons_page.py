@@ -2,10 +2,11 @@
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import Any
 
-from llmendpoint.api.conditions import ConditionType, Reason
+from llmendpoint.api.conditions import BatchConditionType, BatchReason, ConditionType, Reason
 
 HEAD = """\
 <!-- Made by `make generate` from operator/llmendpoint/api/conditions.py and hack/reasons_page.py; edit those. -->
@@ -142,23 +143,72 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
 }
 
 
+BATCHES = """
+## Batches
+
+```
+kubectl get llmb NAME -o wide            # the state, figures, and the message of Progressing
+kubectl wait llmb/NAME --for=condition=Complete --timeout=2h
+```
+
+An `LLMBatch` has the conditions of a Job, and `Progressing`, whose reason is its state in one word. Where it is a pod
+that does not start, the words are those of [Ready](#ready).
+"""
+BATCH_ADVICE: dict[BatchConditionType, dict[BatchReason, tuple[str, str]]] = {
+    BatchConditionType.PROGRESSING: {
+        BatchReason.WORKING: ("True", NOTHING),
+        BatchReason.WORKERS_STARTING: ("False", "Wait; `kubectl describe job NAME` says why no pod comes."),
+        BatchReason.ENDPOINT_NOT_FOUND: ("False", "Create it, or correct `endpointRef.name`."),
+        BatchReason.ENDPOINT_NOT_READY: ("False", "Wait, or see the conditions of the LLMEndpoint."),
+        BatchReason.WORKER_FAILED: ("False", "Wait; if it comes again, do what its message says."),
+        BatchReason.SUSPENDED: ("False", "Set `suspend: false` to go on."),
+        BatchReason.ALL_LINES_ANSWERED: ("False", NOTHING),
+        BatchReason.SOME_LINES_FAILED: ("False", "Read `errors.jsonl`."),
+        BatchReason.REFUSED: ("False", "Do what the message says, then delete the batch and create it anew."),
+        BatchReason.SHARDS_FAILED: (
+            "False",
+            "Remove the cause, then delete the batch and create it anew: it goes on from what is done.",
+        ),
+    },
+    BatchConditionType.COMPLETE: {
+        BatchReason.ALL_LINES_ANSWERED: ("True", NOTHING),
+        BatchReason.SOME_LINES_FAILED: ("True", "Read `errors.jsonl`."),
+        BatchReason.NOT_SO: ("False", "See Progressing."),
+    },
+    BatchConditionType.FAILED: {
+        BatchReason.REFUSED: ("True", "As above."),
+        BatchReason.SHARDS_FAILED: ("True", "As above."),
+        BatchReason.NOT_SO: ("False", NOTHING),
+    },
+    BatchConditionType.SUSPENDED: {
+        BatchReason.SUSPENDED: ("True", "Set `suspend: false` to go on."),
+        BatchReason.NOT_SO: ("False", NOTHING),
+    },
+}
+
+
 def page() -> str:
     """The page in Markdown.
 
     Raises:
         ValueError: a reason has no advice.
     """
-    if lacking := set(Reason) - {reason for of in ADVICE.values() for reason in of}:
+    endpoints = _sections(ADVICE, ConditionType, Reason, "##")
+    batches = _sections(BATCH_ADVICE, BatchConditionType, BatchReason, "###")
+    return "".join([HEAD, *endpoints, BATCHES, *batches])
+
+
+def _sections(
+    advice: Mapping[Any, Mapping[Any, tuple[str, str]]], kinds: type[StrEnum], reasons: type[StrEnum], heading: str
+) -> Iterator[str]:
+    if lacking := set(reasons) - {reason for of in advice.values() for reason in of}:
         raise ValueError(f"hack/reasons_page.py says of no condition what to do about {', '.join(sorted(lacking))}")
-    return HEAD + "".join(_sections())
-
-
-def _sections() -> Iterator[str]:
-    types, reasons = _meanings(ConditionType), _meanings(Reason)
-    for kind, advice in ADVICE.items():
-        yield f"\n## {kind}\n\n{types[kind]}\n\n{TABLE}"
-        for reason, (status, what) in advice.items():
-            yield f"| `{reason}` | {status} | {reasons[reason]} | {what} |\n"
+    types, meanings = _meanings(kinds), _meanings(reasons)
+    for kind, of in advice.items():
+        title = f"{kind} of a batch" if heading == "###" else kind
+        yield f"\n{heading} {title}\n\n{types[kind]}\n\n{TABLE}"
+        for reason, (status, what) in of.items():
+            yield f"| `{reason}` | {status} | {meanings[reason]} | {what} |\n"
 
 
 def _meanings(of: type[StrEnum]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from llmendpoint.manifests.common import ACTIVATOR_IMAGE, QUEUE_IMAGE, REDIS_IMAGE
+from llmendpoint.manifests.common import ACTIVATOR_IMAGE, BATCH_IMAGE, QUEUE_IMAGE, REDIS_IMAGE
 
 
 class Settings(BaseSettings):
@@ -43,6 +43,9 @@ class Settings(BaseSettings):
 
     redis_image: str = REDIS_IMAGE
     """Image with a redis-server, Valkey or Redis, for endpoints with spec.async that name no Redis."""
+
+    batch_image: str = BATCH_IMAGE
+    """Image of the workers of batches."""
 
     allow_privileged_pod_templates: bool = False
     """True lets engine.podTemplate ask for host paths, privileges, service accounts and the like: whoever may write an

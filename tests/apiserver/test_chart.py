@@ -86,20 +86,27 @@ def test_one_namespace_needs_no_cluster_role() -> None:
         ("admin", {"get", "create", "patch", "delete"}),
     ],
 )
-def test_the_roles_of_a_namespace_cover_its_endpoints(apiserver: Cluster, role: str, verbs: set[str]) -> None:
+def test_the_roles_of_a_namespace_cover_its_endpoints_and_batches(
+    apiserver: Cluster, role: str, verbs: set[str]
+) -> None:
     for body in rendered():
         if body["kind"] == "ClusterRole":
             apiserver.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
     who = f"somebody-of-{role}"
     apiserver.kubectl("create", "rolebinding", who, "-n", "default", f"--clusterrole={role}", f"--user={who}")
 
-    def allowed(verb: str, subresource: str = "") -> bool:
-        asked = ("auth", "can-i", verb, "llmendpoints", f"--subresource={subresource}", "-n", "default", f"--as={who}")
+    def allowed(verb: str, subresource: str = "", plural: str = "llmendpoints") -> bool:
+        asked = ("auth", "can-i", verb, plural, f"--subresource={subresource}", "-n", "default", f"--as={who}")
         return apiserver.kubectl(*asked, check=False).stdout.strip() == "yes"
 
-    eventually(lambda: {verb for verb in ("get", "create", "patch", "delete") if allowed(verb)} == verbs)
+    for plural in ("llmendpoints", "llmbatches"):
+        eventually(
+            lambda plural=plural: (
+                {verb for verb in ("get", "create", "patch", "delete") if allowed(verb, plural=plural)} == verbs
+            )
+        )
+        assert not allowed("patch", "status", plural)
     assert allowed("patch", "scale") == ("patch" in verbs)
-    assert not allowed("patch", "status")
 
 
 def test_the_role_has_no_wildcard_and_reads_no_secret() -> None:

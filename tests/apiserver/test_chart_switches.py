@@ -9,7 +9,9 @@ import yaml
 
 import install_yaml
 from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.cli import validation
 from llmendpoint.manifests import ManifestDefaults, children
+from llmendpoint.manifests.common import BATCH_IMAGE
 from localcluster import product, tools
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
@@ -140,7 +142,7 @@ def test_dashboards_are_those_of_the_files() -> None:
 
 READ_BY_OPERATOR = {
     "matchExpressions": [
-        {"key": "llmendpoint.dev/component", "operator": "In", "values": ["engine", "activator", "queue"]}
+        {"key": "llmendpoint.dev/component", "operator": "In", "values": ["engine", "activator", "queue", "batch"]}
     ]
 }
 
@@ -210,11 +212,23 @@ def test_the_file_for_kubectl_has_the_chart_and_its_namespace() -> None:
 def test_the_annotations_for_artifact_hub_say_what_the_chart_holds() -> None:
     chart = yaml.safe_load((product.CHART / "Chart.yaml").read_text())
     notes = chart["annotations"]
-    (crd,) = of_kind(rendered(), "CustomResourceDefinition")
-    (listed,) = yaml.safe_load(notes["artifacthub.io/crds"])
-    assert (listed["kind"], listed["name"]) == (crd["spec"]["names"]["kind"], crd["metadata"]["name"])
-    assert listed["version"] in [version["name"] for version in crd["spec"]["versions"]]
-    (image,) = yaml.safe_load(notes["artifacthub.io/images"])
-    assert image["image"] == operator_pod()["spec"]["containers"][0]["image"]
+    crds = of_kind(rendered(), "CustomResourceDefinition")
+    for crd, listed in zip(crds, yaml.safe_load(notes["artifacthub.io/crds"]), strict=True):
+        assert (listed["kind"], listed["name"]) == (crd["spec"]["names"]["kind"], crd["metadata"]["name"])
+        assert listed["version"] in [version["name"] for version in crd["spec"]["versions"]]
+    images = {entry["name"]: entry["image"] for entry in yaml.safe_load(notes["artifacthub.io/images"])}
+    (container,) = operator_pod()["spec"]["containers"]
+    assert images.pop("operator") == container["image"]
+    settings = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert images == {name: settings[f"LLMENDPOINT_{name.upper()}_IMAGE"] for name in images}
     for example in yaml.safe_load(notes["artifacthub.io/crdsExamples"]):
-        Endpoint.from_object(example | {"metadata": {"name": "a", "namespace": "b", "uid": "c"}})
+        assert validation.problems(example) == []
+
+
+def test_the_workers_of_batches_run_the_image_of_the_values() -> None:
+    def image(**values: Any) -> str:
+        (container,) = one("Deployment", **values)["spec"]["template"]["spec"]["containers"]
+        return next(entry["value"] for entry in container["env"] if entry["name"] == "LLMENDPOINT_BATCH_IMAGE")
+
+    assert image() == BATCH_IMAGE
+    assert image(batchImage="mirror.test/batch:2") == "mirror.test/batch:2"

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from llmendpoint.manifests import ManifestDefaults, children
+from llmendpoint.manifests.batch import batch_job
 from localcluster import tools
 from localcluster.cluster import Cluster
-from support.builders import endpoint
+from support.builders import batch, endpoint
 from support.chart import of_kind, rendered
 from support.endpoints import NAME, apply, condition, reason
 from support.kube import eventually, get
@@ -41,9 +42,9 @@ def enforced(apiserver: Cluster, level: str) -> Iterator[str]:
     apiserver.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def refusal(cluster: Cluster, namespace: str, deployment: dict[str, Any]) -> str:
-    """Why the API server refuses the Deployment's pods; nothing where it takes them."""
-    template = deployment["spec"]["template"]
+def refusal(cluster: Cluster, namespace: str, owner: dict[str, Any]) -> str:
+    """Why the API server refuses the pods of a Deployment or a Job; nothing where it takes them."""
+    template = owner["spec"]["template"]
     body = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -77,6 +78,10 @@ def test_the_activator_is_admitted(apiserver: Cluster, enforced: str) -> None:
 @pytest.mark.parametrize("component", ["queue", "worker", "redis"])
 def test_what_takes_and_does_jobs_is_admitted(apiserver: Cluster, enforced: str, component: str) -> None:
     assert refusal(apiserver, enforced, deployments(**{"async": {}})[f"llama-{component}"]) == ""
+
+
+def test_the_workers_of_a_batch_are_admitted(apiserver: Cluster, enforced: str) -> None:
+    assert refusal(apiserver, enforced, batch_job(batch(), endpoint(), ManifestDefaults())) == ""
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from localcluster import product, tools
 from localcluster.accounts import audit_policy, kubeconfig_of
 from localcluster.cluster import USER_CLUSTER, Cluster
 from localcluster.fakes import RESOURCES
+from support import batch_objects
 from support.chart import Manifest, of_kind, rendered
 from support.clusters import running_apiserver
 from support.endpoints import NAME, apply, endpoint, reason, replicas
@@ -41,9 +42,11 @@ VALUES: dict[str, dict[str, Any]] = {"cluster-wide": {}, "namespaced": {"watchNa
 NOT_REQUESTED = {
     # A plugin of admission asks whether the operator may: test_a_child_that_holds_up_its_owner_needs_the_finalizers.
     Permission("llmendpoint.dev", "llmendpoints/finalizers", "update"),
+    Permission("llmendpoint.dev", "llmbatches/finalizers", "update"),
 }
 CHILDREN = "deployments,services,persistentvolumeclaims,horizontalpodautoscalers,poddisruptionbudgets"
 ENGINE: dict[str, Any] = {"args": ["--max-num-seqs=4"]}
+OWN: dict[str, Any] = {"model": {"source": "hf://acme/llama"}}
 GROWING = "growing"
 """A class of volumes that can be made larger."""
 LONGEST = 60.0
@@ -103,7 +106,8 @@ FORBIDDEN: list[tuple[str, str, tuple[str, ...]]] = [
     ("apps", "replicasets", ANY),
     ("apps", "statefulsets", ANY),
     ("apps", "daemonsets", ANY),
-    ("batch", "jobs", ANY),
+    ("batch", "jobs", ("update", "delete", "deletecollection")),
+    ("batch", "jobs/status", ("get", "update", "patch")),
     ("batch", "cronjobs", ANY),
     ("autoscaling", "horizontalpodautoscalers", ("update", "deletecollection")),
     ("policy", "poddisruptionbudgets", ("update", "deletecollection")),
@@ -114,9 +118,11 @@ FORBIDDEN: list[tuple[str, str, tuple[str, ...]]] = [
     (ADMISSION, "mutatingadmissionpolicies", ANY),
     ("apiextensions.k8s.io", "customresourcedefinitions", ANY),
     ("apiregistration.k8s.io", "apiservices", ANY),
-    ("llmendpoint.dev", "llmendpoints", ("get", "create", "update", "delete", "deletecollection")),
+    ("llmendpoint.dev", "llmendpoints", ("get", "update", "deletecollection")),
     ("llmendpoint.dev", "llmendpoints/scale", ("get", "update", "patch")),
     ("llmendpoint.dev", "llmendpoints/status", ("get", "update")),
+    ("llmendpoint.dev", "llmbatches", ("create", "update", "patch", "deletecollection")),
+    ("llmendpoint.dev", "llmbatches/status", ("get", "update")),
 ]
 """What the account must not do: group, resource and verbs."""
 MUTE = "mute"
@@ -237,6 +243,7 @@ def live(cluster: Cluster, namespace: str, prometheus: Prometheus, directory: Pa
     all_that_can_be_left_out_is_deleted(cluster, namespace)
     a_replica_that_never_served_gets_a_shorter_grace(cluster, namespace)
     cluster.kubectl("delete", "llmendpoint", NAME, "-n", namespace)
+    a_batch_with_its_own_engines_stops_goes_on_and_removes_itself(cluster, namespace)
 
 
 def it_is_scaled_and_its_cache_grows(cluster: Cluster, namespace: str, prometheus: Prometheus, directory: Path) -> None:
@@ -303,6 +310,18 @@ def a_replica_that_never_served_gets_a_shorter_grace(cluster: Cluster, namespace
         return int(get(cluster, "pod", pod, "-n", namespace)["metadata"]["deletionGracePeriodSeconds"])
 
     eventually(lambda: grace() == NEVER_READY_GRACE_SECONDS)
+
+
+def a_batch_with_its_own_engines_stops_goes_on_and_removes_itself(cluster: Cluster, namespace: str) -> None:
+    """Its volumes are there when it is to be done: until then its Job has begun and its pods wait."""
+    batch_objects.apply(cluster, namespace, endpoint=OWN, ttlSecondsAfterFinished=0)
+    eventually(lambda: batch_objects.state(cluster, namespace) == "VolumePending", LONGEST)
+    batch_objects.apply(cluster, namespace, endpoint=OWN, ttlSecondsAfterFinished=0, suspend=True)
+    eventually(lambda: batch_objects.state(cluster, namespace) == "Suspended")
+    eventually(lambda: not get(cluster, "llmendpoint", batch_objects.NAME, "-n", namespace))
+    batch_objects.apply(cluster, namespace, endpoint=OWN, ttlSecondsAfterFinished=0)
+    cluster.control_plane.apply(batch_objects.volumes(namespace))
+    eventually(lambda: not get(cluster, "llmbatch", batch_objects.NAME, "-n", namespace), LONGEST)
 
 
 def found(cluster: Cluster, namespace: str, kinds: str) -> list[Manifest]:
@@ -372,7 +391,7 @@ def test_the_operator_of_all_namespaces_looks_after_each(life: Life) -> None:
 def test_a_child_that_holds_up_its_owner_needs_the_finalizers(cluster: Cluster, with_right: bool) -> None:
     """The request is for the child; a plugin of admission, which OpenShift has on, asks about the owner by itself."""
     role = next(body for body in of_kind(rendered(), "ClusterRole") if body["metadata"]["name"] == product.RELEASE)
-    rules = [rule for rule in role["rules"] if with_right or rule["resources"] != ["llmendpoints/finalizers"]]
+    rules = [rule for rule in role["rules"] if with_right or "llmendpoints/finalizers" not in rule["resources"]]
     user = f"with-{with_right}".lower()
     about = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": user, "namespace": EMPTY}}
     cluster.control_plane.apply(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fuzz.values import HOSTILE, HOSTILE_VALUES, NAMES, Path, Schema, allowed
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.names import API_VERSION, KIND
-from llmendpoint.api.schema import structural
+from llmendpoint.api.structural import structural
 from localcluster.paths import ROOT
 
 SPEC = structural(EndpointSpec)
@@ -122,7 +122,9 @@ PLACES += [(path, schema) for path, schema in PLACES if path[-1] == "podTemplate
 def _seeds() -> Iterator[dict[str, Any]]:
     for folder in ("examples", "tests/golden"):
         for file in sorted((ROOT / folder).glob("*.yaml")):
-            yield next(iter(yaml.safe_load_all(file.read_text())))["spec"]
+            body = next(iter(yaml.safe_load_all(file.read_text())))
+            if body["kind"] == KIND:
+                yield body["spec"]
     source = {"model": {"source": "hf://acme/llama"}}
     yield source
     yield {**source, "replicas": 0}

@@ -267,9 +267,9 @@ BAD: list[tuple[str, str, Any, str]] = [
 ]
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """The good object with one value put in, or taken out where it is None."""
-    body = copy.deepcopy(GOOD)
+def changed(path: str, value: Any, good: dict[str, Any] = GOOD) -> dict[str, Any]:
+    """A good object with one value put in, or taken out where it is None."""
+    body = copy.deepcopy(good)
     *parents, last = path.split(".")
     node = body
     for part in parents:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from llmendpoint.api import names
+from llmendpoint.api.batch import Batch
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.api.status import Clamp
@@ -117,3 +118,56 @@ def pod(
             else [{"name": "engine", "image": "i", "ready": ready, "started": True, "state": {"running": {}}}],
         },
     }
+
+
+BATCH_SPEC: dict[str, Any] = {
+    "endpointRef": {"name": "llama"},
+    "input": {"uri": "pvc://prompts/march.jsonl"},
+    "output": {"uri": "pvc://answers/march"},
+}
+
+
+def batch_object(name: str = "march", status: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    """A batch as the API server returns it; ``spec`` is in the wire form, and None takes a field away."""
+    metadata = {"name": name, "namespace": "team", "uid": f"uid-{name}", "generation": 1, "resourceVersion": "1"}
+    whole = {field: value for field, value in {**BATCH_SPEC, **spec}.items() if value is not None}
+    kind = {"apiVersion": names.API_VERSION, "kind": names.BATCH_KIND}
+    return {**kind, "metadata": metadata, "spec": whole, "status": status or {}}
+
+
+def batch(name: str = "march", status: dict[str, Any] | None = None, **spec: Any) -> Batch:
+    return Batch.from_object(batch_object(name, status, **spec))
+
+
+def batch_job(*conditions: dict[str, Any], suspend: bool = False, **status: Any) -> dict[str, Any]:
+    """The Job of the batch "march" as the API server returns it, begun a minute after the batch was made."""
+    owner = {"apiVersion": names.API_VERSION, "kind": names.BATCH_KIND, "name": "march", "uid": "uid-march"}
+    metadata = {"name": "march", "namespace": "team", "uid": "uid-job", "ownerReferences": [owner]}
+    begun = {"startTime": "2025-06-15T15:01:00Z", "conditions": list(conditions)}
+    return {"kind": "Job", "metadata": metadata, "spec": {"suspend": suspend}, "status": {**begun, **status}}
+
+
+def batch_pod(
+    shard: int, phase: str = "Running", *, number: int = 1, code: int | None = None, said: str = "", **state: Any
+) -> dict[str, Any]:
+    """A pod of that Job.
+
+    Args:
+        number: which pod of the shard; later ones are younger.
+        code: how its worker ended, if it has.
+        said: its last words.
+    """
+    if code is not None:
+        state["terminated"] = {"exitCode": code, "message": said, **state.pop("terminated", {})}
+    made = pod(
+        f"march-{shard}-{number}",
+        component=names.COMPONENT_BATCH,
+        ready=phase == "Running",
+        phase=phase,
+        containers=[{"name": "batch", "image": "i", "ready": phase == "Running", "state": state or {"running": {}}}],
+        annotations={"batch.kubernetes.io/job-completion-index": str(shard)},
+    )
+    made["metadata"]["labels"] = {names.LABEL_BATCH: "march", names.LABEL_COMPONENT: names.COMPONENT_BATCH}
+    made["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "march", "uid": "uid-job"}]
+    made["metadata"]["creationTimestamp"] = f"2025-06-15T15:0{number}:00Z"
+    return made

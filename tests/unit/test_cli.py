@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from llmendpoint.api import schema
 from llmendpoint.cli.main import app
+from support import bad_batches
 from support.bad_objects import BAD, GOOD, changed, of_one_pod
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml"))
@@ -27,6 +28,15 @@ def written(directory: Path, *bodies: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(("path", "value", "sentence"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_validate_refuses_what_the_api_server_refuses(tmp_path: Path, path: str, value: Any, sentence: str) -> None:
     result = run("validate", "-f", written(tmp_path, changed(path, value)))
+    assert result.exit_code == 1, result.output
+    assert sentence in result.output
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"), [case[1:] for case in bad_batches.BAD], ids=[case[0] for case in bad_batches.BAD]
+)
+def test_validate_refuses_batches_too(tmp_path: Path, path: str, value: Any, sentence: str) -> None:
+    result = run("validate", "-f", written(tmp_path, changed(path, value, bad_batches.GOOD)))
     assert result.exit_code == 1, result.output
     assert sentence in result.output
 
@@ -88,7 +98,7 @@ def test_a_privileged_pod_template_is_refused_unless_it_is_allowed(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("{", "is not YAML"), ("kind: Pod", "has no object of kind LLMEndpoint"), ("", "has no object")],
+    [("{", "is not YAML"), ("kind: Pod", "has no object of kind LLMEndpoint or LLMBatch"), ("", "has no object")],
 )
 def test_a_file_without_an_object_is_named(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "wrong.yaml"
@@ -99,11 +109,29 @@ def test_a_file_without_an_object_is_named(tmp_path: Path, text: str, sentence: 
         assert sentence in result.output
 
 
+def test_render_shows_the_job_of_a_batch_and_whom_it_asks(tmp_path: Path) -> None:
+    known = {**GOOD, "metadata": {"name": "llama", "namespace": "default"}}
+    result = run("render", "-f", written(tmp_path, known, bad_batches.GOOD))
+    assert result.exit_code == 0, result.output
+    (job,) = [child for child in yaml.safe_load_all(result.output) if child["kind"] == "Job"]
+    assert "--engine-url=http://llama-engine.default.svc:80" in job["spec"]["template"]["spec"]["containers"][0]["args"]
+    alone = run("render", "-f", written(tmp_path, bad_batches.GOOD))
+    assert (alone.exit_code, "put LLMEndpoint llama into the file" in alone.output) == (1, True)
+
+
+def test_what_a_batch_s_own_engine_can_not_load_is_said(tmp_path: Path) -> None:
+    engines = {"model": {"source": "s3://bucket/llama"}, "engine": {"type": "TGI"}}
+    body = {**bad_batches.GOOD, "spec": {**bad_batches.FILES, "endpoint": engines}}
+    result = run("validate", "-f", written(tmp_path, body))
+    assert (result.exit_code, "TGI can not load a model from s3://" in result.output) == (1, True)
+
+
 def test_another_version_is_refused(tmp_path: Path) -> None:
     result = run("validate", "-f", written(tmp_path, {**GOOD, "apiVersion": "llmendpoint.dev/v2"}))
     assert result.exit_code == 1
     assert "must be llmendpoint.dev/v1alpha1" in result.output
 
 
-def test_crd_is_the_one_of_the_api() -> None:
-    assert run("crd").output == schema.to_yaml()
+def test_crd_prints_those_of_the_api() -> None:
+    printed = list(yaml.safe_load_all(run("crd").output))
+    assert printed == [schema.crd(definition) for definition in schema.DEFINITIONS]

@@ -38,7 +38,7 @@ def only(checks: Iterable[Check]) -> Check:
 
 
 def stored_crd() -> dict[str, Any]:
-    made = copy.deepcopy(schema.crd())
+    made = copy.deepcopy(schema.crd(schema.ENDPOINT))
     made["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
     return made
 
@@ -49,19 +49,19 @@ def spec_of(crd: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_schema_of_this_version_is_well() -> None:
-    assert only(check_definition(stored_crd())).level == "ok"
+    assert only(check_definition(schema.ENDPOINT, stored_crd())).level == "ok"
 
 
 def test_other_words_of_a_description_are_no_other_schema() -> None:
     crd = stored_crd()
     spec_of(crd)["model"]["description"] = "words"
-    assert only(check_definition(crd)).level == "ok"
+    assert only(check_definition(schema.ENDPOINT, crd)).level == "ok"
 
 
 def test_an_older_schema_lacks_fields() -> None:
     crd = stored_crd()
     del spec_of(crd)["scaling"]["properties"]["demand"]
-    check = only(check_definition(crd))
+    check = only(check_definition(schema.ENDPOINT, crd))
     assert (check.level, check.todo is not None) == ("fail", True)
     assert "it lacks spec.scaling.demand, spec.scaling.demand.errorBudget" in check.found
 
@@ -69,14 +69,14 @@ def test_an_older_schema_lacks_fields() -> None:
 def test_a_newer_schema_has_more_fields() -> None:
     crd = stored_crd()
     spec_of(crd)["later"] = {"type": "string"}
-    check = only(check_definition(crd))
+    check = only(check_definition(schema.ENDPOINT, crd))
     assert (check.level, "it has spec.later" in check.found) == ("warn", True)
 
 
 def test_another_default_is_told() -> None:
     crd = stored_crd()
     spec_of(crd)["scaling"]["properties"]["mode"]["default"] = "Off"
-    assert "other rules or defaults" in only(check_definition(crd)).found
+    assert "other rules or defaults" in only(check_definition(schema.ENDPOINT, crd)).found
 
 
 @pytest.mark.parametrize("version", ["v1.29.8", "v1.9.0"])
@@ -87,14 +87,15 @@ def test_an_api_server_that_is_too_old_is_told(version: str) -> None:
 def test_what_one_may_not_see_is_no_failure() -> None:
     refused = Forbidden("GET /x", status=403, said="nodes is forbidden: you")
     for checks in (
-        check_definition(refused), check_operators(refused, []), check_lease(refused, NOW), check_permissions(refused),
+        check_definition(schema.ENDPOINT, refused), check_operators(refused, []),
+        check_lease(refused, NOW), check_permissions(refused),
         check_gpus(refused, [], []), check_conditions(refused, None),
     ):  # fmt: skip
         assert told(checks) == [("skip", "you may not look: nodes is forbidden: you")]
 
 
 def test_what_could_not_be_read_is_told() -> None:
-    assert only(check_definition(Unreachable("GET /x", said="TimeoutError"))).level == "warn"
+    assert only(check_definition(schema.ENDPOINT, Unreachable("GET /x", said="TimeoutError"))).level == "warn"
 
 
 # The operator.

@@ -1,21 +1,25 @@
-"""The CRD that is made of the models is structural, and says the same as the file in crds/."""
+"""The CRDs that are made of the models are structural, and say the same as the files in crds/."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from llmendpoint.api.schema import crd, to_yaml
+from llmendpoint.api.schema import DEFINITIONS, Definition, crd, to_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_file_says_what_the_models_say() -> None:
-    assert yaml.safe_load((ROOT / "crds" / "llmendpoints.yaml").read_text()) == yaml.safe_load(to_yaml())
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
+def test_the_file_says_what_the_models_say(definition: Definition) -> None:
+    file = ROOT / "crds" / f"{definition.plural}.yaml"
+    assert yaml.safe_load(file.read_text()) == yaml.safe_load(to_yaml(definition))
 
 
-def test_every_field_is_described() -> None:
-    schema = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda definition: definition.kind)
+def test_every_field_is_described(definition: Definition) -> None:
+    schema = crd(definition)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     silent = [path for path, node in _fields(schema["properties"]["spec"], "spec") if not node.get("description")]
     assert silent == []
 

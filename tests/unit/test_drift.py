@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmendpoint.api.names import KIND
 from llmendpoint.api.serving import QUANTITY
 from llmendpoint.manifests import ManifestDefaults, children
 from llmendpoint.reconcile.drift import agrees
@@ -25,7 +26,9 @@ CHILDREN = pytest.mark.parametrize(
     [
         pytest.param(body, id=f"{file.stem}-{body['kind']}-{body['metadata']['name']}")
         for file in sorted(GOLDEN.glob("*.yaml"))
-        for body in list(yaml.safe_load_all(file.read_text()))[1:]
+        for owner, *bodies in [list(yaml.safe_load_all(file.read_text()))]
+        if owner["kind"] == KIND  # of what a batch makes nothing is compared: it is made once
+        for body in bodies
     ],
 )
 

@@ -1,4 +1,4 @@
-"""All children of whole objects, compared line by line with the files of tests/golden.
+"""All children of whole objects, endpoints and batches, compared line by line with the files of tests/golden.
 
 A golden file holds the object and then every child. The objects of examples/ are golden as well. A new case is a file
 with an object alone: `pytest --update-golden` adds the children.
@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmendpoint.api import plain_yaml
+from llmendpoint.api import names, plain_yaml
+from llmendpoint.api.batch import Batch
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.cli import validation
-from llmendpoint.manifests import ManifestDefaults, children, problems
+from llmendpoint.manifests import Manifest, ManifestDefaults, children, problems
+from llmendpoint.manifests.batch import batch_job, endpoint_of, own_endpoint
+from support import builders
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN, EXAMPLES = ROOT / "tests" / "golden", ROOT / "examples"
@@ -44,6 +47,23 @@ def rendered(case: str) -> str:
     body = yaml.safe_load(written)
     assert validation.problems(body) == []
     body["metadata"] = {"namespace": "default", "uid": "00000000-0000-4000-8000-000000000000", **body["metadata"]}
+    made = of_batch(Batch.from_object(body)) if body["kind"] == names.BATCH_KIND else of_endpoint(body)
+    return written + "".join("---\n" + plain_yaml.dump(child) for child in made)
+
+
+def of_endpoint(body: Manifest) -> list[Manifest]:
     endpoint = Endpoint.from_object(body)
     assert problems(endpoint, ManifestDefaults()) == []
-    return written + "".join("---\n" + plain_yaml.dump(child) for child in children(endpoint, ManifestDefaults()))
+    return children(endpoint, ManifestDefaults())
+
+
+def of_batch(batch: Batch) -> list[Manifest]:
+    """What an endpoint of its own becomes is not the batch's."""
+    if spec := batch.spec.endpoint:
+        return [
+            own_endpoint(batch, spec),
+            batch_job(batch, endpoint_of(batch) or builders.endpoint(), ManifestDefaults()),
+        ]
+    secret = {"name": "keys", "key": "llama"}
+    answering = builders.endpoint(engine={"type": "TGI", "apiKeySecretRef": secret, "imagePullSecrets": ["regcred"]})
+    return [batch_job(batch, answering, ManifestDefaults())]

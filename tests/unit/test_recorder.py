@@ -12,7 +12,7 @@ from llmendpoint.cluster.client import Cluster
 from llmendpoint.cluster.errors import Unreachable
 from llmendpoint.cluster.events import Recorder
 
-ENDPOINT = {"metadata": {"namespace": "team", "name": "llama", "uid": "u"}}
+ENDPOINT = {"kind": "LLMEndpoint", "metadata": {"namespace": "team", "name": "llama", "uid": "u"}}
 
 
 class Written:

@@ -14,14 +14,20 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* What the operator may do: no Secrets, no wildcards, and nothing that it does not use: tests/apiserver/test_rbac.py. */ -}}
 {{- define "llmendpoint.rules" -}}
 - apiGroups: [llmendpoint.dev]
-  resources: [llmendpoints] # patch: spec.replicas, where nobody else owns the count
-  verbs: [list, watch, patch]
+  resources: [llmendpoints] # patch: spec.replicas, where nobody else owns the count; create, delete: those of batches
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [llmendpoint.dev]
-  resources: [llmendpoints/status]
+  resources: [llmbatches] # delete: ttlSecondsAfterFinished
+  verbs: [get, list, watch, delete]
+- apiGroups: [llmendpoint.dev]
+  resources: [llmendpoints/status, llmbatches/status]
   verbs: [patch]
 - apiGroups: [llmendpoint.dev]
-  resources: [llmendpoints/finalizers] # owner references with blockOwnerDeletion
+  resources: [llmendpoints/finalizers, llmbatches/finalizers] # owner references with blockOwnerDeletion
   verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]

@@ -106,3 +106,43 @@ class Reason(StrEnum):
     """The same, and the jobs are in a Redis for development: they are lost with its pod."""
     BACKLOG_UNKNOWN = "BacklogUnknown"
     """The API is ready and does not say how many jobs wait: no scale-in until it does."""
+
+
+class BatchConditionType(StrEnum):
+    """What is told of an LLMBatch. The first three are a Job's."""
+
+    COMPLETE = "Complete"
+    """Every line is done: answered, or in the error file. `kubectl wait` can wait for it."""
+    FAILED = "Failed"
+    """It has ended before every line was done, and does not go on by itself."""
+    SUSPENDED = "Suspended"
+    """spec.suspend is set."""
+    PROGRESSING = "Progressing"
+    """Lines are answered. Its reason is what `kubectl get` shows as the state, also when it is False."""
+
+
+class BatchReason(StrEnum):
+    """One word for the state of an LLMBatch; a pod's trouble has the words of an endpoint's."""
+
+    NOT_SO = "NotSo"
+    """It is not so, or not yet: see Progressing."""
+    ALL_LINES_ANSWERED = "AllLinesAnswered"
+    """Every line has an answer in output.jsonl."""
+    SOME_LINES_FAILED = "SomeLinesFailed"
+    """Every line is done, and errors.jsonl has those without an answer."""
+    REFUSED = "Refused"
+    """A worker can not do it, nor could the next one: input, output or the engine's key is not what it should be."""
+    SHARDS_FAILED = "ShardsFailed"
+    """Workers of a shard failed too often."""
+    SUSPENDED = "Suspended"
+    """spec.suspend is set: no pod runs, and what is done stays."""
+    ENDPOINT_NOT_FOUND = "EndpointNotFound"
+    """The LLMEndpoint of spec.endpointRef does not exist."""
+    ENDPOINT_NOT_READY = "EndpointNotReady"
+    """The LLMEndpoint has no replica that could answer. Workers begin, or go on, when it has."""
+    WORKERS_STARTING = "WorkersStarting"
+    """Pods are on their way."""
+    WORKER_FAILED = "WorkerFailed"
+    """The worker of a shard failed, and is started again after a pause."""
+    WORKING = "Working"
+    """Lines are answered."""

@@ -6,6 +6,8 @@ GROUP: Final = "llmendpoint.dev"
 VERSION: Final = "v1alpha1"
 KIND: Final = "LLMEndpoint"
 PLURAL: Final = "llmendpoints"
+BATCH_KIND: Final = "LLMBatch"
+BATCH_PLURAL: Final = "llmbatches"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 # Selector labels: fixed, two only. User labels never enter a selector, because selectors are immutable.
@@ -17,8 +19,12 @@ COMPONENT_ACTIVATOR: Final = "activator"
 COMPONENT_QUEUE: Final = "queue"
 COMPONENT_WORKER: Final = "worker"
 COMPONENT_REDIS: Final = "redis"
+COMPONENT_BATCH: Final = "batch"
 # The target of a Service that leads nowhere.
 COMPONENT_NONE: Final = "none"
+
+# What a batch owns carries this one, and no endpoint's: a batch's pods are none of an endpoint.
+LABEL_BATCH: Final = f"{GROUP}/batch"
 
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "llmendpoint-operator"

@@ -1,114 +1,61 @@
-"""The CustomResourceDefinition, derived from the API models: what the API server checks is what the code reads."""
+"""The CustomResourceDefinitions, derived from the API models: what the API server checks is what the code reads."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
-from pydantic_core import core_schema
 
-from llmendpoint.api import plain_yaml
+from llmendpoint.api import names, plain_yaml
 from llmendpoint.api.base import cel
+from llmendpoint.api.batch import BatchSpec, BatchStatus
 from llmendpoint.api.endpoint import MAX_NAME_LENGTH, EndpointSpec
-from llmendpoint.api.names import GROUP, KIND, PLURAL, VERSION
 from llmendpoint.api.status import EndpointStatus
-
-Schema = dict[str, Any]
-
-SINGULAR = "llmendpoint"
-SHORT_NAME = "llme"
-
-# JSON Schema keywords that say nothing to the API server, or that it refuses.
-_DROPPED = frozenset({"title", "examples", "discriminator", "$defs"})
-# Keywords whose value maps names to schemas, and those whose value is a schema.
-_SCHEMAS_BY_NAME = frozenset({"properties"})
-_SCHEMA_LISTS = frozenset({"anyOf", "oneOf", "allOf"})
-_SCHEMA_VALUES = frozenset({"items", "additionalProperties", "not"})
+from llmendpoint.api.structural import Schema, structural
 
 
-class _CrdDialect(GenerateJsonSchema):
-    """Pydantic's JSON Schema with the CRD reading of optional fields and defaults."""
+@dataclass(frozen=True)
+class Definition:
+    """One kind of the API group."""
 
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        """An optional field is one that may be absent; the API server drops nulls."""
-        return self.generate_inner(schema["schema"])
+    kind: str
+    plural: str
+    short_name: str
+    description: str
+    spec: type[BaseModel]
+    status: type[BaseModel]
+    columns: tuple[Schema, ...]
+    """What ``kubectl get`` shows."""
+    lengthened: str
+    """Whose names add to that of the object."""
+    subresources: Schema
 
-    def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
-        """A default made by a factory counts as well; None means that there is none."""
-        factory = schema.get("default_factory")
-        if factory in (list, dict):
-            return factory()
-        default = super().get_default_value(schema)
-        return NoDefault if default is None else default
-
-    def encode_default(self, dft: Any) -> Any:
-        """Write a default object out in full: the API server checks its CEL rules before it adds inner defaults."""
-        if isinstance(dft, BaseModel):
-            return dft.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return super().encode_default(dft)
-
-
-def structural(model: type[BaseModel]) -> Schema:
-    """A model's structural schema: without references, and every node has a type."""
-    raw = model.model_json_schema(by_alias=True, schema_generator=_CrdDialect, mode="validation")
-    return _structural_node(raw, raw.get("$defs", {}))
+    @property
+    def name(self) -> str:
+        """Of the CustomResourceDefinition."""
+        return f"{self.plural}.{names.GROUP}"
 
 
-def _structural_node(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
-    node = _resolved(node, definitions)
-    made: Schema = {}
-    for keyword, value in node.items():
-        if keyword in _DROPPED:
-            continue
-        if keyword in _SCHEMAS_BY_NAME:
-            made[keyword] = {name: _structural_node(child, definitions) for name, child in value.items()}
-        elif keyword in _SCHEMA_LISTS:
-            made[keyword] = [_structural_node(child, definitions) for child in value]
-        elif keyword in _SCHEMA_VALUES and isinstance(value, Mapping):
-            made[keyword] = _structural_node(value, definitions)
-        else:
-            made[keyword] = value
-    return _preserving(made)
-
-
-def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put a reference's target in its place; what stands beside the reference wins."""
-    if "$ref" not in node:
-        return node
-    target = definitions[node["$ref"].rpartition("/")[2]]
-    return {**target, **{keyword: value for keyword, value in node.items() if keyword != "$ref"}}
-
-
-def _preserving(node: Schema) -> Schema:
-    """Say in the CRD's words that an object may have any fields."""
-    if node.get("additionalProperties") is True:
-        del node["additionalProperties"]
-        node["x-kubernetes-preserve-unknown-fields"] = True
-    return node
-
-
-def object_schema() -> Schema:
-    """The schema of a whole LLMEndpoint object."""
+def object_schema(definition: Definition) -> Schema:
+    """The schema of a whole object."""
     return {
         "type": "object",
-        "description": "One production LLM service: a model, the engine that serves it, a business service in front "
-        "and a scaler that explains itself.",
+        "description": definition.description,
         "required": ["spec"],
         "properties": {
             "apiVersion": {
                 "type": "string",
-                "description": "Version of the schema of this object, for example llmendpoint.dev/v1alpha1.",
+                "description": f"Version of the schema of this object, for example {names.API_VERSION}.",
             },
-            "kind": {"type": "string", "description": "Kind of this object: LLMEndpoint."},
+            "kind": {"type": "string", "description": f"Kind of this object: {definition.kind}."},
             "metadata": {"type": "object"},
-            "spec": structural(EndpointSpec),
-            "status": structural(EndpointStatus),
+            "spec": structural(definition.spec),
+            "status": structural(definition.status),
         },
         **cel(
             (
                 f"size(self.metadata.name) <= {MAX_NAME_LENGTH}",
-                f"metadata.name must have at most {MAX_NAME_LENGTH} characters: the names of its Services and "
-                "Deployments add to it and may have 63",
+                f"metadata.name must have at most {MAX_NAME_LENGTH} characters: the names of its "
+                f"{definition.lengthened} add to it and may have 63",
             ),
             (
                 "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
@@ -119,9 +66,60 @@ def object_schema() -> Schema:
     }
 
 
-def _columns() -> list[dict[str, Any]]:
-    ready = '.status.conditions[?(@.type=="Ready")]'
-    return [
+def crd(definition: Definition) -> dict[str, Any]:
+    """The CustomResourceDefinition as the API server reads it."""
+    singular = definition.kind.lower()
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": definition.name},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": definition.kind,
+                "listKind": f"{definition.kind}List",
+                "plural": definition.plural,
+                "singular": singular,
+                "shortNames": [definition.short_name],
+                "categories": [singular],
+            },
+            "versions": [
+                {
+                    "name": names.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "additionalPrinterColumns": list(definition.columns),
+                    "schema": {"openAPIV3Schema": object_schema(definition)},
+                    "subresources": definition.subresources,
+                }
+            ],
+        },
+    }
+
+
+def to_yaml(definition: Definition) -> str:
+    """The CustomResourceDefinition as YAML, keys in the order in which they are made."""
+    return plain_yaml.dump(crd(definition))
+
+
+def _column(name: str, path: str, description: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": description}
+    return {**column, "priority": priority} if priority else column
+
+
+_READY = '.status.conditions[?(@.type=="Ready")]'
+_PROGRESSING = '.status.conditions[?(@.type=="Progressing")]'
+
+ENDPOINT = Definition(
+    kind=names.KIND,
+    plural=names.PLURAL,
+    short_name="llme",
+    description="One production LLM service: a model, the engine that serves it, a business service in front "
+    "and a scaler that explains itself.",
+    spec=EndpointSpec,
+    status=EndpointStatus,
+    columns=(
         _column("Model", ".status.model", "Model name that clients send."),
         _column("Engine", ".spec.engine.type", "Inference server."),
         _column("Ready", ".status.readyReplicas", "Engine replicas that are ready.", kind="integer"),
@@ -132,57 +130,44 @@ def _columns() -> list[dict[str, Any]]:
             "Engine replicas that the scaler wants.",
             kind="integer",
         ),
-        _column("Reason", f"{ready}.reason", "Why the endpoint is ready or not."),
+        _column("Reason", f"{_READY}.reason", "Why the endpoint is ready or not."),
         _column("Age", ".metadata.creationTimestamp", "Time since it was created.", kind="date"),
         _column("URL", ".status.url", "Where clients send requests inside the cluster.", priority=1),
         _column("Async", ".status.asyncURL", "Where clients send jobs inside the cluster.", priority=1),
-        _column("Message", f"{ready}.message", "What happened and what to do.", priority=1),
-    ]
-
-
-def _column(name: str, path: str, description: str, *, kind: str = "string", priority: int = 0) -> dict[str, Any]:
-    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path, "description": description}
-    return {**column, "priority": priority} if priority else column
-
-
-def crd() -> dict[str, Any]:
-    """The CustomResourceDefinition as the API server reads it."""
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
-            "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": SINGULAR,
-                "shortNames": [SHORT_NAME],
-                "categories": [SINGULAR],
-            },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "additionalPrinterColumns": _columns(),
-                    "schema": {"openAPIV3Schema": object_schema()},
-                    "subresources": {
-                        "status": {},
-                        "scale": {
-                            "specReplicasPath": ".spec.replicas",
-                            "statusReplicasPath": ".status.replicas",
-                            "labelSelectorPath": ".status.selector",
-                        },
-                    },
-                }
-            ],
+        _column("Message", f"{_READY}.message", "What happened and what to do.", priority=1),
+    ),
+    lengthened="Services and Deployments",
+    subresources={
+        "status": {},
+        "scale": {
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
         },
-    }
-
-
-def to_yaml() -> str:
-    """The CustomResourceDefinition as YAML, keys in the order in which they are made."""
-    return plain_yaml.dump(crd())
+    },
+)
+BATCH = Definition(
+    kind=names.BATCH_KIND,
+    plural=names.BATCH_PLURAL,
+    short_name="llmb",
+    description="A file of requests, each answered once by an LLMEndpoint: OpenAI batch JSONL in, JSONL out.",
+    spec=BatchSpec,
+    status=BatchStatus,
+    columns=(
+        _column("Endpoint", ".status.endpoint", "LLMEndpoint that answers."),
+        _column("State", f"{_PROGRESSING}.reason", "What it does, or why it does not."),
+        _column("Lines", ".status.lines", "Lines of the input.", kind="integer"),
+        _column("Completed", ".status.completed", "Lines that were answered.", kind="integer"),
+        _column("Failed", ".status.failed", "Lines without an answer, in the error file.", kind="integer"),
+        _column("Percent", ".status.percent", "Lines that are done, in per cent.", kind="integer"),
+        _column("ETA", ".status.estimatedCompletion", "When it should be done at the present pace."),
+        _column("Age", ".metadata.creationTimestamp", "Time since it was created.", kind="date"),
+        _column("Lines/s", ".status.linesPerSecond", "The present pace.", kind="number", priority=1),
+        _column("GPU-hours", ".status.usage.gpuHours", "GPU-hours of its endpoint.", kind="number", priority=1),
+        _column("Cost", ".status.usage.cost", "Cost of these.", kind="number", priority=1),
+        _column("Message", f"{_PROGRESSING}.message", "What happened and what to do.", priority=1),
+    ),
+    lengthened="pods, and with spec.endpoint of its Services and Deployments,",
+    subresources={"status": {}},
+)
+DEFINITIONS = (ENDPOINT, BATCH)

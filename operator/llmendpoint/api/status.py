@@ -10,9 +10,7 @@ from llmendpoint.api.base import ApiModel, atomic_list, map_list
 class Condition(ApiModel):
     """A standard Kubernetes condition."""
 
-    type: str = Field(
-        description="Ready, Progressing, MetricsAvailable, ScalingActive or QueueAvailable.", max_length=316
-    )
+    type: str = Field(description="What it is about, in one word.", max_length=316)
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(description="The reason in one CamelCase word.", max_length=1024)
     message: str = Field(description="What happened and what to do.", max_length=32768)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from llmendpoint.api.schema import DEFINITIONS
 from llmendpoint.cli import connection
 from llmendpoint.cli.checks.check import Check, Level
 from llmendpoint.cli.checks.conditions import check_conditions
@@ -32,7 +33,7 @@ def doctor(
 ) -> None:
     """Check an installation and say what to do. Exit status 1 when something fails.
 
-    The API server, the CRD, the operator, its leader and permissions, whether the engines' metrics can be read, GPUs
+    The API server, the CRDs, the operator, its leader and permissions, whether the engines' metrics can be read, GPUs
     against what endpoints may ask for, and each endpoint's conditions; of all namespaces, or of one.
     """
     seen = ask(Where(kubeconfig, context, namespace), lambda cluster: examine(cluster, namespace))
@@ -48,7 +49,8 @@ def doctor(
 def judge(seen: Examination, now: float) -> Iterator[Check]:
     """Every check, in the order in which one would look."""
     yield from check_server(seen.server, seen.version)
-    yield from check_definition(seen.crd)
+    for definition, crd in zip(DEFINITIONS, seen.crds, strict=True):
+        yield from check_definition(definition, crd)
     yield from check_operators(seen.operators, seen.endpoints)
     yield from check_lease(seen.lease, now)
     yield from check_permissions(seen.reviews)

@@ -14,14 +14,14 @@ Schema = Mapping[str, Any]
 
 
 def problems(body: Mapping[str, Any]) -> list[str]:
-    """What the API server would refuse of an object; empty for a good one.
+    """What the API server would refuse of an object of one of our kinds; empty for a good one.
 
     As there, CEL rules are only looked at where the schema holds, and rules that compare with an object's earlier
     state are not part of its creation.
     """
     if body.get("apiVersion") != f"{names.GROUP}/{names.VERSION}":
         return [f"apiVersion: Unsupported value: {body.get('apiVersion')!r}: must be {names.GROUP}/{names.VERSION}"]
-    crd = schema.object_schema()
+    crd = schema.object_schema(next(entry for entry in schema.DEFINITIONS if entry.kind == body["kind"]))
     completed = _completed(crd, copy.deepcopy(dict(body)))
     errors = [*_unknown_fields(crd, completed, ""), *_sentences(_STRUCTURE, crd, completed)]
     return sorted(set(errors or _sentences(_RULES, crd, completed)))

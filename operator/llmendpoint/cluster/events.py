@@ -23,7 +23,7 @@ MOST_WAITING = 10_000
 
 
 class Recorder:
-    """Writes events about endpoints, one after the other: none holds up a reconcile.
+    """Writes events about endpoints and batches, one after the other: none holds up a reconcile.
 
     A failure to write one is logged and otherwise ignored, and what waits when the process ends is lost.
     """
@@ -42,21 +42,21 @@ class Recorder:
                 await self._cluster.create(event)
             except ClusterError as error:
                 about = event["regarding"]["name"]
-                log.warning("event not written", endpoint=about, reason=event["reason"], error=str(error))
+                log.warning("event not written", about=about, reason=event["reason"], error=str(error))
             except Exception:
                 log.exception("event not written")
 
     def record(
         self,
-        endpoint: Mapping[str, Any],
+        about: Mapping[str, Any],
         reason: str,
         note: str,
         *,
         kind: Literal["Normal", "Warning"] = "Normal",
         action: str = "Reconcile",
     ) -> None:
-        """Let ``note`` be said about an endpoint, unless the same was said within the last ten minutes."""
-        metadata = endpoint["metadata"]
+        """Let ``note`` be said about an object, unless the same was said within the last ten minutes."""
+        metadata = about["metadata"]
         key = (metadata["uid"], reason, note)
         now = time.monotonic()
         if now - self._said.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
@@ -79,7 +79,7 @@ class Recorder:
             "reportingInstance": self._instance,
             "regarding": {
                 "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
+                "kind": about["kind"],
                 "name": metadata["name"],
                 "namespace": metadata["namespace"],
                 "uid": metadata["uid"],

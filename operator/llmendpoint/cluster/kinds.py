@@ -32,10 +32,12 @@ class Kind:
 
 
 ENDPOINT = Kind(names.API_VERSION, names.KIND, names.PLURAL)
+BATCH = Kind(names.API_VERSION, names.BATCH_KIND, names.BATCH_PLURAL)
 POD = Kind("v1", "Pod", "pods")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 SERVICE = Kind("v1", "Service", "services")
 CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+JOB = Kind("batch/v1", "Job", "jobs")
 HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
@@ -46,7 +48,7 @@ CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourc
 ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 
 CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
-_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, POD, *CHILDREN, EVENT, LEASE, ACCESS_REVIEW)}
+_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, BATCH, POD, JOB, *CHILDREN, EVENT, LEASE, ACCESS_REVIEW)}
 
 
 def kind_of(manifest_kind: str) -> Kind:

@@ -5,12 +5,12 @@ from typing import Any
 import kopf
 
 from llmendpoint.api import names
-from llmendpoint.cluster.kinds import CHILDREN, ENDPOINT, POD
+from llmendpoint.cluster.kinds import BATCH, CHILDREN, ENDPOINT, JOB, POD
 from llmendpoint.runtime.operator import Operator
 
 
 def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
-    """Watch endpoints, their children and their pods."""
+    """Watch endpoints, their children and their pods, and batches with their Jobs."""
 
     async def passed_on(event: kopf.RawEvent, **_: Any) -> None:
         body = dict(event["object"])
@@ -28,3 +28,11 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
             labels={names.LABEL_ENDPOINT: kopf.PRESENT},
             registry=registry,
         )(passed_on)
+
+    async def of_a_batch(event: kopf.RawEvent, **_: Any) -> None:
+        operator.batches.changed(dict(event["object"]))
+
+    kopf.on.event(BATCH.group, BATCH.version, BATCH.plural, registry=registry)(of_a_batch)
+    kopf.on.event(JOB.group, JOB.version, JOB.plural, labels={names.LABEL_BATCH: kopf.PRESENT}, registry=registry)(
+        of_a_batch
+    )

@@ -10,7 +10,7 @@ from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from llmendpoint.api import names
-from llmendpoint.cluster.kinds import CHILDREN, POD
+from llmendpoint.cluster.kinds import CHILDREN, JOB, POD
 from llmendpoint.handlers.events import register
 from llmendpoint.runtime.operator import Operator
 from llmendpoint.settings import Settings
@@ -46,6 +46,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     for kind in (*CHILDREN, POD):
         # Without a selector the operator would stream every Deployment and Pod of the cluster.
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.LABEL_ENDPOINT
+    settings.watching.label_selectors[JOB.group, JOB.version, JOB.plural] = names.LABEL_BATCH
     settings.watching.chunk_size = 100
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310

@@ -19,6 +19,7 @@ CONTROL_PORT = "control"
 ACTIVATOR_IMAGE = "ghcr.io/llmendpoint/operator:0.1.0"
 QUEUE_IMAGE = "ghcr.io/llmendpoint/queue:0.1.0"
 REDIS_IMAGE = "docker.io/valkey/valkey:8.1"
+BATCH_IMAGE = "ghcr.io/llmendpoint/batch:0.1.0"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ManifestDefaults:
     """Image of the Redis for development; anything with a redis-server."""
     allow_privileged_pod_templates: bool = False
     """Let pod templates ask for what reaches beyond the endpoint's pods."""
+    batch_image: str = BATCH_IMAGE
+    """Image of the workers of batches."""
 
     def image_of(self, kind: EngineType, given: str | None, built_in: str) -> str:
         """The engine image to run."""
@@ -67,16 +70,19 @@ def metadata(endpoint: Endpoint, name: str, component: str) -> Manifest:
             "app.kubernetes.io/instance": endpoint.name,
             names.LABEL_MANAGED_BY: names.MANAGED_BY,
         },
-        "ownerReferences": [
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
-                "name": endpoint.name,
-                "uid": endpoint.uid,
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ],
+        "ownerReferences": [owner_reference(names.KIND, endpoint.name, endpoint.uid)],
+    }
+
+
+def owner_reference(kind: str, name: str, uid: str) -> Manifest:
+    """What makes an object go with its owner."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
     }
 
 

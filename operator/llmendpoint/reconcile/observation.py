@@ -101,15 +101,15 @@ def observe(endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Man
     )
 
 
-def is_owned(body: Manifest, endpoint: Endpoint) -> bool:
-    """Whether an endpoint owns an object: our label alone may be on anybody's object."""
-    return any(owner["uid"] == endpoint.uid for owner in body["metadata"].get("ownerReferences") or ())
+def is_owned(body: Manifest, uid: str) -> bool:
+    """Whether what has the uid owns an object: our label alone may be on anybody's object."""
+    return any(owner["uid"] == uid for owner in body["metadata"].get("ownerReferences") or ())
 
 
 def is_ours(body: Manifest, endpoint: Endpoint) -> bool:
     """Whether an object is the endpoint's, or was left by a predecessor (``kubectl delete --cascade=orphan``)."""
     if body["metadata"].get("ownerReferences"):
-        return is_owned(body, endpoint)
+        return is_owned(body, endpoint.uid)
     return bool((body["metadata"].get("labels") or {}).get(names.LABEL_MANAGED_BY) == names.MANAGED_BY)
 
 

@@ -87,7 +87,7 @@ def make_plan(
             sorted(
                 key
                 for key, body in seen.children.items()
-                if is_whole and key not in {*wanted, *held} and _lives(body) and is_owned(body, seen.endpoint)
+                if is_whole and key not in {*wanted, *held} and _lives(body) and is_owned(body, seen.endpoint.uid)
             )
         ),
         evictions=tuple(_never_served(seen.engine_pods)),

@@ -9,6 +9,7 @@ from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.manifests.activator import ACTIVATOR_CONTAINER
 from llmendpoint.manifests.asynchronous import QUEUE_CONTAINER, REDIS_CONTAINER, WORKER_CONTAINER
+from llmendpoint.manifests.batch import BATCH_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
 from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses
@@ -86,17 +87,20 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
         return None
     scheduled = condition(pod.body, "PodScheduled") or {}
     said = _scheduler_says(str(scheduled.get("message", "")))
+    is_batch = pod.component == names.COMPONENT_BATCH
     if claim := re.search(r'persistentvolumeclaim "([^"]+)" not found', said):
+        advice = "create it, the pod then starts by itself"
+        if not is_batch:
+            advice = "create it or correct model.source, the pod then starts by itself"
         return Trouble(
             Reason.VOLUME_PENDING,
-            f"PersistentVolumeClaim {claim[1]} does not exist in this namespace and pod {pod.name} needs it: create "
-            "it or correct model.source, the pod then starts by itself",
+            f"PersistentVolumeClaim {claim[1]} does not exist in this namespace and pod {pod.name} needs it: {advice}",
         )
     if "persistentvolumeclaim" in said.lower() or "persistent volumes to bind" in said or "volume node aff" in said:
+        fields = "the pvc:// claims" if is_batch else "model.cache.storageClassName or the pvc:// claim"
         return Trouble(
             Reason.VOLUME_PENDING,
-            f"pod {pod.name} waits for a volume ({said}): see kubectl get pvc, and check model.cache.storageClassName "
-            "or the pvc:// claim",
+            f"pod {pod.name} waits for a volume ({said}): see kubectl get pvc, and check {fields}",
         )
     is_engine = pod.component == names.COMPONENT_ENGINE
     short = sorted(set(re.findall(r"Insufficient ([^\s,]+?)(?=[,.]?(?:\s|$))", said)))
@@ -240,6 +244,7 @@ def _field(container: str, path: str) -> str:
         QUEUE_CONTAINER: "queueImage of the operator's chart",
         WORKER_CONTAINER: "queueImage of the operator's chart",
         REDIS_CONTAINER: "redisImage of the operator's chart",
+        BATCH_CONTAINER: "batchImage of the operator's chart",
     }
     return parts.get(container, f"its {path} in engine.podTemplate")
 

@@ -21,6 +21,7 @@ from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper, scrape_session
 from llmendpoint.runtime.backlogs import Backlogs
+from llmendpoint.runtime.batches import Batches
 from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
@@ -65,20 +66,33 @@ class Operator:
         self._synced = asyncio.Event()
         memories, clock = Memories(), Clock()
         self._recorder = Recorder(cluster, instance=instance)
+        defaults = ManifestDefaults(
+            settings.engine_images,
+            settings.engine_image_override,
+            settings.activator_image,
+            settings.queue_image,
+            settings.redis_image,
+            settings.allow_privileged_pod_templates,
+            batch_image=settings.batch_image,
+        )
         self._reconciler = Reconciler(
             cluster=cluster,
             store=self.store,
             memories=memories,
             recorder=self._recorder,
             exporter=self.exporter,
-            defaults=ManifestDefaults(
-                settings.engine_images,
-                settings.engine_image_override,
-                settings.activator_image,
-                settings.queue_image,
-                settings.redis_image,
-                settings.allow_privileged_pod_templates,
-            ),
+            defaults=defaults,
+            gpu_hour_price=settings.price_per_gpu_hour,
+            clock=clock,
+        )
+        self.batches = Batches(
+            cluster=cluster,
+            session=session,
+            store=self.store,
+            recorder=self._recorder,
+            exporter=self.exporter,
+            defaults=defaults,
+            answer_seconds=settings.scrape_timeout_seconds,
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
         )
@@ -115,6 +129,7 @@ class Operator:
                 *(asyncio.create_task(operator._work()) for _ in range(settings.workers)),
                 asyncio.create_task(operator._ticker.run()),
                 asyncio.create_task(operator._recorder.run()),
+                asyncio.create_task(operator.batches.run()),
                 asyncio.create_task(operator._waker.run(operator._ticker.wake)),
                 asyncio.create_task(operator._backlogs.run(operator._ticker.wake)),
             ]
@@ -148,7 +163,7 @@ class Operator:
         if self._synced_at is None:
             return True
         overdue = time.monotonic() - self._synced_at > 3 * self._settings.resync_seconds
-        return not overdue and self._queue.oldest_wait < STUCK_SECONDS
+        return not overdue and max(self._queue.oldest_wait, self.batches.oldest_wait) < STUCK_SECONDS
 
     def _enqueue(self, key: Key | None, seconds: float) -> None:
         # Before the first listing the picture is incomplete, and the listing enqueues everything anyway.
@@ -212,6 +227,7 @@ class Operator:
                 async for body in self._cluster.each(kind, namespace, selector):
                     self.store.add_listed(body)
         keys = self.store.end_listing()
+        await self.batches.resync(self._settings.watch_namespaces or (None,))
         self._synced_at = time.monotonic()
         self._synced.set()
         self.exporter.resynced()

@@ -131,7 +131,7 @@ class Reconciler:
         outcome = Outcome(
             desired=seen.ordered,
             problems=problems,
-            failure=_trouble_of(failure) if failure else None,
+            failure=trouble_of(failure) if failure else None,
             signals=memory.signals,
             stalled_pods=memory.stalled,
             unread_pods=memory.unread,
@@ -188,6 +188,7 @@ class Reconciler:
         )
 
 
-def _trouble_of(failure: ClusterError) -> Trouble:
+def trouble_of(failure: ClusterError) -> Trouble:
+    """What a status says of a write that failed."""
     reason = Reason.NOT_OWNED if isinstance(failure, NotOwned) else Reason.APPLY_FAILED
     return Trouble(reason, f"{failure}; the operator tries again by itself")

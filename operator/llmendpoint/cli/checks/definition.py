@@ -1,10 +1,11 @@
-"""Whether the API server answers, is new enough, and knows the endpoints as this version does."""
+"""Whether the API server answers, is new enough, and knows our kinds as this version does."""
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmendpoint.api import names, schema
+from llmendpoint.api import names
+from llmendpoint.api.schema import Definition, object_schema
 from llmendpoint.cli.checks.check import Check, unread
 from llmendpoint.cluster.errors import ClusterError
 from llmendpoint.manifests.common import Manifest
@@ -27,15 +28,15 @@ def check_server(server: str, version: str) -> Iterator[Check]:
         yield Check(level="ok", subject="API server", found=f"{version} at {server}")
 
 
-def check_definition(crd: Manifest | ClusterError | None) -> Iterator[Check]:
+def check_definition(ours: Definition, crd: Manifest | ClusterError | None) -> Iterator[Check]:
     """The kind is there, served, and has this version's schema."""
     if isinstance(crd, ClusterError):
         yield unread(SUBJECT, crd)
         return
     if crd is None:
-        yield Check(level="fail", subject=SUBJECT, found=f"this cluster has no kind {names.KIND}", todo=UPDATE)
+        yield Check(level="fail", subject=SUBJECT, found=f"this cluster has no kind {ours.kind}", todo=UPDATE)
         return
-    name = crd["metadata"]["name"]
+    name = ours.name
     served = next((entry for entry in crd["spec"]["versions"] if entry["name"] == names.VERSION), None)
     if served is None or not served.get("served"):
         yield Check(level="fail", subject=SUBJECT, found=f"{name} does not serve {names.VERSION}", todo=UPDATE)
@@ -46,11 +47,10 @@ def check_definition(crd: Manifest | ClusterError | None) -> Iterator[Check]:
             level="fail", subject=SUBJECT, found=f"{name} is not established", todo=f"kubectl describe crd {name}"
         )
         return
-    yield _compared(name, served["schema"]["openAPIV3Schema"])
+    yield _compared(name, object_schema(ours), served["schema"]["openAPIV3Schema"])
 
 
-def _compared(name: str, theirs: Mapping[str, Any]) -> Check:
-    ours = schema.object_schema()
+def _compared(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Check:
     lacking, more = sorted(_fields(ours) - _fields(theirs)), sorted(_fields(theirs) - _fields(ours))
     if lacking:
         return Check(

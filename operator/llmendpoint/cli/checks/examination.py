@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from llmendpoint.api import names
+from llmendpoint.api.schema import DEFINITIONS
 from llmendpoint.cli.checks.check import Check
 from llmendpoint.cli.checks.permissions import Review, review_permissions
 from llmendpoint.cli.checks.reachability import Probe, probe_metrics
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 OPERATOR = "llmendpoint-operator"
 OPERATOR_SELECTOR = f"app.kubernetes.io/name={OPERATOR}"
 USUAL_NAMESPACE = "llmendpoint-system"
-CRD_NAME = f"{names.PLURAL}.{names.GROUP}"
 
 Value = TypeVar("Value")
 
@@ -33,7 +32,8 @@ class Examination:
     version: str
     namespace: str | None
     """The one that was looked at; None for all of them."""
-    crd: Manifest | ClusterError | None
+    crds: tuple[Manifest | ClusterError | None, ...]
+    """In the order of DEFINITIONS."""
     operators: list[Manifest] | ClusterError
     lease: Manifest | ClusterError | None
     reviews: tuple[Review, ...] | ClusterError
@@ -54,8 +54,8 @@ async def examine(cluster: "Cluster", namespace: str | None) -> Examination | Ch
     version = await _attempt(cluster.version())
     if isinstance(version, ClusterError):
         return Check(level="fail", subject="API server", found=sentence(version, cluster.server))
-    crd, operators, nodes, pods = await asyncio.gather(
-        _attempt(cluster.get(CRD, None, CRD_NAME)),
+    crds = await asyncio.gather(*(_attempt(cluster.get(CRD, None, entry.name)) for entry in DEFINITIONS))
+    operators, nodes, pods = await asyncio.gather(
         _operators(cluster),
         _attempt(cluster.list(NODE)),
         _attempt(cluster.list(POD)),
@@ -67,7 +67,7 @@ async def examine(cluster: "Cluster", namespace: str | None) -> Examination | Ch
     reviews = await _attempt(review_permissions(cluster, operators[:1] if isinstance(operators, list) else []))
     probes = await probe_metrics(cluster, endpoints if isinstance(endpoints, list) else [])
     return Examination(
-        cluster.server, version, looked_at, crd, operators, lease, reviews, endpoints, nodes, pods, probes
+        cluster.server, version, looked_at, tuple(crds), operators, lease, reviews, endpoints, nodes, pods, probes
     )
 
 

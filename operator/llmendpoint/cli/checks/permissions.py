@@ -20,9 +20,13 @@ CHILD = ("get", *WATCH, "create", "patch", "delete")
 
 # The chart's rules, which a test compares with these.
 NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("llmendpoint.dev", "llmendpoints", (*WATCH, "patch")),
+    ("llmendpoint.dev", "llmendpoints", (*WATCH, "create", "patch", "delete")),
     ("llmendpoint.dev", "llmendpoints/status", ("patch",)),
     ("llmendpoint.dev", "llmendpoints/finalizers", ("update",)),
+    ("llmendpoint.dev", "llmbatches", ("get", *WATCH, "delete")),
+    ("llmendpoint.dev", "llmbatches/status", ("patch",)),
+    ("llmendpoint.dev", "llmbatches/finalizers", ("update",)),
+    ("batch", "jobs", ("get", *WATCH, "create", "patch")),
     ("apps", "deployments", CHILD),
     ("", "services", CHILD),
     ("", "persistentvolumeclaims", CHILD),

@@ -1,0 +1,183 @@
+"""What a batch becomes: an Indexed Job with one pod for each shard and, where it has its own, an LLMEndpoint."""
+
+from llmendpoint.api import names
+from llmendpoint.api.batch import Batch
+from llmendpoint.api.endpoint import Endpoint, EndpointSpec
+from llmendpoint.api.serving import SecretKeyRef
+from llmendpoint.engines import engine_for
+from llmendpoint.manifests.common import (
+    CONTROL_PORT,
+    RESTRICTED,
+    Manifest,
+    ManifestDefaults,
+    owner_reference,
+    secret_variable,
+    variable,
+)
+from llmendpoint.manifests.service import engine_url
+
+BATCH_CONTAINER = "batch"
+CONTROL_NUMBER = 9901
+INPUT_PATH, OUTPUT_PATH = "/mnt/input", "/mnt/output"
+# The worker's exit code for what will be no better the next time.
+EXIT_REFUSED = 2
+# A Job's own default. An eviction and a drained node do not count.
+RETRIES_PER_SHARD = 6
+# Of these the worker gives 20 to what is with the engine.
+GRACE_SECONDS = 30
+USER = 65532
+RESOURCES: Manifest = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+def endpoint_of(batch: Batch) -> Endpoint | None:
+    """The LLMEndpoint that a batch brings, as it will be; None where it names one that is there."""
+    if batch.spec.endpoint is None:
+        return None
+    return Endpoint(name=batch.name, namespace=batch.namespace, uid="", generation=1, spec=batch.spec.endpoint)
+
+
+def own_endpoint(batch: Batch, spec: EndpointSpec) -> Manifest:
+    """The LLMEndpoint of a batch that brings its own engines."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "metadata": _metadata(batch),
+        "spec": spec.to_wire(),
+    }
+
+
+def batch_job(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    """The Job that works on a batch by an endpoint."""
+    spec, meta = batch.spec, _metadata(batch)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": meta,
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": spec.shards,
+            "parallelism": spec.shards,
+            "backoffLimitPerIndex": RETRIES_PER_SHARD,
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": BATCH_CONTAINER,
+                            "operator": "In",
+                            "values": [EXIT_REFUSED],
+                        },
+                    },
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            # Two pods of a shard would do the same lines.
+            "podReplacementPolicy": "Failed",
+            "suspend": spec.suspend,
+            "template": {"metadata": {"labels": meta["labels"]}, "spec": _pod(batch, endpoint, defaults)},
+        },
+    }
+
+
+def _metadata(batch: Batch) -> Manifest:
+    return {
+        "name": batch.name,
+        "namespace": batch.namespace,
+        "labels": {
+            names.LABEL_BATCH: batch.name,
+            names.LABEL_COMPONENT: names.COMPONENT_BATCH,
+            "app.kubernetes.io/name": names.COMPONENT_BATCH,
+            "app.kubernetes.io/instance": batch.name,
+            names.LABEL_MANAGED_BY: names.MANAGED_BY,
+        },
+        "ownerReferences": [owner_reference(names.BATCH_KIND, batch.name, batch.uid)],
+    }
+
+
+def _pod(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    claims = {"input": _claim(batch.spec.input.uri), "output": _claim(batch.spec.output.uri)}
+    pod: Manifest = {
+        "containers": [_container(batch, endpoint, defaults)],
+        "restartPolicy": "Never",
+        "volumes": [
+            {"name": name, "persistentVolumeClaim": {"claimName": claim, **_read_only(name)}}
+            for name, claim in claims.items()
+            if claim
+        ],
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            # Or most volumes of block storage could not be written.
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    if endpoint.spec.engine.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in endpoint.spec.engine.image_pull_secrets]
+    return pod
+
+
+def _container(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    spec, facts = batch.spec, engine_for(endpoint.spec.engine.type)
+    return {
+        "name": BATCH_CONTAINER,
+        "image": defaults.batch_image,
+        "command": ["/app/bin/python", "-m", "batchworker"],
+        "args": [
+            "run",
+            f"--input={_seen_inside(spec.input.uri, INPUT_PATH)}",
+            f"--output={_seen_inside(spec.output.uri, OUTPUT_PATH)}",
+            f"--shards={spec.shards}",
+            f"--engine-url={engine_url(endpoint)}",
+            f"--health-path={facts.health_path}",
+            f"--concurrency={spec.concurrency}",
+            f"--timeout={spec.timeout_seconds}",
+            f"--max-attempts={spec.max_attempts}",
+            f"--control-port={CONTROL_NUMBER}",
+            *([f"--model={spec.model}"] if spec.model else []),
+        ],
+        "env": _environment(batch, endpoint),
+        "ports": [{"name": CONTROL_PORT, "containerPort": CONTROL_NUMBER}],
+        "resources": RESOURCES,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            *([{"name": "input", "mountPath": INPUT_PATH, "readOnly": True}] if _claim(spec.input.uri) else []),
+            *([{"name": "output", "mountPath": OUTPUT_PATH}] if _claim(spec.output.uri) else []),
+        ],
+        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
+    }
+
+
+def _environment(batch: Batch, endpoint: Endpoint) -> list[Manifest]:
+    env, s3 = [], batch.spec.s3
+    if key := endpoint.spec.engine.api_key_secret_ref:
+        env.append(secret_variable("OPENAI_API_KEY", key))
+    if s3 and s3.endpoint_url:
+        env.append(variable("AWS_ENDPOINT_URL", s3.endpoint_url))
+    if s3 and s3.region:
+        env.append(variable("AWS_REGION", s3.region))
+    if s3 and (secret := s3.credentials_secret_ref):
+        env += [secret_variable(name, SecretKeyRef(name=secret.name, key=name)) for name in CREDENTIALS]
+    return env
+
+
+def _claim(uri: str) -> str | None:
+    """The claim of a pvc:// URI."""
+    scheme, _, rest = uri.partition("://")
+    return rest.partition("/")[0] if scheme == "pvc" else None
+
+
+def _read_only(volume: str) -> Manifest:
+    return {"readOnly": True} if volume == "input" else {}
+
+
+def _seen_inside(uri: str, mounted: str) -> str:
+    """A URI as the worker's container knows it."""
+    scheme, _, rest = uri.partition("://")
+    return f"file://{mounted}/{rest.partition('/')[2]}" if scheme == "pvc" else uri

@@ -1,0 +1,93 @@
+"""What is written for a batch: its endpoint first, its Job when somebody can answer, and nothing twice."""
+
+from typing import Any
+
+import pytest
+
+from llmendpoint.api.batch import Batch
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.cli import validation
+from llmendpoint.manifests import ManifestDefaults
+from llmendpoint.reconcile.batch_view import BatchPlan, make_batch_plan, see
+from support.builders import batch, batch_job, endpoint, endpoint_object
+
+OWN: dict[str, Any] = {"endpointRef": None, "endpoint": {"model": {"source": "hf://acme/llama"}, "replicas": 2}}
+NOTHING = BatchPlan()
+COMPLETE = {"type": "Complete", "status": "True"}
+SAID_COMPLETE = {
+    "conditions": [{**COMPLETE, "reason": "x", "message": "", "lastTransitionTime": "2025-06-15T15:20:00Z"}]
+}
+
+
+def plan(
+    of: Batch, job: dict[str, Any] | None = None, answering: Endpoint | None = None, owner: dict[str, Any] | None = None
+) -> BatchPlan:
+    return make_batch_plan(see(of, job, (), answering, owner), ManifestDefaults())
+
+
+def own_endpoint(**more: Any) -> tuple[Endpoint, dict[str, Any]]:
+    """The batch's own, as the API server returns it."""
+    body = endpoint_object("march", status={"readyReplicas": 1})
+    body["metadata"] |= {"ownerReferences": [{"uid": "uid-march"}], **more}
+    return Endpoint.from_object(body), body
+
+
+SERVING = endpoint(status={"readyReplicas": 1})
+
+
+def kinds(made: BatchPlan) -> list[str]:
+    return [manifest["kind"] for manifest in made.applies]
+
+
+def test_a_job_is_made_when_somebody_can_answer() -> None:
+    assert plan(batch()) == NOTHING
+    assert plan(batch(), answering=endpoint()) == NOTHING
+    assert kinds(plan(batch(), answering=SERVING)) == ["Job"]
+    assert plan(batch(), batch_job(), SERVING) == NOTHING
+
+
+def test_own_engines_come_first_and_are_made_once() -> None:
+    made = plan(batch(**OWN))
+    assert kinds(made) == ["LLMEndpoint"]
+    (body,) = made.applies
+    assert validation.problems(dict(body)) == []
+    assert body["metadata"]["ownerReferences"][0]["kind"] == "LLMBatch"
+    # Somebody may have changed how many there are.
+    assert kinds(plan(batch(**OWN), None, *own_endpoint())) == ["Job"]
+    assert plan(batch(**OWN), batch_job(), *own_endpoint()) == NOTHING
+
+
+def test_own_engines_go_when_the_end_is_in_the_status() -> None:
+    done = batch_job(COMPLETE)
+    assert plan(batch(**OWN), done, *own_endpoint()) == NOTHING
+    assert plan(batch(status=SAID_COMPLETE, **OWN), done, *own_endpoint()) == BatchPlan(removes_endpoint=True)
+    going = own_endpoint(deletionTimestamp="2025-06-15T15:20:00Z")
+    assert plan(batch(status=SAID_COMPLETE, **OWN), done, *going) == NOTHING
+    assert plan(batch(status=SAID_COMPLETE), done, SERVING) == NOTHING
+
+
+def test_a_suspended_batch_stops_its_job_and_gives_its_engines_back() -> None:
+    assert plan(batch(suspend=True), answering=SERVING) == NOTHING
+    assert plan(batch(suspend=True), batch_job(), SERVING) == BatchPlan(suspend=True)
+    assert plan(batch(suspend=True), batch_job(suspend=True), SERVING) == NOTHING
+    held = plan(batch(suspend=True, **OWN), batch_job(), *own_endpoint())
+    assert held == BatchPlan(suspend=True, removes_endpoint=True)
+
+
+def test_it_goes_on_when_somebody_can_answer_again() -> None:
+    stopped = batch_job(suspend=True)
+    assert plan(batch(), stopped, endpoint()) == NOTHING
+    assert plan(batch(), stopped, SERVING) == BatchPlan(suspend=False)
+    assert kinds(plan(batch(**OWN), stopped)) == ["LLMEndpoint"]
+    # Those from before the pause are still on their way out.
+    assert plan(batch(**OWN), stopped, *own_endpoint(deletionTimestamp="2025-06-15T15:20:00Z")) == NOTHING
+
+
+@pytest.mark.parametrize("suspend", [True, False])
+def test_what_is_somebody_else_s_is_not_touched(suspend: bool) -> None:
+    theirs = endpoint_object("march", status={"readyReplicas": 1})
+    mine = batch(suspend=suspend, status=SAID_COMPLETE, **OWN)
+    assert plan(mine, None, Endpoint.from_object(theirs), theirs) == NOTHING
+    job = batch_job()
+    del job["metadata"]["ownerReferences"]
+    assert plan(batch(suspend=suspend), job, SERVING) == NOTHING

@@ -1,0 +1,252 @@
+"""What a batch's status says of what was seen: its state in one word, and figures that no lost pod takes back."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from llmendpoint.api.batch import Batch, BatchStatus
+from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.reconcile.batch_progress import MOST, Progress, parse_progress
+from llmendpoint.reconcile.batch_status import make_batch_status
+from llmendpoint.reconcile.batch_view import BatchView, see
+from support.builders import NOW, batch, batch_job, batch_object, batch_pod, endpoint, endpoint_object
+
+COMPLETE = {"type": "Complete", "status": "True", "lastTransitionTime": "2025-06-15T15:20:00Z"}
+FAILED = {**COMPLETE, "type": "Failed", "message": "a rule matched", "reason": "PodFailurePolicy"}
+SERVING = {"readyReplicas": 1}
+
+
+def view(
+    of: Batch, job: dict[str, Any] | None = None, pods: Iterable[dict[str, Any]] = (), answering: Endpoint | None = None
+) -> BatchView:
+    return see(of, job, pods, answering or endpoint(status=SERVING), None)
+
+
+def state(seen: BatchView) -> tuple[str, str, str]:
+    entry = conditions(seen)["Progressing"]
+    return entry["status"], entry["reason"], entry["message"]
+
+
+def conditions(seen: BatchView) -> dict[str, dict[str, Any]]:
+    return {entry["type"]: entry for entry in report(seen).to_wire()["conditions"]}
+
+
+def report(seen: BatchView) -> BatchStatus:
+    return make_batch_status(seen, None, None, now=NOW)
+
+
+def telling(seen: BatchView, **answers: Progress) -> BatchView:
+    """With what running workers say, by the names of their pods with underscores."""
+    return BatchView(
+        seen.batch, seen.job, seen.pods, seen.endpoint, answers={k.replace("_", "-"): v for k, v in answers.items()}
+    )
+
+
+def ready(reason: str, status: str = "False") -> dict[str, Any]:
+    entry = {"type": "Ready", "status": status, "reason": reason, "message": "2 replicas start"}
+    return {"conditions": [{**entry, "lastTransitionTime": "2025-06-15T15:00:00Z"}]}
+
+
+def test_an_endpoint_that_is_not_there_is_named() -> None:
+    seen = see(batch(), None, (), None, None)
+    assert state(seen)[:2] == ("False", "EndpointNotFound")
+    assert "there is no LLMEndpoint llama in this namespace" in state(seen)[2]
+
+
+def test_an_endpoint_that_starts_is_waited_for_in_its_own_words() -> None:
+    seen = view(batch(), answering=endpoint(status=ready("ReplicasStarting")))
+    message = "no replica of LLMEndpoint llama can answer yet: 2 replicas start"
+    assert state(seen) == ("False", "EndpointNotReady", message)
+
+
+@pytest.mark.parametrize(
+    "status", [ready("Asleep", "True"), {**SERVING, **ready("ReplicasStarting")}], ids=["asleep", "scaling out"]
+)
+def test_an_endpoint_that_sleeps_or_grows_can_answer(status: dict[str, Any]) -> None:
+    assert state(view(batch(), answering=endpoint(status=status)))[1] == "WorkersStarting"
+
+
+def test_workers_that_run_work() -> None:
+    seen = view(batch(shards=2), batch_job(), [batch_pod(0), batch_pod(1, "Pending")])
+    assert state(seen) == ("True", "Working", "1 of 2 shards are worked on, 0 done")
+
+
+def test_a_pod_that_does_not_start_has_an_endpoint_s_words() -> None:
+    waiting = batch_pod(0, "Pending", waiting={"reason": "ErrImagePull", "message": "not found"})
+    status, reason, message = state(view(batch(), batch_job(), [waiting]))
+    assert (status, reason) == ("False", "ImagePullFailed")
+    assert "batchImage of the operator's chart" in message
+
+
+def test_a_claim_that_is_not_there_is_named() -> None:
+    said = 'persistentvolumeclaim "prompts" not found'
+    unbound = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+    pod = batch_pod(0, "Pending")
+    pod["status"]["conditions"].append(unbound)
+    assert state(view(batch(), batch_job(), [pod]))[1] == "VolumePending"
+    assert state(view(batch(), batch_job(), [pod]))[2].endswith("create it, the pod then starts by itself")
+
+
+@pytest.mark.parametrize(
+    ("pod", "words"),
+    [
+        (batch_pod(0, "Failed", code=1, said="no bucket"), "(1 of 6): no bucket"),
+        (batch_pod(0, "Failed", code=137, terminated={"reason": "OOMKilled"}), "lower spec.concurrency"),
+        (batch_pod(0, "Failed", code=1, said='{"completed": 3}'), "exit code 1"),
+    ],
+    ids=["with words", "killed for memory", "with figures"],
+)
+def test_a_worker_that_failed_is_told_until_the_next_begins(pod: dict[str, Any], words: str) -> None:
+    seen = view(batch(shards=1), batch_job(), [pod])
+    assert state(seen)[1] == "WorkerFailed"
+    assert words in state(seen)[2]
+    assert state(view(batch(shards=1), batch_job(), [pod, batch_pod(0, number=2)]))[1] == "Working"
+
+
+def test_the_end_is_told_with_what_failed() -> None:
+    done = [batch_pod(0, "Succeeded", code=0, said=json.dumps({"lines": 5, "completed": 4, "failed": 1}))]
+    seen = view(batch(shards=1), batch_job(COMPLETE, completedIndexes="0"), done)
+    told = conditions(seen)
+    assert told["Complete"]["status"] == "True"
+    assert told["Complete"]["message"] == "1 of 5 lines have no answer: pvc://answers/march/errors.jsonl says why"
+    assert told["Failed"] == {**told["Failed"], "status": "False", "reason": "NotSo"}
+    assert report(seen).completion_time == "2025-06-15T15:20:00Z"
+    assert report(seen).percent == 100
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_bad_input_is_told_in_the_worker_s_words_or_the_job_s(is_read: bool) -> None:
+    pods = [batch_pod(0, "Failed", code=2, said="there is no march.jsonl")] if is_read else []
+    failed = conditions(view(batch(), batch_job(FAILED), pods))["Failed"]
+    words = "there is no march.jsonl" if is_read else "a rule matched"
+    assert (failed["status"], failed["reason"], failed["message"]) == ("True", "Refused", words)
+
+
+def test_shards_that_failed_too_often_are_named() -> None:
+    failed = {**FAILED, "reason": "FailedIndexes"}
+    pods = [batch_pod(2, "Failed", code=1, said="the bucket is away")]
+    told = conditions(view(batch(), batch_job(failed, failedIndexes="2"), pods))["Failed"]
+    assert told["reason"] == "ShardsFailed"
+    assert told["message"].startswith("shards 2 failed too often (the bucket is away)")
+
+
+def test_what_has_ended_stays_as_it_was_told_whatever_comes() -> None:
+    ended = report(view(batch(shards=1), batch_job(COMPLETE, completedIndexes="0")))
+    body = batch_object(status=ended.to_wire(), shards=1, suspend=True)
+    body["metadata"]["generation"] = 2
+    later = see(Batch.from_object(body), None, (), None, None)
+    assert make_batch_status(later, None, None, now=NOW + 60) == ended.model_copy(update={"observed_generation": 2})
+
+
+def test_a_suspended_batch_says_so() -> None:
+    told = conditions(view(batch(suspend=True), batch_job(suspend=True)))
+    assert (told["Suspended"]["status"], told["Progressing"]["reason"]) == ("True", "Suspended")
+
+
+def test_the_name_of_somebody_else_s_job_is_told() -> None:
+    job = batch_job()
+    job["metadata"]["ownerReferences"] = []
+    assert state(view(batch(), job))[1] == "NotOwned"
+
+
+def test_times_of_conditions_move_on_a_flip_alone() -> None:
+    first = report(view(batch(), batch_job(), [batch_pod(0)]))
+    known = batch(status=first.to_wire())
+    again = make_batch_status(view(known, batch_job(), [batch_pod(0)]), None, None, now=NOW + 60)
+    assert again == first
+    gone = make_batch_status(see(known, batch_job(), (), None, None), None, None, now=NOW + 60)
+    moved = [
+        entry.type
+        for entry, before in zip(gone.conditions, first.conditions, strict=True)
+        if entry.last_transition_time != before.last_transition_time
+    ]
+    assert moved == ["Progressing"]
+
+
+# Figures.
+
+
+def test_figures_are_sums_over_the_shards_and_give_the_time_that_is_left() -> None:
+    seen = telling(
+        view(batch(shards=2), batch_job(), [batch_pod(0), batch_pod(1)]),
+        march_0_1=Progress(1000, 300, 10, 3000, 900, 5, 4.0),
+        march_1_1=Progress(1000, 200, 0, 2000, 600, 0, 6.0),
+    )
+    told = report(seen).to_wire()
+    expected = {
+        "lines": 2000, "completed": 500, "failed": 10, "percent": 25, "promptTokens": 5000, "completionTokens": 1500,
+        "linesResumed": 5, "linesPerSecond": 10.0, "startTime": "2025-06-15T15:01:00Z",
+        "estimatedCompletion": "2025-06-15T15:09:09Z",
+    }  # fmt: skip
+    assert told | expected == told
+
+
+def test_how_much_is_left_is_not_said_before_every_shard_has_counted() -> None:
+    seen = view(batch(shards=2), batch_job(), [batch_pod(0), batch_pod(1)])
+    told = report(telling(seen, march_0_1=Progress(10, 5, 0, 0, 0, 0, 1.0), march_1_1=Progress(None)))
+    assert (told.lines, told.percent, told.estimated_completion, told.completed) == (None, None, None, 5)
+
+
+def test_no_worker_that_is_lost_takes_its_lines_with_it() -> None:
+    before = report(telling(view(batch(shards=1), batch_job(), [batch_pod(0)]), march_0_1=Progress(10, 7, 1)))
+    known = batch(shards=1, status=before.to_wire())
+    assert report(view(known, batch_job())).completed == 7
+    counting = telling(view(known, batch_job(), [batch_pod(0, number=2)]), march_0_2=Progress(None, 0, 0))
+    assert (report(counting).completed, report(counting).lines) == (7, 10)
+    resumed = telling(view(known, batch_job(), [batch_pod(0, number=2)]), march_0_2=Progress(10, 7, 1, 0, 0, 8))
+    assert report(resumed).lines_resumed == 8
+
+
+def test_a_shard_whose_last_pod_was_lost_is_done_by_the_job_s_word() -> None:
+    before = report(telling(view(batch(shards=2), batch_job(), [batch_pod(0)]), march_0_1=Progress(10, 7, 1)))
+    seen = view(batch(shards=2, status=before.to_wire()), batch_job(completedIndexes="0"))
+    assert report(seen).to_wire()["shards"] == [
+        {
+            "shard": 0, "done": True, "lines": 10, "completed": 9, "failed": 1,
+            "promptTokens": 0, "completionTokens": 0, "linesResumed": 0,
+        },
+    ]  # fmt: skip
+
+
+def test_a_job_s_list_of_indexes_may_have_spans() -> None:
+    told = report(view(batch(shards=8), batch_job(completedIndexes="0,2-4,7")))
+    assert [shard.shard for shard in told.shards if shard.done] == [0, 2, 3, 4, 7]
+
+
+def test_the_last_per_cent_is_the_end_s() -> None:
+    seen = telling(view(batch(shards=1), batch_job(), [batch_pod(0)]), march_0_1=Progress(10, 10, 0))
+    assert report(seen).percent == 99
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "no JSON", "[1]", "[" * 2000, "null", "{}", '{"completed": "many"}', '{"completed": true}',
+        '{"completed": 1, "failed": null}', '{"completed": 1, "linesPerSecond": "fast"}', '{"completed": NaN}',
+        '{"completed": Infinity}', '{"completed": 1, "linesPerSecond": NaN}',
+    ],
+)  # fmt: skip
+def test_what_are_no_figures_is_not_taken_for_some(text: str) -> None:
+    assert parse_progress(text) is None
+
+
+def test_figures_are_bounded() -> None:
+    told = parse_progress('{"lines": 1e30, "completed": -5, "failed": 2.9, "linesPerSecond": -1, "more": {}}')
+    assert told == Progress(lines=MOST, completed=0, failed=2)
+
+
+def test_pods_of_somebody_else_are_not_read() -> None:
+    theirs = batch_pod(0)
+    theirs["metadata"]["ownerReferences"] = []
+    unnumbered = batch_pod(1)
+    unnumbered["metadata"]["annotations"] = {}
+    assert view(batch(), batch_job(), [theirs, unnumbered]).pods == ()
+
+
+def test_an_own_endpoint_of_that_name_that_is_somebody_else_s_is_told() -> None:
+    own = batch(endpointRef=None, endpoint={"model": {"source": "hf://acme/llama"}})
+    theirs = endpoint_object("march")
+    seen = see(own, None, (), Endpoint.from_object(theirs), theirs)
+    assert state(seen)[1] == "NotOwned"
