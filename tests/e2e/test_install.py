@@ -84,11 +84,12 @@ def test_uninstalling_leaves_endpoints_serving_and_then_nothing(cluster: Cluster
     deployment = get(cluster, "deployment", "llama-engine", "-n", "team-a")
     assert deployment["status"]["readyReplicas"] == 1, "the engine outlives its operator"
 
-    # As the README says: nothing waits for an operator that is gone. The CRD goes last, because the garbage collector
+    # As the README says: nothing waits for an operator that is gone. The CRDs go last, because the garbage collector
     # can not look for the owners of a kind that is gone.
-    cluster.kubectl("delete", "llmendpoints", "--all", "-A", "--timeout=30s")
+    cluster.kubectl("delete", "llmbatches,llmendpoints", "--all", "-A", "--timeout=30s")
     eventually(lambda: not names(cluster, CHILDREN, "-A", "-l", "llmendpoint.dev/endpoint"), 90)
-    cluster.kubectl("delete", "crd", "llmendpoints.llmendpoint.dev", "--timeout=30s")
+    crds = ("llmbatches.llmendpoint.dev", "llmendpoints.llmendpoint.dev")
+    cluster.kubectl("delete", "crd", *crds, "--timeout=30s")
     cluster.kubectl("delete", "namespace", product.NAMESPACE, "team-a", "team-b", "--timeout=60s")
     everywhere = f"{CLUSTER_WIDE},roles,rolebindings,serviceaccounts,secrets,configmaps,crds,leases"
     assert [name for name in names(cluster, everywhere, "-A") if "llmendpoint" in name.lower()] == []
