@@ -88,7 +88,6 @@ class EngineClient:
         Raises:
             EngineUnavailable: so many tries were in vain.
         """
-        request_id = uuid.uuid4().hex
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryFailed),
             stop=stop_after_attempt(tries),
@@ -96,7 +95,7 @@ class EngineClient:
             sleep=self._sleep,
             reraise=True,
         )
-        return await retrying(self._begin, path, body, request_id)
+        return await retrying(self._begin, path, body)
 
     async def is_ready(self) -> bool:
         """Whether an engine takes requests."""
@@ -114,12 +113,14 @@ class EngineClient:
             raise RuntimeError("EngineClient is used outside of its `async with` block")
         return self._session
 
-    async def _begin(self, path: str, body: bytes, request_id: str) -> Answer:
+    async def _begin(self, path: str, body: bytes) -> Answer:
         """One try. It waits until somebody begins with it."""
         retrying = AsyncRetrying(retry=retry_if_exception_type(_NotBegun), wait=_wait, sleep=self._sleep)
-        return await retrying(self._ask, path, body, request_id)
+        return await retrying(self._ask, path, body)
 
-    async def _ask(self, path: str, body: bytes, request_id: str) -> Answer:
+    async def _ask(self, path: str, body: bytes) -> Answer:
+        # Another one each time: vLLM refuses an id that it still works on.
+        request_id = uuid.uuid4().hex
         try:
             async with self._open.post(
                 self._base_url + path,

@@ -171,6 +171,14 @@ async def test_an_engine_that_breaks_off_is_asked_again() -> None:
     assert error.value.status is None
 
 
+async def test_each_try_has_an_id_of_its_own() -> None:
+    scripted = Scripted(web.Response(status=500), web.Response(status=503), web.Response(status=200))
+    port = free_port()
+    async with listening(answering(scripted.answer), port), client_of(port) as client:
+        await client.post(CHAT, BODY, tries=2)
+    assert len({request.headers["X-Request-Id"] for request in scripted.asked}) == 3
+
+
 async def test_an_engine_that_takes_too_long_has_failed_that_try() -> None:
     async def handler(_: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
