@@ -48,7 +48,8 @@ class Api:
             raise Refused(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "queue_full",
-                f"{self._options.max_queued} jobs wait already: try again in {RETRY_AFTER_SECONDS} s",
+                f"{self._options.max_queued} jobs wait already, or Redis has no memory for more: "
+                f"try again in {RETRY_AFTER_SECONDS} s",
             )
         job = await self._found(job_id)
         return web.json_response(

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import OutOfMemoryError
 
 from engineclient import Answer
 from jobqueue.jobs import READ, Backlog, Job, TakenJob, ending
@@ -69,16 +70,19 @@ class Store:
 
     async def submit(self, wanted: Submission, max_queued: int) -> tuple[Outcome, str]:
         """Put a job in the queue. Returns what became of it, and its id, or that of the earlier one that it repeats."""
-        outcome, job_id = await self._run(
-            "submit",
-            wanted.id,
-            wanted.path,
-            wanted.body,
-            wanted.webhook,
-            wanted.idempotency_digest,
-            wanted.fingerprint,
-            max_queued,
-        )
+        try:
+            outcome, job_id = await self._run(
+                "submit",
+                wanted.id,
+                wanted.path,
+                wanted.body,
+                wanted.webhook,
+                wanted.idempotency_digest,
+                wanted.fingerprint,
+                max_queued,
+            )
+        except OutOfMemoryError:
+            return "full", ""
         return outcome.decode(), job_id.decode()
 
     async def job(self, job_id: str) -> Job | None:

@@ -11,10 +11,10 @@ if counts == '1' and attempts >= most then
   bury(id, attempts, ttl, reason)
   return
 end
+redis.call('XCLAIM', jobs, GROUP, worker, 0, entry, 'IDLE', idle, 'JUSTID') -- first: a full Redis takes it
 redis.call('HSET', job_key(id), 'status', 'queued')
 if counts == '1' then
   redis.call('HSET', job_key(id), 'error', reason)
 else
   redis.call('HINCRBY', job_key(id), 'attempts', -1)
 end
-redis.call('XCLAIM', jobs, GROUP, worker, 0, entry, 'IDLE', idle, 'JUSTID')

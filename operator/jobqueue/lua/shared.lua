@@ -35,15 +35,16 @@ local function is_held(entry, consumer)
   return #redis.call('XPENDING', jobs, GROUP, entry, entry, 1, consumer) == 1
 end
 
--- The end of a job, once and for all. What it was asked is kept only where somebody has to look into it.
+-- The end of a job, once and for all. What it was asked is kept only where somebody has to look into it. What frees
+-- memory comes first: after it a Redis that is full takes the rest of a script.
 local function finish(id, status, ttl, ...)
   local key, at = job_key(id), now()
   local entry, idempotency, webhook = unpack(redis.call('HMGET', key, 'entry', 'idempotency', 'webhook'))
-  redis.call('HSET', key, 'status', status, 'finished_at', at, 'expires_at', at + ttl * 1000, ...)
+  drop(entry)
   if status ~= 'failed' then
     redis.call('HDEL', key, 'body')
   end
-  drop(entry)
+  redis.call('HSET', key, 'status', status, 'finished_at', at, 'expires_at', at + ttl * 1000, ...)
   redis.call('EXPIRE', key, ttl)
   if idempotency then
     redis.call('EXPIRE', idempotency, ttl)
@@ -56,6 +57,6 @@ end
 
 -- The end of a job whose attempts are used up.
 local function bury(id, attempts, ttl, reason)
-  redis.call('XADD', dead, 'MAXLEN', '~', MOST_DEAD, '*', 'id', id, 'attempts', attempts, 'reason', reason)
   finish(id, 'failed', ttl, 'error_code', 'attempts_used_up', 'error', reason)
+  redis.call('XADD', dead, 'MAXLEN', '~', MOST_DEAD, '*', 'id', id, 'attempts', attempts, 'reason', reason)
 end
