@@ -4,22 +4,23 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import aiohttp
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
-from redis import RedisError
 
 from engineclient import EngineClient
 from jobqueue.api import Api
+from jobqueue.control import control_of_api, control_of_worker
 from jobqueue.delivery import Delivery
 from jobqueue.metrics import ApiMetrics, WorkerMetrics
 from jobqueue.options import QueueOptions, ServeOptions, WorkOptions
 from jobqueue.store import Store, connect
 from jobqueue.worker import Worker
 
-SHUTDOWN_SECONDS = 10.0
+API_ENDS_SECONDS = 10.0
+# Nobody waits for the end of the operator's watch.
+CONTROL_ENDS_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -27,30 +28,9 @@ async def serve(options: ServeOptions) -> None:
     """Take jobs until SIGTERM."""
     metrics = ApiMetrics()
     async with _store(options) as store, contextlib.AsyncExitStack() as stack:
-
-        async def read_backlog() -> None:
-            try:
-                metrics.backlog = await store.backlog()
-            except RedisError as error:
-                log.warning("the queue can not be read: %s", error)
-                metrics.backlog = None
-
-        async def show_backlog(_: web.Request) -> web.Response:
-            await read_backlog()
-            if (backlog := metrics.backlog) is None:
-                return web.Response(status=503, text="Redis does not answer")
-            return web.json_response(
-                {
-                    "queued": backlog.queued,
-                    "inProgress": backlog.in_progress,
-                    "oldestSeconds": round(backlog.oldest_seconds, 3),
-                }
-            )
-
-        control = _control(metrics.registry, read_backlog)
-        control.router.add_get("/backlog", show_backlog)
-        await _listen(stack, control, options.host, options.control_port)
-        await _listen(stack, Api(options, store, metrics).app(), options.host, options.port)
+        control, api = control_of_api(store, metrics), Api(options, store, metrics).app()
+        await _listen(stack, control, options.host, options.control_port, CONTROL_ENDS_SECONDS)
+        await _listen(stack, api, options.host, options.port, API_ENDS_SECONDS)
         log.info("takes jobs of %s on port %d", options.name, options.port)
         await _sigterm()
 
@@ -72,7 +52,8 @@ async def work(options: WorkOptions) -> None:
         asyncio.TaskGroup() as group,
     ):
         worker = Worker(options, store, client, metrics)
-        await _listen(stack, _control(metrics.registry), options.host, options.control_port)
+        control = control_of_worker(metrics.registry)
+        await _listen(stack, control, options.host, options.control_port, CONTROL_ENDS_SECONDS)
         working = group.create_task(worker.run())
         if options.webhook_secret is not None:
             delivery = group.create_task(Delivery(store, session, options.webhook_secret, metrics).run())
@@ -96,25 +77,10 @@ async def _sigterm() -> None:
     log.info("ends")
 
 
-async def _listen(stack: contextlib.AsyncExitStack, app: web.Application, host: str, port: int) -> None:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+async def _listen(
+    stack: contextlib.AsyncExitStack, app: web.Application, host: str, port: int, ends_seconds: float
+) -> None:
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=ends_seconds)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, host, port).start()
-
-
-def _control(
-    registry: CollectorRegistry, before_metrics: Callable[[], Awaitable[None]] | None = None
-) -> web.Application:
-    async def well(_: web.Request) -> web.Response:
-        # Whether Redis answers is not asked: the API itself tells its callers, and they are to reach it for that.
-        return web.Response(text="ok")
-
-    async def show_metrics(_: web.Request) -> web.Response:
-        if before_metrics is not None:
-            await before_metrics()
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})
-
-    app = web.Application()
-    app.add_routes([web.get("/readyz", well), web.get("/livez", well), web.get("/metrics", show_metrics)])
-    return app

@@ -1,5 +1,6 @@
 """The asynchronous API as its callers see it, over HTTP and on a real Redis."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -12,6 +13,7 @@ import pytest
 
 from engineclient import Answer
 from jobqueue.api import LARGEST_BODY, Api
+from jobqueue.control import control_of_api
 from jobqueue.metrics import ApiMetrics
 from jobqueue.options import ServeOptions, parse
 from jobqueue.store import Store, connect
@@ -195,3 +197,39 @@ async def test_two_endpoints_in_one_redis_know_nothing_of_each_other(redis_serve
             _, headers, _ = await caller.post(CHAT, BODY, Idempotency_Key="k")
             assert (await stranger.get(headers["Location"]))[0] == 404
             assert (await stranger.post(CHAT, {}, Idempotency_Key="k"))[0] == 202
+
+
+async def test_who_asks_for_the_backlog_may_wait_for_a_job(store: Store) -> None:
+    port = free_port()
+    async with (
+        listening(control_of_api(store, ApiMetrics()), port),
+        api(store) as caller,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as operator,
+    ):
+        async with operator.get("/backlog?seconds=0.01") as answer:
+            assert await answer.json() == {"queued": 0, "inProgress": 0, "oldestSeconds": 0.0}
+        async with asyncio.timeout(20):
+            watch = asyncio.create_task(operator.get("/backlog?seconds=60"))
+            await caller.post(CHAT, BODY)
+            assert (await (await watch).json())["queued"] == 1
+        async with operator.get("/backlog?seconds=soon") as answer:
+            assert answer.status == 400
+
+
+async def test_a_backlog_that_can_not_be_read_is_unknown(tmp_path: Path) -> None:
+    port, metrics = free_port(), ApiMetrics()
+    with running_redis(tmp_path) as server:
+        async with (
+            connect(server.url) as redis,
+            listening(control_of_api(Store(redis, "team/llama", 60), metrics), port),
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as operator,
+        ):
+            async with operator.get("/metrics") as answer:
+                assert "llmendpoint_jobs_queued 0.0" in await answer.text()
+            server.kill()
+            async with operator.get("/backlog?seconds=60") as answer:
+                assert answer.status == 503
+            async with operator.get("/metrics") as answer:
+                assert "llmendpoint_jobs_queued " not in await answer.text()
+            async with operator.get("/readyz") as answer:
+                assert answer.status == 200

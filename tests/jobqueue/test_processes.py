@@ -97,7 +97,7 @@ def test_a_job_that_is_cancelled_while_it_runs_frees_the_engine(some: Queue, eng
 
 def test_what_an_ending_worker_can_finish_is_finished_and_the_rest_is_another_s(some: Queue) -> None:
     worker = some.work("--lease=30", "--grace=1")
-    long, short = submit(some.url, tokens=1000), submit(some.url, tokens=50)
+    long, short = submit(some.url, tokens=500), submit(some.url, tokens=50)
     wait_until(lambda: job(some.url, long)["status"] == "in_progress", 20, "it runs")
     wait_until(lambda: job(some.url, short)["status"] != "queued", 20, "it runs")
     assert worker.terminate() == 0
