@@ -41,6 +41,7 @@ def install(
     simulation = {"engineImages": {"vLLM": simulator, "TGI": simulator}, "engineImageOverride": True}
     values = {
         "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.tag("operator")},
+        "batchImage": images.image_name("batch"),
         "tickSeconds": tick_seconds,
         "watchNamespaces": list(watch_namespaces),
         **(simulation if simulated else {"allowPrivilegedPodTemplates": True}),

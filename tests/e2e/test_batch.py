@@ -1,0 +1,116 @@
+"""A batch on a real node: engines of its own, a claim for both files, and a worker's pod that is lost in between."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from localcluster import images
+from localcluster.cluster import Cluster
+from support import batch_objects
+from support.batch_objects import NAME, condition, status
+from support.kube import eventually, get
+
+pytestmark = pytest.mark.e2e
+
+LINES = 400
+SHARDS = 2
+INSIDE = "/files"
+# At this pace the whole takes about twenty seconds.
+STEPS = {"max_tokens": 10}
+FAST = {"ENGINESIM_STARTUP_SECONDS": "2", "ENGINESIM_EXIT_SECONDS": "0.5"}
+OWN = {
+    "model": {"source": "hf://acme/llama", "servedName": "tiny"},
+    "engine": {"env": [{"name": name, "value": value} for name, value in FAST.items()]},
+    "scaling": {"maxReplicas": 1, "pricePerGPUHour": 2},
+}
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    name = "a-batch"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def files(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """A pod that has the claim of both files, as a user's would."""
+    about = {"metadata": {"name": "files", "namespace": namespace}}
+    claim = {
+        **about,
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    container = {
+        "name": "files",
+        "image": images.image_name("enginesim"),
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", f"mkdir -p {INSIDE}/in && chmod 0777 {INSIDE} && sleep 600"],
+        "volumeMounts": [{"name": "files", "mountPath": INSIDE}],
+    }
+    pod = {
+        **about,
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "spec": {
+            "containers": [container],
+            "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": "files"}}],
+            "terminationGracePeriodSeconds": 0,
+        },
+    }
+    for body in (claim, pod):
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    cluster.kubectl("wait", "pod/files", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    yield "files"
+    # Its volume is a folder of the node that the next test may get.
+    inside(cluster, namespace, f"rm -rf {INSIDE}/in {INSIDE}/out")
+
+
+def inside(cluster: Cluster, namespace: str, script: str, stdin: str | None = None) -> str:
+    """Run a script in the pod that has the claim."""
+    return cluster.kubectl("exec", "-i", "files", "-n", namespace, "--", "sh", "-c", script, stdin=stdin).stdout
+
+
+def line(number: int) -> str:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": f"question {number}"}], **STEPS}
+    return json.dumps({"custom_id": f"line-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body})
+
+
+def written(cluster: Cluster, namespace: str, file: str) -> list[dict[str, Any]]:
+    """The lines of a file that the batch has made."""
+    return [json.loads(text) for text in inside(cluster, namespace, f"cat {INSIDE}/out/{file}").splitlines()]
+
+
+def worker(cluster: Cluster, namespace: str) -> str:
+    """Name of a pod that works on the first shard."""
+    selector = f"llmendpoint.dev/batch={NAME},batch.kubernetes.io/job-completion-index=0"
+    (pod,) = get(cluster, "pods", "-n", namespace, "-l", selector)["items"]
+    return str(pod["metadata"]["name"])
+
+
+def test_a_batch_with_its_own_engines_loses_a_worker_and_no_line(cluster: Cluster, namespace: str, files: str) -> None:
+    lines = [line(number) for number in range(LINES)]
+    lines[LINES // 2] = "this is no JSON"
+    inside(cluster, namespace, f"cat > {INSIDE}/in/march.jsonl", "\n".join(lines) + "\n")
+    uris = {"input": {"uri": f"pvc://{files}/in/march.jsonl"}, "output": {"uri": f"pvc://{files}/out"}}
+    batch_objects.apply(cluster, namespace, endpoint=OWN, shards=SHARDS, concurrency=3, **uris)
+    eventually(lambda: 0 < status(cluster, namespace)["percent"] < 90, 90)
+    cluster.kubectl("delete", "pod", worker(cluster, namespace), "-n", namespace, "--wait=false")
+    eventually(lambda: condition(cluster, namespace, "Complete")["status"] == "True", 120)
+
+    seen = status(cluster, namespace)
+    print(json.dumps(seen))
+    answered = Counter(answer["custom_id"] for answer in written(cluster, namespace, "output.jsonl"))
+    assert answered == Counter(f"line-{number}" for number in range(LINES) if number != LINES // 2)
+    assert len(written(cluster, namespace, "errors.jsonl")) == 1
+    assert (seen["lines"], seen["completed"], seen["failed"], seen["percent"]) == (LINES, LINES - 1, 1, 100)
+    assert seen["linesResumed"] > 0
+    assert seen["completionTokens"] == (LINES - 1) * STEPS["max_tokens"]
+    assert seen["usage"]["cost"] == pytest.approx(2 * seen["usage"]["gpuHours"], rel=0.05)
+    assert condition(cluster, namespace, "Complete")["reason"] == "SomeLinesFailed"
+    eventually(lambda: not get(cluster, "llmendpoint", NAME, "-n", namespace))
