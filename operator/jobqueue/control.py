@@ -1,6 +1,7 @@
 """The control ports: probes and metrics of both processes, and of the API what waits, which the operator asks."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -35,28 +36,42 @@ def control_of_api(store: Store, metrics: ApiMetrics) -> web.Application:
             log.warning("the queue can not be read: %s", error)
             metrics.backlog = None
 
+    ends = asyncio.Event()
+
     async def show_backlog(request: web.Request) -> web.Response:
-        """What waits; with ``seconds`` not before a job does, or that time has passed."""
-        try:
-            seconds = min(max(float(request.query.get("seconds", "0")), 0.0), LONGEST_WATCH_SECONDS)
-        except ValueError:
-            return web.Response(status=400, text="seconds must be a number")
-        end = asyncio.get_running_loop().time() + seconds
+        """What waits; with ``seconds`` not before a job does, that time has passed, or this process ends."""
+        end = asyncio.get_running_loop().time() + _seconds(request)
         while True:
             await read_backlog()
             if (backlog := metrics.backlog) is None:
                 return web.Response(status=503, text="Redis does not answer")
             left = end - asyncio.get_running_loop().time()
-            if backlog.queued or left <= 0:
+            if backlog.queued or left <= 0 or ends.is_set():
                 oldest = round(backlog.oldest_seconds, 3)
                 return web.json_response(
                     {"queued": backlog.queued, "inProgress": backlog.in_progress, "oldestSeconds": oldest}
                 )
-            await asyncio.sleep(min(LOOK_SECONDS, left))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(LOOK_SECONDS, left)):
+                    await ends.wait()
+
+    async def end_watches(_: web.Application) -> None:
+        ends.set()
 
     app = _control(metrics.registry, read_backlog)
     app.router.add_get("/backlog", show_backlog)
+    app.on_shutdown.append(end_watches)
     return app
+
+
+def _seconds(request: web.Request) -> float:
+    try:
+        seconds = float(request.query.get("seconds", "0"))
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= LONGEST_WATCH_SECONDS:
+        raise web.HTTPBadRequest(text=f"seconds must be a number from 0 to {LONGEST_WATCH_SECONDS:g}")
+    return seconds
 
 
 def _control(registry: CollectorRegistry, before_metrics: Callable[[], Awaitable[None]]) -> web.Application:

@@ -18,9 +18,7 @@ from jobqueue.options import QueueOptions, ServeOptions, WorkOptions
 from jobqueue.store import Store, connect
 from jobqueue.worker import Worker
 
-API_ENDS_SECONDS = 10.0
-# Nobody waits for the end of the operator's watch.
-CONTROL_ENDS_SECONDS = 0.5
+SHUTDOWN_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -28,9 +26,8 @@ async def serve(options: ServeOptions) -> None:
     """Take jobs until SIGTERM."""
     metrics = ApiMetrics()
     async with _store(options) as store, contextlib.AsyncExitStack() as stack:
-        control, api = control_of_api(store, metrics), Api(options, store, metrics).app()
-        await _listen(stack, control, options.host, options.control_port, CONTROL_ENDS_SECONDS)
-        await _listen(stack, api, options.host, options.port, API_ENDS_SECONDS)
+        await _listen(stack, control_of_api(store, metrics), options.host, options.control_port)
+        await _listen(stack, Api(options, store, metrics).app(), options.host, options.port)
         log.info("takes jobs of %s on port %d", options.name, options.port)
         await _sigterm()
 
@@ -52,8 +49,7 @@ async def work(options: WorkOptions) -> None:
         asyncio.TaskGroup() as group,
     ):
         worker = Worker(options, store, client, metrics)
-        control = control_of_worker(metrics.registry)
-        await _listen(stack, control, options.host, options.control_port, CONTROL_ENDS_SECONDS)
+        await _listen(stack, control_of_worker(metrics.registry), options.host, options.control_port)
         working = group.create_task(worker.run())
         if options.webhook_secret is not None:
             delivery = group.create_task(Delivery(store, session, options.webhook_secret, metrics).run())
@@ -77,10 +73,8 @@ async def _sigterm() -> None:
     log.info("ends")
 
 
-async def _listen(
-    stack: contextlib.AsyncExitStack, app: web.Application, host: str, port: int, ends_seconds: float
-) -> None:
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=ends_seconds)
+async def _listen(stack: contextlib.AsyncExitStack, app: web.Application, host: str, port: int) -> None:
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, host, port).start()

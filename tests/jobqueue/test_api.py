@@ -212,8 +212,20 @@ async def test_who_asks_for_the_backlog_may_wait_for_a_job(store: Store) -> None
             watch = asyncio.create_task(operator.get("/backlog?seconds=60"))
             await caller.post(CHAT, BODY)
             assert (await (await watch).json())["queued"] == 1
-        async with operator.get("/backlog?seconds=soon") as answer:
-            assert answer.status == 400
+        for wrong in ("soon", "nan", "-1", "61"):
+            async with operator.get(f"/backlog?seconds={wrong}") as answer:
+                assert (answer.status, await answer.text()) == (400, "seconds must be a number from 0 to 60")
+
+
+async def test_an_api_that_ends_lets_nobody_wait_for_a_job(store: Store) -> None:
+    port = free_port()
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as operator:
+        async with listening(control_of_api(store, ApiMetrics()), port):
+            watch = asyncio.create_task(operator.get("/backlog?seconds=60"))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await asyncio.shield(watch)
+        assert (await (await watch).json())["queued"] == 0
 
 
 async def test_a_backlog_that_can_not_be_read_is_unknown(tmp_path: Path) -> None:
