@@ -52,6 +52,8 @@ class PodScraper:
         self._exporter = exporter
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(total=timeout)
+        # Others get their turn between any two: a hundred answers that were read in one go would hold up an edit.
+        self._one_at_a_time = asyncio.Lock()
         self._silent: set[str] = set()
         """Addresses that did not answer in time at the last reading."""
 
@@ -99,14 +101,17 @@ class PodScraper:
             return self._count("refused", f"{pod.address}/metrics: {type(error).__name__}: {error}")
         if status != 200:
             return self._count("error", f"{pod.address}/metrics answered {status}")
-        text = body.decode(errors="replace")
-        sample = sample_of(
-            parse(text, names.wanted if reads_ttft(target.scaling) else names.without_ttft),
-            names,
-            taken_at=self._clock(),
-            own_metrics=names.prefix in text,
-            objective=target.scaling.demand.ttft_seconds,
-        )
+        taken_at = self._clock()
+        async with self._one_at_a_time:
+            await asyncio.sleep(0)
+            text = body.decode(errors="replace")
+            sample = sample_of(
+                parse(text, names.wanted if reads_ttft(target.scaling) else names.without_ttft),
+                names,
+                taken_at=taken_at,
+                own_metrics=names.prefix in text,
+                objective=target.scaling.demand.ttft_seconds,
+            )
         self._exporter.scrapes.labels("ok" if isinstance(sample, EngineSample) else "empty").inc()
         return sample
 
