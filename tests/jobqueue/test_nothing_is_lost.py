@@ -50,7 +50,7 @@ def some(tmp_path: Path, redis_server: RedisServer) -> Iterator[Queue]:
         queue(tmp_path, redis_server.url, f"http://{engine.address}") as one,
     ):
         one.serve()
-        wait_until(lambda: one.api.is_well, 20, "the API listens")
+        wait_until(lambda: one.api.is_well, 60, "the API listens")
         yield one
 
 

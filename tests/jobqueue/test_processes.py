@@ -38,14 +38,14 @@ def lasting_queue(
 @pytest.fixture
 def some(lasting_queue: Queue, redis_server: RedisServer) -> Iterator[Queue]:
     """An API with an empty queue and no worker."""
-    wait_until(lambda: lasting_queue.api.is_well, 20, "the API listens")
+    wait_until(lambda: lasting_queue.api.is_well, 60, "the API listens")
     with Redis.from_url(redis_server.url) as redis:
         redis.flushall()
     yield lasting_queue
     lasting_queue.kill_workers()
 
 
-def ended(some: Queue, job_id: str, seconds: float = 20) -> dict[str, object]:
+def ended(some: Queue, job_id: str, seconds: float = 60) -> dict[str, object]:
     """A job when it is no longer open."""
     wait_until(lambda: job(some.url, job_id)["status"] not in {"queued", "in_progress"}, seconds, f"{job_id} ends")
     return job(some.url, job_id)
@@ -67,7 +67,7 @@ def test_nothing_is_taken_while_the_engine_is_not_ready_so_that_it_can_be_cancel
 ) -> None:
     engine.set_faults(unhealthy=True)
     worker = some.work()
-    wait_until(lambda: worker.is_well, 20, "the worker listens")
+    wait_until(lambda: worker.is_well, 60, "the worker listens")
     first, second = submit(some.url), submit(some.url)
     assert httpx.post(f"{some.url}/v1/jobs/{first}/cancel").json()["status"] == "cancelled"
     engine.set_faults(unhealthy=False)
@@ -88,7 +88,7 @@ def test_the_backlog_and_the_metrics_tell_what_waits(some: Queue) -> None:
 def test_a_job_that_is_cancelled_while_it_runs_frees_the_engine(some: Queue, engine: Simulator) -> None:
     worker = some.work()
     endless = submit(some.url, tokens=4000)
-    wait_until(lambda: job(some.url, endless)["status"] == "in_progress", 20, "it runs")
+    wait_until(lambda: job(some.url, endless)["status"] == "in_progress", 60, "it runs")
     httpx.post(f"{some.url}/v1/jobs/{endless}/cancel").raise_for_status()
     wait_until(lambda: worker.metric("llmendpoint_jobs_running") == 0, 10, "the worker has let it go")
     running = httpx.get(f"http://{engine.address}/metrics").text
@@ -97,9 +97,9 @@ def test_a_job_that_is_cancelled_while_it_runs_frees_the_engine(some: Queue, eng
 
 def test_what_an_ending_worker_can_finish_is_finished_and_the_rest_is_another_s(some: Queue) -> None:
     worker = some.work("--lease=30", "--grace=1")
-    long, short = submit(some.url, tokens=500), submit(some.url, tokens=50)
-    wait_until(lambda: job(some.url, long)["status"] == "in_progress", 20, "it runs")
-    wait_until(lambda: job(some.url, short)["status"] != "queued", 20, "it runs")
+    long, short = submit(some.url, tokens=500), submit(some.url, tokens=20)
+    wait_until(lambda: job(some.url, long)["status"] == "in_progress", 60, "it runs")
+    wait_until(lambda: job(some.url, short)["status"] != "queued", 60, "it runs")
     assert worker.terminate() == 0
     assert job(some.url, short)["status"] == "completed"
     assert (job(some.url, long)["status"], job(some.url, long)["attempts"]) == ("queued", 0)
@@ -121,6 +121,6 @@ def test_an_engine_that_refuses_for_a_while_uses_up_no_attempt(some: Queue, engi
     engine.set_faults(refuse_requests=True)
     worker = some.work("--max-attempts=1")
     job_id = submit(some.url)
-    wait_until(lambda: worker.is_well and worker.metric("llmendpoint_jobs_running") == 1, 20, "it is taken")
+    wait_until(lambda: worker.is_well and worker.metric("llmendpoint_jobs_running") == 1, 60, "it is taken")
     engine.set_faults(refuse_requests=False)
     assert ended(some, job_id)["status"] == "completed"
