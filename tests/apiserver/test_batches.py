@@ -1,14 +1,20 @@
 """Batches on a real API server with a real Job controller; on its fake nodes a worker is done as soon as it runs."""
 
 import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localcluster import cluster as local
 from localcluster.cluster import Cluster
+from localcluster.paths import ROOT
 from support import batch_objects, endpoints
 from support.batch_objects import NAME, condition, state, status
 from support.kube import eventually, get
+from support.operators import started_operator
 
 pytestmark = pytest.mark.apiserver
 OWN: dict[str, Any] = {"model": {"source": "hf://acme/llama"}, "scaling": {"maxReplicas": 1, "pricePerGPUHour": 3600}}
@@ -149,3 +155,24 @@ def test_a_batch_removes_itself_when_its_time_has_come(apiserver: Cluster, names
     eventually(lambda: not get(apiserver, "llmbatch", NAME, "-n", namespace), 60)
     eventually(lambda: not job(apiserver, namespace), 60)
     assert get(apiserver, "llmendpoint", "llama", "-n", namespace)
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Iterator[Cluster]:
+    """A cluster whose administrator installs CRDs by hand and has not heard of batches, with an operator."""
+    made = local.up(f"older-{os.getpid()}", node=False, fake_nodes=1)
+    try:
+        made.kubectl("apply", "--server-side", "-f", str(ROOT / "crds" / "llmendpoints.yaml"))
+        with started_operator(made.kubeconfig, tmp_path / "operator.log") as operator:
+            operator.await_ready()
+            yield made
+    finally:
+        made.down()
+
+
+def test_endpoints_are_looked_after_where_the_kind_of_batches_is_not_installed_yet(older: Cluster) -> None:
+    endpoints.apply(older, "default")
+    eventually(lambda: endpoints.reason(older, "default") == "AllReplicasReady", 60)
+    older.install_crd()
+    batch_objects.apply(older, "default")
+    eventually(lambda: state(older, "default") == "VolumePending", 60)

@@ -1,4 +1,4 @@
-"""A batch on a real node: engines of its own, a claim for both files, and a worker's pod that is lost in between."""
+"""Batches on a real node: with engines of their own or by an endpoint that sleeps, and a worker that is lost."""
 
 import json
 from collections import Counter
@@ -9,28 +9,26 @@ import pytest
 
 from localcluster import images
 from localcluster.cluster import Cluster
-from support import batch_objects
+from support import batch_objects, endpoints
 from support.batch_objects import NAME, condition, status
 from support.kube import eventually, get
 
 pytestmark = pytest.mark.e2e
 
-LINES = 400
-SHARDS = 2
 INSIDE = "/files"
-# At this pace the whole takes about twenty seconds.
-STEPS = {"max_tokens": 10}
+TOKENS = 10
 FAST = {"ENGINESIM_STARTUP_SECONDS": "2", "ENGINESIM_EXIT_SECONDS": "0.5"}
-OWN = {
+SERVING: dict[str, Any] = {
     "model": {"source": "hf://acme/llama", "servedName": "tiny"},
     "engine": {"env": [{"name": name, "value": value} for name, value in FAST.items()]},
-    "scaling": {"maxReplicas": 1, "pricePerGPUHour": 2},
 }
+OWN = {**SERVING, "scaling": {"maxReplicas": 1, "pricePerGPUHour": 2}}
+SLEEPING = {"minReplicas": 0, "maxReplicas": 1, "idleSeconds": 10, "scaleIn": {"cooldownSeconds": 0}}
 
 
 @pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[str]:
-    name = "a-batch"
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
     cluster.kubectl("create", "namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
@@ -77,7 +75,7 @@ def inside(cluster: Cluster, namespace: str, script: str, stdin: str | None = No
 
 
 def line(number: int) -> str:
-    body = {"model": "tiny", "messages": [{"role": "user", "content": f"question {number}"}], **STEPS}
+    body = {"model": "tiny", "messages": [{"role": "user", "content": f"question {number}"}], "max_tokens": TOKENS}
     return json.dumps({"custom_id": f"line-{number}", "method": "POST", "url": "/v1/chat/completions", "body": body})
 
 
@@ -93,12 +91,19 @@ def worker(cluster: Cluster, namespace: str) -> str:
     return str(pod["metadata"]["name"])
 
 
-def test_a_batch_with_its_own_engines_loses_a_worker_and_no_line(cluster: Cluster, namespace: str, files: str) -> None:
-    lines = [line(number) for number in range(LINES)]
-    lines[LINES // 2] = "this is no JSON"
+def apply(cluster: Cluster, namespace: str, claim: str, lines: list[str], **spec: Any) -> None:
+    """Have some lines answered."""
     inside(cluster, namespace, f"cat > {INSIDE}/in/march.jsonl", "\n".join(lines) + "\n")
-    uris = {"input": {"uri": f"pvc://{files}/in/march.jsonl"}, "output": {"uri": f"pvc://{files}/out"}}
-    batch_objects.apply(cluster, namespace, endpoint=OWN, shards=SHARDS, concurrency=3, **uris)
+    uris = {"input": {"uri": f"pvc://{claim}/in/march.jsonl"}, "output": {"uri": f"pvc://{claim}/out"}}
+    batch_objects.apply(cluster, namespace, shards=2, **uris, **spec)
+
+
+def test_a_batch_with_its_own_engines_loses_a_worker_and_no_line(cluster: Cluster, namespace: str, files: str) -> None:
+    count = 400
+    lines = [line(number) for number in range(count)]
+    lines[count // 2] = "this is no JSON"
+    # At this pace the whole takes about twenty seconds.
+    apply(cluster, namespace, files, lines, endpoint=OWN, concurrency=3)
     eventually(lambda: 0 < status(cluster, namespace)["percent"] < 90, 90)
     cluster.kubectl("delete", "pod", worker(cluster, namespace), "-n", namespace, "--wait=false")
     eventually(lambda: condition(cluster, namespace, "Complete")["status"] == "True", 120)
@@ -106,11 +111,23 @@ def test_a_batch_with_its_own_engines_loses_a_worker_and_no_line(cluster: Cluste
     seen = status(cluster, namespace)
     print(json.dumps(seen))
     answered = Counter(answer["custom_id"] for answer in written(cluster, namespace, "output.jsonl"))
-    assert answered == Counter(f"line-{number}" for number in range(LINES) if number != LINES // 2)
+    assert answered == Counter(f"line-{number}" for number in range(count) if number != count // 2)
     assert len(written(cluster, namespace, "errors.jsonl")) == 1
-    assert (seen["lines"], seen["completed"], seen["failed"], seen["percent"]) == (LINES, LINES - 1, 1, 100)
+    assert (seen["lines"], seen["completed"], seen["failed"], seen["percent"]) == (count, count - 1, 1, 100)
     assert seen["linesResumed"] > 0
-    assert seen["completionTokens"] == (LINES - 1) * STEPS["max_tokens"]
+    assert seen["completionTokens"] == (count - 1) * TOKENS
     assert seen["usage"]["cost"] == pytest.approx(2 * seen["usage"]["gpuHours"], rel=0.05)
     assert condition(cluster, namespace, "Complete")["reason"] == "SomeLinesFailed"
     eventually(lambda: not get(cluster, "llmendpoint", NAME, "-n", namespace))
+
+
+def test_a_batch_wakes_the_endpoint_that_it_names(cluster: Cluster, namespace: str, files: str) -> None:
+    endpoints.apply(cluster, namespace, scaling=SLEEPING, **SERVING)
+    eventually(lambda: endpoints.reason(cluster, namespace) == "Asleep", 120)
+    apply(cluster, namespace, files, [line(number) for number in range(50)])
+    eventually(lambda: condition(cluster, namespace, "Complete")["status"] == "True", 120)
+    seen = status(cluster, namespace)
+    print(json.dumps(seen))
+    assert (seen["endpoint"], seen["completed"], seen["failed"]) == (endpoints.NAME, 50, 0)
+    history = endpoints.status(cluster, namespace)["scaling"]["history"]
+    assert [change["toReplicas"] for change in history if change["fromReplicas"] == 0] == [1]

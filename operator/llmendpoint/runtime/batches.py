@@ -83,7 +83,7 @@ class Batches:
         return self._queue.oldest_wait
 
     def changed(self, body: Manifest) -> None:
-        """A watch says that a batch, or its Job, is there, was changed or is gone."""
+        """A watch says that a batch, its Job or its own endpoint is there, was changed or is gone."""
         metadata = body["metadata"]
         name = metadata["name"] if body["kind"] == names.BATCH_KIND else metadata["labels"][names.LABEL_BATCH]
         self._queue.add(Key(metadata["namespace"], name))

@@ -142,10 +142,12 @@ class Operator:
 
     def changed(self, body: Manifest) -> None:
         """A watch says that an object is there or was changed."""
+        self._tell_batch(body)
         self._enqueue(self.store.put(body), 0.0 if body["kind"] == names.KIND else GATHER_SECONDS)
 
     def deleted(self, body: Manifest) -> None:
         """A watch says that an object is gone."""
+        self._tell_batch(body)
         self._enqueue(self.store.drop(body), 0.0)
 
     async def synchronised(self) -> None:
@@ -164,6 +166,11 @@ class Operator:
             return True
         overdue = time.monotonic() - self._synced_at > 3 * self._settings.resync_seconds
         return not overdue and max(self._queue.oldest_wait, self.batches.oldest_wait) < STUCK_SECONDS
+
+    def _tell_batch(self, body: Manifest) -> None:
+        # Engines of a batch's own are waited for, and paid while they wait.
+        if names.LABEL_BATCH in (body["metadata"].get("labels") or {}):
+            self.batches.changed(body)
 
     def _enqueue(self, key: Key | None, seconds: float) -> None:
         # Before the first listing the picture is incomplete, and the listing enqueues everything anyway.
