@@ -1,5 +1,6 @@
 """API and workers as processes that come and go, with a real Redis and simulated engines."""
 
+import signal
 from collections.abc import Iterator
 
 import httpx
@@ -107,6 +108,21 @@ def test_what_an_ending_worker_can_finish_is_finished_and_the_rest_is_another_s(
     done = ended(some, long)
     assert (done["status"], done["attempts"]) == ("completed", 1)
     assert later.metric("llmendpoint_jobs_taken_over_total") == 1
+
+
+def test_the_answer_of_a_worker_that_was_thought_dead_changes_nothing(some: Queue) -> None:
+    frozen = some.work()
+    job_id = submit(some.url, tokens=300)
+    wait_until(lambda: job(some.url, job_id)["status"] == "in_progress", 60, "it runs")
+    frozen.process.send_signal(signal.SIGSTOP)
+    some.work()
+    done = ended(some, job_id)
+    assert (done["status"], done["attempts"]) == ("completed", 2)
+    frozen.process.send_signal(signal.SIGCONT)
+    late = ('llmendpoint_jobs_attempts_total{result="too_late"}', 'llmendpoint_jobs_attempts_total{result="lost"}')
+    wait_until(lambda: sum(map(frozen.metric, late)) == 1, 60, "it hears that it is too late")
+    assert job(some.url, job_id) == done
+    assert some.api.metric('llmendpoint_jobs_ended_total{status="completed"}') == 1
 
 
 def test_attempts_end_when_the_engine_fails_each_of_them(some: Queue, engine: Simulator) -> None:
