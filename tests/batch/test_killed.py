@@ -3,6 +3,7 @@
 import re
 import resource
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,12 +11,11 @@ import httpx
 import pytest
 
 from batchworker.log import SOONEST
-from support.batches import WorkerProcess, ids, options, read_lines, worker_process, write_lines
+from support.batches import S3, WorkerProcess, ids, options, read_lines, worker_process, write_lines
 from support.prometheus import Simulator, running_simulator
 from support.servers import FAST
 
 SHARDS = 4
-KILLS_OF_A_SHARD = 5
 CONCURRENCY = 32
 ENGINE = ("vllm", "serve", "acme/llama", "--served-model-name", "tiny")
 
@@ -25,16 +25,40 @@ def test_every_line_is_answered_once_however_often_workers_are_killed(
 ) -> None:
     lines = int(request.config.getoption("--batch-lines"))
     given, output = write_lines(tmp_path / "in.jsonl", lines), tmp_path / "out"
-    part = lines / SHARDS / (KILLS_OF_A_SHARD + 1)
-    before = processor_seconds()
-    began, most_memory, fastest = time.monotonic(), 0, 0.0
+    killed_again_and_again(tmp_path, f"file://{given}", f"file://{output}", output, lines, kills_of_a_shard=5)
+
+
+def test_the_same_with_a_bucket(tmp_path: Path, s3: S3) -> None:
+    bucket, lines = s3.bucket("killed"), 4000
+    write_lines(bucket / "in.jsonl", lines)
+    uris = ("s3://killed/in.jsonl", "s3://killed/out")
+    killed_again_and_again(tmp_path, *uris, bucket / "out", lines, kills_of_a_shard=2, environment=s3.environment)
+
+
+def killed_again_and_again(
+    folder: Path,
+    given: str,
+    output: str,
+    written: Path,
+    lines: int,
+    *,
+    kills_of_a_shard: int,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Do a batch whose workers are killed whenever a part of their shard is done.
+
+    Args:
+        written: where the output lies on this machine.
+    """
+    part = lines / SHARDS / (kills_of_a_shard + 1)
+    before, began, most_memory, fastest = processor_seconds(), time.monotonic(), 0, 0.0
     with ExitStack() as stack:
-        engines = [stack.enter_context(running_simulator(tmp_path, *ENGINE, **FAST)) for _ in range(2)]
+        engines = [stack.enter_context(running_simulator(folder, *ENGINE, **FAST)) for _ in range(2)]
 
         def start(shard: int) -> WorkerProcess:
             port = int(engines[shard % 2].address.rpartition(":")[2])
             told = options(given, output, port, shards=SHARDS, shard=shard, concurrency=CONCURRENCY)
-            return stack.enter_context(worker_process(tmp_path, told))
+            return stack.enter_context(worker_process(folder, told, environment))
 
         workers = {shard: start(shard) for shard in range(SHARDS)}
         killed = dict.fromkeys(workers, 0)
@@ -46,7 +70,7 @@ def test_every_line_is_answered_once_however_often_workers_are_killed(
                 elif (said := worker.progress()) is not None:
                     most_memory = max(most_memory, worker.resident_bytes)
                     fastest = max(fastest, said["linesPerSecond"])
-                    if killed[shard] < KILLS_OF_A_SHARD and said["completed"] > part * (killed[shard] + 1):
+                    if killed[shard] < kills_of_a_shard and said["completed"] > part * (killed[shard] + 1):
                         worker.kill()
                         killed[shard] += 1
                         workers[shard] = start(shard)
@@ -54,18 +78,18 @@ def test_every_line_is_answered_once_however_often_workers_are_killed(
         seconds = time.monotonic() - began
         # The engines have not ended yet.
         of_workers = processor_seconds() - before
-        asked = sum(answers_of(engine) for engine in engines)
+        again = sum(answers_of(engine) for engine in engines) - lines
     kills = sum(killed.values())
-    again = asked - lines
     print(
         f"{lines} lines, {SHARDS} shards, {kills} kills: {seconds:.1f} s, "
         f"workers' processor time {of_workers:.1f} s, {again} lines answered again "
         f"({again / lines:.2%}, {again / kills:.0f} a kill), a worker's memory {most_memory / 2**20:.0f} MiB at most"
     )
-    assert kills == SHARDS * KILLS_OF_A_SHARD
-    assert ids(read_lines(output / "output.jsonl")) == {f"line-{number}": 1 for number in range(lines)}
-    assert (output / "errors.jsonl").read_bytes() == b""
-    assert {path.name for path in output.rglob("*") if path.is_file()} == {"output.jsonl", "errors.jsonl", "done.json"}
+    assert kills == SHARDS * kills_of_a_shard
+    assert ids(read_lines(written / "output.jsonl")) == {f"line-{number}": 1 for number in range(lines)}
+    assert (written / "errors.jsonl").read_bytes() == b""
+    names = {path.name for path in written.rglob("*") if path.is_file()}
+    assert names == {"output.jsonl", "errors.jsonl", "done.json"}
     # What was with the engine, and what had not been written yet.
     assert again <= kills * (CONCURRENCY + 3 * SOONEST * fastest)
 
