@@ -302,6 +302,9 @@ def with_condition(kind: str, status: str, reason: str) -> dict[str, Any]:
         ("Ready", "False", "ReplicasStarting", "warn"),
         ("MetricsAvailable", "False", "MetricsUnknown", "fail"),
         ("ScalingActive", "True", "ScalerWarning", "warn"),
+        ("Ready", "False", "QueueNotReady", "warn"),
+        ("QueueAvailable", "False", "BacklogUnknown", "fail"),
+        ("QueueAvailable", "True", "BacklogVolatile", "warn"),
     ],
 )
 def test_each_trouble_of_an_endpoint_has_a_line(kind: str, status: str, reason: str, level: str) -> None:

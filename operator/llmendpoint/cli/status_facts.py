@@ -16,7 +16,7 @@ from llmendpoint.scaling.schedules import limits
 
 Health = Literal["Ready", "Underway", "Failing", "Unseen"]
 # Nothing is wrong: it takes its time.
-UNDERWAY = frozenset({Reason.REPLICAS_STARTING, Reason.ROLLING_OUT, Reason.BUSINESS_NOT_READY})
+UNDERWAY = frozenset({Reason.REPLICAS_STARTING, Reason.ROLLING_OUT, Reason.BUSINESS_NOT_READY, Reason.QUEUE_NOT_READY})
 
 
 class Replicas(ApiModel):

@@ -12,6 +12,7 @@ from llmendpoint.cluster.errors import ClusterError, NotFound
 from llmendpoint.manifests.common import Manifest
 
 SUBJECT = "Endpoints"
+READ_BY_OPERATOR = (ConditionType.METRICS_AVAILABLE, ConditionType.QUEUE_AVAILABLE)
 LEVEL: dict[Health, Level] = {"Ready": "ok", "Underway": "warn", "Failing": "fail", "Unseen": "fail"}
 
 
@@ -61,7 +62,7 @@ def _troubles(body: Manifest) -> Iterator[Check]:
     for entry in endpoint.status.conditions:
         if entry.type == ConditionType.READY and entry.status == "False":
             yield Check(level=LEVEL[health], subject=SUBJECT, found=f"{key}: {entry.reason}: {entry.message}")
-        if entry.type == ConditionType.METRICS_AVAILABLE and entry.status == "False":
+        if entry.type in READ_BY_OPERATOR and entry.status == "False" and entry.reason != Reason.QUEUE_NOT_READY:
             yield Check(level="fail", subject=SUBJECT, found=f"{key}: {entry.reason}: {entry.message}")
-        if entry.type == ConditionType.SCALING_ACTIVE and entry.reason == Reason.SCALER_WARNING:
+        if entry.reason in {Reason.SCALER_WARNING, Reason.BACKLOG_VOLATILE}:
             yield Check(level="warn", subject=SUBJECT, found=f"{key}: {entry.reason}: {entry.message}")
