@@ -41,6 +41,8 @@ def install(
     simulation = {"engineImages": {"vLLM": simulator, "TGI": simulator}, "engineImageOverride": True}
     values = {
         "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.tag("operator")},
+        "queueImage": images.image_name("queue"),
+        "redisImage": images.image_name("redis"),
         "batchImage": images.image_name("batch"),
         "tickSeconds": tick_seconds,
         "watchNamespaces": list(watch_namespaces),
@@ -62,14 +64,14 @@ def helm(cluster: Cluster, *args: str, stdin: str | None = None) -> str:
     return run([tools.program("helm"), *args], environment=environment, stdin=stdin).stdout
 
 
-class Load:
-    """A load generator in a pod of the cluster, where clients would be.
+class Client:
+    """A pod of the engine simulator's image, where clients would be, that prints JSON and ends with one that is done.
 
     Args:
-        arguments: those of ``enginesim load``.
+        command: what it runs.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, arguments: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, name: str, command: Sequence[str]) -> None:
         self._cluster, self._namespace, self._name = cluster, namespace, name
         pod = {
             "apiVersion": "v1",
@@ -79,10 +81,10 @@ class Load:
                 "restartPolicy": "Never",
                 "containers": [
                     {
-                        "name": "load",
+                        "name": "client",
                         "image": images.image_name("enginesim"),
                         "imagePullPolicy": "IfNotPresent",
-                        "args": ["load", *arguments],
+                        "command": list(command),
                     }
                 ],
             },
@@ -90,13 +92,9 @@ class Load:
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has printed so far, one report per second."""
+        """What it has printed so far."""
         text = self._cluster.kubectl("logs", self._name, "-n", self._namespace, check=False).stdout
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-    def stop(self) -> None:
-        """Begin no more requests. Its result comes when the last one is done."""
-        self._cluster.kubectl("exec", self._name, "-n", self._namespace, "--", "sh", "-c", "kill -TERM 1")
 
     def result(self, timeout: float) -> dict[str, Any]:
         """Its closing report.
@@ -110,4 +108,19 @@ class Load:
             if done:
                 return done[-1]
             time.sleep(1.0)
-        raise LocalClusterError(f"load {self._name} gave no result within {timeout:.0f} s")
+        raise LocalClusterError(f"{self._name} gave no result within {timeout:.0f} s")
+
+
+class Load(Client):
+    """A load generator, which reports each second.
+
+    Args:
+        arguments: those of ``enginesim load``.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str, arguments: Sequence[str]) -> None:
+        super().__init__(cluster, namespace, name, ["/app/bin/python", "-m", "enginesim", "load", *arguments])
+
+    def stop(self) -> None:
+        """Begin no more requests. Its result comes when the last one is done."""
+        self._cluster.kubectl("exec", self._name, "-n", self._namespace, "--", "sh", "-c", "kill -TERM 1")

@@ -9,6 +9,8 @@ import pytest
 
 from localcluster.cluster import Cluster
 
+CONTROL_NUMBER = 9901
+
 
 def eventually(check: Callable[[], Any], seconds: float = 30.0) -> Any:
     """The first truthy answer of ``check``; the last failure when there is none in time."""
@@ -42,3 +44,10 @@ def behind(cluster: Cluster, namespace: str, service: str) -> set[str]:
         if entry["conditions"].get("ready")
         for address in entry["addresses"]
     }
+
+
+def control_metric(cluster: Cluster, namespace: str, pod: str, series: str) -> float:
+    """The value of a series at a pod's control port; 0 where there is none, or nobody answers."""
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}:{CONTROL_NUMBER}/proxy/metrics"
+    lines = cluster.kubectl("get", "--raw", path, check=False).stdout.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} "))
