@@ -130,12 +130,12 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         ),
         Reason.QUEUE_NOT_READY: (
             "False",
-            "Look at the pods of the component that the message names; most often Redis can not be reached, or its URL "
-            "is wrong.",
+            "Look at the pods of the component that the message names.",
         ),
         Reason.BACKLOG_UNKNOWN: (
             "False",
-            "Let the operator reach port `control` (9901) of the pods of `NAME-queue`, and these Redis. "
+            "Look whether the pods of `NAME-queue` reach Redis, which their log says, and let the operator reach their "
+            "port `control` (9901). "
             "[Runbook](runbooks/LLMEndpointBacklogUnknown.md).",
         ),
         Reason.NOT_READ_YET: ("Unknown", "Wait ten seconds."),

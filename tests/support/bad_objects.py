@@ -31,7 +31,7 @@ GOOD: dict[str, Any] = {
         "async": {
             "webhook": {
                 "secretRef": {"name": "a", "key": "b"},
-                "allowedHosts": ["*.team.svc.cluster.local", "a.example", "x-1.b2.c"],
+                "allowedHosts": ["*.team.svc.cluster.local", "a.example:8080", "x-1.b2.c"],
             }
         },
     },
@@ -159,7 +159,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("webhook-to-nobody", "spec.async", webhook(), "at least 1 items"),
     ("webhook-to-everybody", "spec.async", webhook("*"), HOSTS),
     ("webhook-to-an-address", "spec.async", webhook("169.254.169.254"), HOSTS),
-    ("webhook-to-a-port", "spec.async", webhook("a.example:8080"), HOSTS),
+    ("webhook-to-a-url", "spec.async", webhook("https://a.example"), HOSTS),
     ("webhook-twice", "spec.async", webhook("a.example", "a.example"), "Duplicate value"),
     ("no-max", "spec.scaling", {}, "maxReplicas: Required value"),
     (

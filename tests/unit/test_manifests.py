@@ -222,6 +222,11 @@ def arguments(component: str, **spec: Any) -> list[str]:
     return found
 
 
+def variables(component: str, **spec: Any) -> set[str]:
+    pod = child("Deployment", f"llama-{component}", **spec)["spec"]["template"]["spec"]
+    return {entry["name"] for entry in pod["containers"][0]["env"]}
+
+
 def test_workers_wake_no_sleeping_endpoint_because_its_backlog_does() -> None:
     assert "--engine-url=http://llama-engine.team.svc:80" in arguments("worker", **ASYNC)
     sleeps = {"scaling": {"minReplicas": 0, "maxReplicas": 2}}
@@ -243,11 +248,15 @@ def test_a_redis_of_the_user_s_is_no_child() -> None:
     assert "llama-redis" in {body["metadata"]["name"] for body in children(endpoint(**ASYNC), ManifestDefaults())}
 
 
-def test_only_the_api_sends_results() -> None:
+def test_the_api_knows_the_hosts_of_webhooks_and_workers_sign_what_they_send() -> None:
     hook = {"secretRef": {"name": "hook", "key": "key"}, "allowedHosts": ["a.example", "*.b.example"]}
     spec = {"async": {"webhook": hook}}
     assert {"--webhooks", "--webhook-hosts=a.example,*.b.example"} <= set(arguments("queue", **spec))
-    assert "webhook" not in " ".join(arguments("worker", **spec))
+    assert "--webhooks" in arguments("worker", **spec)
+    assert [component for component in ("queue", "worker") if "WEBHOOK_SECRET" in variables(component, **spec)] == [
+        "worker"
+    ]
+    assert "--webhooks" not in arguments("queue", **ASYNC) + arguments("worker", **ASYNC)
 
 
 def test_the_business_service_is_told_where_jobs_are_taken() -> None:

@@ -8,8 +8,8 @@ from llmendpoint.api.base import ApiModel, cel
 from llmendpoint.api.serving import SecretKeyRef
 
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-# No address and no port: what a tenant names is asked from inside of the cluster.
-HOST = f"^([*][.])?({LABEL}[.])+[a-z]([-a-z0-9]*[a-z0-9])?$"
+# No address: what a tenant names is asked from inside of the cluster.
+HOST = f"^([*][.])?({LABEL}[.])+[a-z]([-a-z0-9]*[a-z0-9])?(:[1-9][0-9]{{0,4}})?$"
 
 
 Host = Annotated[
@@ -20,7 +20,7 @@ Host = Annotated[
             (
                 f"self.matches('{HOST}')",
                 "async.webhook.allowedHosts must be names in lower case with a dot, for example hooks.example.com, or "
-                "*.example.com for all below one; no addresses and no ports",
+                "*.example.com for all below one, with :8080 for another port than that of http or https; no addresses",
             )
         ),
     ),
@@ -56,7 +56,8 @@ class Webhook(ApiModel):
         description="Key that signs the messages, whsec_ and 24 to 64 bytes in base64, as Standard Webhooks has it."
     )
     allowed_hosts: list[Host] = Field(
-        description="Hosts that may be named: a name, or *.example.com for all below one. Others are refused.",
+        description="Hosts that may be named: a name, or *.example.com for all below one, with :8080 for another port "
+        "than that of http or https. Others are refused.",
         min_length=1,
         max_length=64,
         json_schema_extra={"x-kubernetes-list-type": "set"},

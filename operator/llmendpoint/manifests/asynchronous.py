@@ -55,8 +55,7 @@ def _queue_deployment(endpoint: Endpoint, defaults: ManifestDefaults, wanted: As
         f"--port={HTTP_NUMBER}",
         *_common_args(endpoint, wanted),
         f"--max-queued={wanted.max_queued}",
-        # They send the results as well, so that workers reach the engine and Redis and nobody else.
-        *([f"--webhook-hosts={','.join(wanted.webhook.allowed_hosts)}", "--webhooks"] if wanted.webhook else []),
+        *([f"--webhook-hosts={','.join(wanted.webhook.allowed_hosts)}"] if wanted.webhook else []),
     ]
     container = {
         **_container(endpoint, defaults, wanted, QUEUE_CONTAINER, args, [("http", HTTP_NUMBER)]),
@@ -77,6 +76,7 @@ def _worker_deployment(endpoint: Endpoint, defaults: ManifestDefaults, wanted: A
         f"--engine-url={engine}",
         f"--health-path={engine_for(endpoint.spec.engine.type).health_path}",
         f"--concurrency={wanted.workers.concurrency}",
+        f"--max-attempts={wanted.max_attempts}",
         f"--timeout={wanted.timeout_seconds}",
         f"--grace={wanted.timeout_seconds}",
     ]
@@ -90,8 +90,8 @@ def _common_args(endpoint: Endpoint, wanted: Asynchronous) -> list[str]:
     return [
         f"--control-port={CONTROL_NUMBER}",
         f"--name={endpoint.namespace}/{endpoint.name}",
-        f"--max-attempts={wanted.max_attempts}",
         f"--result-ttl={wanted.result_ttl_seconds}",
+        *(["--webhooks"] if wanted.webhook else []),
     ]
 
 
@@ -104,7 +104,7 @@ def _container(
     ports: list[tuple[str, int]],
 ) -> Manifest:
     key = endpoint.spec.engine.api_key_secret_ref
-    is_api = name == QUEUE_CONTAINER
+    hook = wanted.webhook if name == WORKER_CONTAINER else None  # which sends the results as well
     return {
         "name": name,
         "image": defaults.queue_image,
@@ -115,7 +115,7 @@ def _container(
             if wanted.redis
             else variable("REDIS_URL", redis_url(endpoint)),
             *([secret_variable("OPENAI_API_KEY", key)] if key else []),
-            *([secret_variable("WEBHOOK_SECRET", wanted.webhook.secret_ref)] if is_api and wanted.webhook else []),
+            *([secret_variable("WEBHOOK_SECRET", hook.secret_ref)] if hook else []),
         ],
         "ports": [{"name": port, "containerPort": number} for port, number in [*ports, (CONTROL_PORT, CONTROL_NUMBER)]],
         "readinessProbe": http_probe("/readyz", CONTROL_PORT, period=2, timeout=5, failures=3),

@@ -13,6 +13,8 @@ from llmendpoint.scaling.signals import finite
 
 # More than any endpoint may queue, and 30 years.
 MOST_JOBS, MOST_SECONDS = 1e8, 1e9
+# Longer a pod does not keep who asks waiting.
+LONGEST_SECONDS = 30.0
 # While jobs wait a tick needs one reading, and an endpoint that wakes needs no second call.
 ASKED_PER_TICK = 2.0
 
@@ -29,7 +31,8 @@ class Backlogs(PodWatch[Backlog]):
     path = "/backlog"
 
     def __init__(self, session: aiohttp.ClientSession, store: Store, *, period: float, stale_seconds: float) -> None:
-        super().__init__(session, store, longest_seconds=period, again_seconds=period / ASKED_PER_TICK)
+        longest = min(period, LONGEST_SECONDS)
+        super().__init__(session, store, longest_seconds=longest, again_seconds=period / ASKED_PER_TICK)
         self._stale_seconds = stale_seconds
 
     def backlog(self, key: Key) -> Backlog | None:
