@@ -91,3 +91,18 @@ def test_what_is_somebody_else_s_is_not_touched(suspend: bool) -> None:
     job = batch_job()
     del job["metadata"]["ownerReferences"]
     assert plan(batch(suspend=suspend), job, SERVING) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("job", "is_working"),
+    [
+        (None, False),
+        (batch_job(), True),
+        (batch_job(startTime=None), False),
+        (batch_job(COMPLETE), False),
+        (batch_job({**COMPLETE, "type": "Failed"}), False),
+    ],
+    ids=["none", "begun", "stopped", "done", "failed"],
+)
+def test_a_batch_works_while_its_job_does(job: dict[str, Any] | None, is_working: bool) -> None:
+    assert see(batch(), job, (), SERVING, None).is_working is is_working
