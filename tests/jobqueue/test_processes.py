@@ -1,5 +1,6 @@
 """API and workers as processes that come and go, with a real Redis and simulated engines."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -101,7 +102,8 @@ def test_what_an_ending_worker_can_finish_is_finished_and_the_rest_is_another_s(
     long, short = submit(some.url, tokens=500), submit(some.url, tokens=20)
     wait_until(lambda: job(some.url, long)["status"] == "in_progress", 60, "it runs")
     wait_until(lambda: job(some.url, short)["status"] != "queued", 60, "it runs")
-    assert worker.terminate() == 0
+    worker.end()
+    assert "1 jobs were given back" in worker.log.read_text()
     assert job(some.url, short)["status"] == "completed"
     assert (job(some.url, long)["status"], job(some.url, long)["attempts"]) == ("queued", 0)
     later = some.work("--lease=30")
@@ -114,11 +116,11 @@ def test_the_answer_of_a_worker_that_was_thought_dead_changes_nothing(some: Queu
     frozen = some.work()
     job_id = submit(some.url, tokens=300)
     wait_until(lambda: job(some.url, job_id)["status"] == "in_progress", 60, "it runs")
-    frozen.process.send_signal(signal.SIGSTOP)
+    os.kill(frozen.pid, signal.SIGSTOP)
     some.work()
     done = ended(some, job_id)
     assert (done["status"], done["attempts"]) == ("completed", 2)
-    frozen.process.send_signal(signal.SIGCONT)
+    os.kill(frozen.pid, signal.SIGCONT)
     late = ('llmendpoint_jobs_attempts_total{result="too_late"}', 'llmendpoint_jobs_attempts_total{result="lost"}')
     wait_until(lambda: sum(map(frozen.metric, late)) == 1, 60, "it hears that it is too late")
     assert job(some.url, job_id) == done

@@ -28,12 +28,20 @@ class QueueProcess:
 
     control: str
     """URL of its control port."""
-    process: "subprocess.Popen[bytes]"
+    pid: int
     log: Path
 
     @property
+    def is_there(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @property
     def is_well(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        assert self.is_there, self.log.read_text()[-3000:]
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"{self.control}/readyz").is_success
         return False
@@ -50,13 +58,13 @@ class QueueProcess:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} "))
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
+        self.end(signal.SIGKILL)
 
-    def terminate(self) -> int:
-        """SIGTERM, and the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal that ends it, and wait until it did."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        wait_until(lambda: not self.is_there, 60, f"{self.log.stem} ends")
 
 
 class Queue:
@@ -64,9 +72,11 @@ class Queue:
 
     Args:
         directory: for logs.
+        nursery: starts its processes.
     """
 
-    def __init__(self, directory: Path, redis_url: str, engine_url: str) -> None:
+    def __init__(self, directory: Path, redis_url: str, engine_url: str, nursery: "subprocess.Popen[str]") -> None:
+        self._nursery = nursery
         self._directory = directory
         self._redis_url = redis_url
         self._engine_url = engine_url
@@ -102,25 +112,29 @@ class Queue:
         self._number += 1
         log = self._directory / f"{command}-{self._number}.log"
         common = [f"--name={NAME}", f"--control-port={port}", f"--result-ttl={RESULT_TTL}", "--host=127.0.0.1"]
-        settings = {"PYTHONPATH": str(ROOT / "operator"), "REDIS_URL": self._redis_url}
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "jobqueue", command, *common, *arguments],
-                env={**os.environ, **settings}, stdout=out, stderr=out,
-            )  # fmt: skip
-        return QueueProcess(f"http://127.0.0.1:{port}", process, log)
+        order = {"arguments": [command, *common, *arguments], "redis_url": self._redis_url, "log": str(log)}
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        print(json.dumps(order), file=self._nursery.stdin, flush=True)
+        pid = int(self._nursery.stdout.readline())
+        return QueueProcess(f"http://127.0.0.1:{port}", pid, log)
 
 
 @contextlib.contextmanager
 def queue(directory: Path, redis_url: str, engine_url: str) -> Iterator[Queue]:
     """An endpoint's asynchronous side, of which nothing has been started yet."""
-    some = Queue(directory, redis_url, engine_url)
-    try:
-        yield some
-    finally:
-        some.kill_workers()
-        for api in some.apis:
-            api.kill()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "operator"), str(ROOT / "tests")])}
+    with subprocess.Popen(
+        [sys.executable, "-m", "support.nursery"],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as nursery:  # fmt: skip
+        some = Queue(directory, redis_url, engine_url, nursery)
+        try:
+            yield some
+        finally:
+            some.kill_workers()
+            for api in some.apis:
+                api.kill()
 
 
 def submit(url: str, *, tokens: int = 8, **headers: str) -> str:
