@@ -25,8 +25,11 @@ class Record:
 def answered(line: Line, custom_id: str, answer: Answer) -> Record:
     """An engine's answer that stands. A refusal is a failed line that holds it, as with OpenAI."""
     succeeded = answer.status // 100 == 2
-    response = {"status_code": answer.status, "request_id": answer.request_id, "body": _body(answer)}
-    text = _text(line, custom_id, response, None)
+    response = {"status_code": answer.status, "request_id": answer.request_id}
+    try:
+        text = _text(line, custom_id, response | {"body": json.loads(answer.body)}, None)
+    except (ValueError, RecursionError):  # what Python reads and JSON has not, NaN or a nesting so deep, among them
+        text = _text(line, custom_id, response | {"body": answer.body.decode(errors="replace")}, None)
     return Record(line.start, succeeded, text, usage_of(answer.body) if succeeded else NO_TOKENS)
 
 
@@ -38,11 +41,5 @@ def failed(line: Line, custom_id: str | None, code: str, message: str) -> Record
 def _text(line: Line, custom_id: str | None, response: dict[str, Any] | None, error: dict[str, str] | None) -> bytes:
     # Of its place, so that a line that is asked twice keeps its name.
     name = f"batch_req_{line.start:016x}"
-    return json.dumps({"id": name, "custom_id": custom_id, "response": response, "error": error}).encode() + b"\n"
-
-
-def _body(answer: Answer) -> Any:
-    try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return answer.body.decode(errors="replace")
+    record = {"id": name, "custom_id": custom_id, "response": response, "error": error}
+    return json.dumps(record, allow_nan=False).encode() + b"\n"

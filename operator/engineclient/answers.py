@@ -58,7 +58,7 @@ def usage_of(body: bytes) -> Usage:
     """The ``usage`` of an OpenAI answer; zeros where it has none."""
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Usage()
     usage = answer.get("usage") if isinstance(answer, dict) else None
     if not isinstance(usage, dict):

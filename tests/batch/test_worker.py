@@ -9,8 +9,11 @@ import pytest
 from aiohttp import web
 
 from batchworker import log, worker
+from batchworker.lines import Line
 from batchworker.places import BadInput
+from batchworker.records import answered
 from batchworker.request import PATHS
+from engineclient import Answer
 from support.batches import asked, ids, options, read_lines, work, write_lines
 from support.prometheus import free_port
 from support.servers import answering, engine, listening
@@ -104,6 +107,13 @@ async def test_an_answer_that_is_no_json_is_kept_as_text(tmp_path: Path) -> None
     async with listening(answering(odd), port):
         await work(options(written(tmp_path, asked(0)), tmp_path / "out", port))
     assert read_lines(tmp_path / "out" / "output.jsonl")[0]["response"]["body"] == "fine"
+
+
+def test_an_answer_that_could_not_be_written_as_json_is_kept_as_text() -> None:
+    for text in ("NaN", *("[" * depth + "]" * depth for depth in (*range(900, 1000), 100_000))):
+        record = answered(Line(0, 1, b""), "a", Answer(200, text.encode(), "application/json", "r"))
+        assert record.succeeded
+        assert json.loads(record.text, parse_constant=pytest.fail)["response"]["request_id"] == "r"
 
 
 async def test_nothing_is_asked_before_the_engine_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
