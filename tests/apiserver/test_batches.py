@@ -1,13 +1,23 @@
 """Batches on a real API server with a real Job controller; on its fake nodes a worker is done as soon as it runs."""
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from llmendpoint.cluster.client import Cluster as Api
+from llmendpoint.cluster.events import Recorder
+from llmendpoint.cluster.fence import Fence
+from llmendpoint.manifests import ManifestDefaults
+from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.runtime.batches import Batches
+from llmendpoint.runtime.clock import Clock
+from llmendpoint.runtime.store import Store
 from localcluster import cluster as local
 from localcluster.cluster import Cluster
 from localcluster.paths import ROOT
@@ -76,6 +86,28 @@ def test_a_job_that_is_there_for_something_else_is_left_as_it_is(apiserver: Clus
     batch_objects.apply(apiserver, namespace)
     eventually(lambda: state(apiserver, namespace) == "NotOwned")
     assert job(apiserver, namespace)["metadata"]["uid"] == before
+
+
+async def test_an_endpoint_that_no_watch_has_told_of_yet_is_not_taken_over(apiserver: Cluster, namespace: str) -> None:
+    endpoints.apply(apiserver, namespace, name=NAME)
+    before = get(apiserver, "llmendpoint", NAME, "-n", namespace)
+    batch_objects.apply(apiserver, namespace, endpoint=OWN)
+    exporter = Exporter()
+    async with (
+        Api.connect(Fence.without_election(), str(apiserver.kubeconfig)) as api,
+        aiohttp.ClientSession() as session,
+    ):
+        just_started = Batches(
+            cluster=api, session=session, store=Store(), recorder=Recorder(api, instance="test"), exporter=exporter,
+            defaults=ManifestDefaults(), answer_seconds=1.0, gpu_hour_price=None, clock=Clock(),
+        )  # fmt: skip
+        just_started.changed(get(apiserver, "llmbatch", NAME, "-n", namespace))
+        working = asyncio.create_task(just_started.run())
+        while not exporter.registry.get_sample_value("llmendpoint_reconcile_total", {"result": "ok"}):
+            await asyncio.sleep(0.05)
+        working.cancel()
+    after = get(apiserver, "llmendpoint", NAME, "-n", namespace)
+    assert (after["metadata"].get("ownerReferences"), after["spec"]) == (None, before["spec"])
 
 
 def test_own_engines_come_with_the_batch_and_go_with_its_last_line(apiserver: Cluster, namespace: str) -> None:

@@ -9,12 +9,12 @@ from support.kube import get
 NAME = "llama"
 
 
-def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
-    """Create or change it; ``spec`` is in the wire form."""
+def apply(cluster: Cluster, namespace: str, *, name: str = NAME, **spec: Any) -> None:
+    """Create or change it, or one of another name; ``spec`` is in the wire form."""
     body = {
         "apiVersion": "llmendpoint.dev/v1alpha1",
         "kind": "LLMEndpoint",
-        "metadata": {"name": NAME, "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"model": {"source": "hf://acme/llama"}, **spec},
     }
     cluster.kubectl(

@@ -36,7 +36,7 @@ SERVING = endpoint(status={"readyReplicas": 1})
 
 
 def kinds(made: BatchPlan) -> list[str]:
-    return [manifest["kind"] for manifest in made.applies]
+    return [manifest["kind"] for manifest in made.creates]
 
 
 def test_a_job_is_made_when_somebody_can_answer() -> None:
@@ -49,7 +49,7 @@ def test_a_job_is_made_when_somebody_can_answer() -> None:
 def test_own_engines_come_first_and_are_made_once() -> None:
     made = plan(batch(**OWN))
     assert kinds(made) == ["LLMEndpoint"]
-    (body,) = made.applies
+    (body,) = made.creates
     assert validation.problems(dict(body)) == []
     assert body["metadata"]["ownerReferences"][0]["kind"] == "LLMBatch"
     # Somebody may have changed how many there are.

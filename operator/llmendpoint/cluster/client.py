@@ -150,7 +150,7 @@ class Cluster:
                 content_type="application/json-patch+json",
             )
 
-    async def create(self, manifest: Mapping[str, Any]) -> Manifest:
+    async def create(self, manifest: Mapping[str, Any], *, manager: str | None = None) -> Manifest:
         """Create an object.
 
         Raises:
@@ -158,7 +158,8 @@ class Cluster:
         """
         path = kind_of(manifest["kind"]).path(manifest.get("metadata", {}).get("namespace"))
         async with self._writes:
-            return await self._request("POST", path, body=manifest)
+            query = {"fieldManager": manager} if manager else None
+            return await self._request("POST", path, query=query, body=manifest)
 
     async def replace(self, manifest: Mapping[str, Any]) -> Manifest:
         """Replace an object. Returns it as stored.

@@ -65,7 +65,7 @@ class BatchView:
 class BatchPlan:
     """All writes of one look at a batch."""
 
-    applies: tuple[Mapping[str, Any], ...] = ()
+    creates: tuple[Mapping[str, Any], ...] = ()
     suspend: bool | None = None
     """What to set in the Job; None leaves it."""
     removes_endpoint: bool = False
@@ -117,11 +117,11 @@ def make_batch_plan(seen: BatchView, defaults: ManifestDefaults) -> BatchPlan:
     if seen.job_ended("Complete") or seen.job_ended("Failed"):
         return BatchPlan()
     if endpoint is None and batch.spec.endpoint is not None:
-        return BatchPlan(applies=(own_endpoint(batch, batch.spec.endpoint),))
+        return BatchPlan(creates=(own_endpoint(batch, batch.spec.endpoint),))
     if endpoint is None or not seen.can_be_answered:
         return BatchPlan()
     if seen.job is None:
-        return BatchPlan(applies=(batch_job(batch, endpoint, defaults),))
+        return BatchPlan(creates=(batch_job(batch, endpoint, defaults),))
     return BatchPlan(suspend=_other(seen.job, suspend=False))
 
 

@@ -17,7 +17,7 @@ from llmendpoint.api.batch import Batch, BatchStatus
 from llmendpoint.api.conditions import BatchConditionType, BatchReason, Reason
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.cluster.client import Cluster
-from llmendpoint.cluster.errors import ClusterError, NotFound, NotLeading
+from llmendpoint.cluster.errors import ClusterError, Conflict, NotFound, NotLeading
 from llmendpoint.cluster.events import Recorder
 from llmendpoint.cluster.kinds import BATCH, ENDPOINT, JOB, POD
 from llmendpoint.manifests.common import ManifestDefaults
@@ -171,9 +171,11 @@ class Batches:
 
     async def _carry_out(self, plan: BatchPlan, seen: BatchView) -> None:
         batch = seen.batch
-        for manifest in plan.applies:
-            await self._cluster.apply(manifest, manager=names.MANAGER_CHILDREN)
-            self._wrote("apply", manifest["kind"], batch)
+        for manifest in plan.creates:
+            # An apply would take over what a watch has not told of yet. The next look sees whose it is.
+            with contextlib.suppress(Conflict):
+                await self._cluster.create(manifest, manager=names.MANAGER_CHILDREN)
+                self._wrote("create", manifest["kind"], batch)
         if plan.suspend is not None:
             patch = {"spec": {"suspend": plan.suspend}}
             await self._cluster.merge_patch(JOB, batch.namespace, batch.name, patch, manager=names.MANAGER_CHILDREN)

@@ -129,7 +129,7 @@ class Operator:
                 *(asyncio.create_task(operator._work()) for _ in range(settings.workers)),
                 asyncio.create_task(operator._ticker.run()),
                 asyncio.create_task(operator._recorder.run()),
-                asyncio.create_task(operator.batches.run()),
+                asyncio.create_task(operator._look_after_batches()),
                 asyncio.create_task(operator._waker.run(operator._ticker.wake)),
                 asyncio.create_task(operator._backlogs.run(operator._ticker.wake)),
             ]
@@ -210,6 +210,11 @@ class Operator:
             finally:
                 self._queue.done(key)
                 self.exporter.reconcile_seconds.observe(time.monotonic() - started)
+
+    async def _look_after_batches(self) -> None:
+        # Before the first listing their endpoints would not seem to be there.
+        await self._synced.wait()
+        await self.batches.run()
 
     async def _resync_for_ever(self) -> None:
         while True:
