@@ -38,7 +38,10 @@ def install(
     for archive in images.build():
         cluster.load_image(archive)
     simulator = images.image_name("enginesim")
-    simulation = {"engineImages": {"vLLM": simulator, "TGI": simulator}, "engineImageOverride": True}
+    simulation = {
+        "engineImages": {"vLLM": simulator, "TGI": simulator, "SGLang": simulator},
+        "engineImageOverride": True,
+    }
     values = {
         "image": {"repository": images.image_name("operator").rpartition(":")[0], "tag": images.tag("operator")},
         "queueImage": images.image_name("queue"),

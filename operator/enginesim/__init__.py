@@ -1,1 +1,1 @@
-"""An inference server without a GPU: what a real vLLM or TGI shows to its surroundings, from a small model of it."""
+"""An inference server without a GPU: what a real vLLM, TGI or SGLang shows, from a small model of it."""

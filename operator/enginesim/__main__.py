@@ -1,4 +1,4 @@
-"""``python -m enginesim vllm serve ...``, ``... tgi ...`` or ``... load ...``."""
+"""``python -m enginesim vllm serve ...``, ``... tgi ...``, ``... sglang serve ...`` or ``... load ...``."""
 
 import asyncio
 import sys

@@ -5,12 +5,13 @@ ENGINESIM_* environment variables.
 """
 
 import argparse
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Flavour = Literal["vllm", "tgi"]
+Flavour = Literal["vllm", "tgi", "sglang"]
 
 
 @dataclass(frozen=True)
@@ -84,21 +85,29 @@ class Options:
     max_model_len: int
     max_queued: int | None
     drain: float
-    """Seconds that streams get after SIGTERM; 0 cuts them."""
+    """Seconds that streams get after SIGTERM; 0 cuts them, and infinity waits for all."""
     api_key: str | None
     hardware: Hardware
     statistics: bool = True
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
-    """Read ``vllm serve ...`` or ``tgi ...``. Exits with a usage message where an argument is not understood."""
+    """Read ``vllm serve ...``, ``tgi ...`` or ``sglang serve ...``.
+
+    Exits with a usage message where an argument is not understood.
+    """
     environment = os.environ if environment is None else environment
     flavour, rest = arguments[0] if arguments else "", list(arguments[1:])
     if flavour == "vllm" and rest[:1] == ["serve"]:
         return _vllm(rest[1:], environment)
     if flavour == "tgi":
         return _tgi(rest, environment)
-    raise SystemExit("usage: enginesim vllm serve MODEL [ARGUMENTS] | enginesim tgi --model-id MODEL [ARGUMENTS]")
+    if flavour == "sglang" and rest[:1] == ["serve"]:
+        return _sglang(rest[1:], environment)
+    raise SystemExit(
+        "usage: enginesim vllm serve MODEL [ARGUMENTS] | enginesim tgi --model-id MODEL [ARGUMENTS] | "
+        "enginesim sglang serve --model-path MODEL [ARGUMENTS]"
+    )
 
 
 def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
@@ -163,4 +172,35 @@ def _tgi(arguments: list[str], environment: Mapping[str, str]) -> Options:
         drain=known.graceful_termination_timeout,
         api_key=known.api_key,
         hardware=Hardware.from_environment(environment),
+    )
+
+
+def _sglang(arguments: list[str], environment: Mapping[str, str]) -> Options:
+    parser = argparse.ArgumentParser(prog="sglang serve", allow_abbrev=False)
+    parser.add_argument("--model-path", required=True)
+    parser.add_argument("--served-model-name")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=30000)
+    parser.add_argument("--max-running-requests", type=int, default=256)
+    parser.add_argument("--max-queued-requests", type=int)
+    parser.add_argument("--chunked-prefill-size", type=int, default=8192)
+    parser.add_argument("--context-length", type=int, default=8192)
+    parser.add_argument("--api-key")
+    parser.add_argument("--enable-metrics", action="store_true")
+    known, _ = parser.parse_known_args(arguments)
+    queued = known.max_queued_requests
+    return Options(
+        flavour="sglang",
+        model=known.model_path,
+        served_names=(known.served_model_name or known.model_path,),
+        host=known.host,
+        port=known.port,
+        max_sequences=known.max_running_requests,
+        max_batched_tokens=known.chunked_prefill_size,
+        max_model_len=known.context_length,
+        max_queued=None if queued is None else known.max_running_requests + queued,
+        drain=math.inf,
+        api_key=known.api_key,
+        hardware=Hardware.from_environment(environment),
+        statistics=known.enable_metrics,
     )

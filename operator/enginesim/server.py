@@ -13,12 +13,23 @@ from aiohttp import web
 
 from enginesim.batching import Batcher, Request
 from enginesim.faults import Faults
-from enginesim.options import Options
+from enginesim.options import Flavour, Options
+from enginesim.sglang_metrics import SglangMetrics
 from enginesim.tgi_metrics import TgiMetrics
 from enginesim.vllm_metrics import VllmMetrics
 
 WORD = " lorem"
 DEFAULT_MAX_TOKENS = 16
+METRICS: dict[Flavour, type[VllmMetrics | TgiMetrics | SglangMetrics]] = {
+    "vllm": VllmMetrics, "tgi": TgiMetrics, "sglang": SglangMetrics,
+}  # fmt: skip
+BUSY: dict[Flavour, tuple[int, str]] = {
+    "vllm": (503, "The engine is currently busy"),
+    "tgi": (429, "Model is overloaded"),
+    "sglang": (503, "The request queue is full."),
+}
+# How often SGLang looks whether its last request is done.
+SGLANG_DRAIN_SECONDS = 5.0
 
 
 class Server:
@@ -26,7 +37,7 @@ class Server:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._metrics = VllmMetrics(options) if options.flavour == "vllm" else TgiMetrics(options)
+        self._metrics = METRICS[options.flavour](options)
         self.batcher = Batcher(options.hardware, options.max_sequences, options.max_batched_tokens, self._metrics)
         self._faults = Faults()
         self.draining = False
@@ -52,7 +63,8 @@ class Server:
         return app
 
     async def _health(self, _: web.Request) -> web.Response:
-        return web.Response(status=503 if self._faults.unhealthy else 200)
+        leaves = self.draining and self._options.flavour == "sglang"
+        return web.Response(status=503 if self._faults.unhealthy or leaves else 200)
 
     async def _metrics_text(self, _: web.Request) -> web.Response:
         await asyncio.sleep(self._faults.metrics_seconds)
@@ -172,21 +184,21 @@ class Server:
         return None
 
     def _refusal(self, body: Mapping[str, Any], limit: int) -> web.Response | None:
-        tgi = self._options.flavour == "tgi"
+        flavour = self._options.flavour
         if self._faults.refuse_requests:
             return _error(503, "refused by a fault")
-        if self.draining:
+        if self.draining and flavour == "vllm":
             # What vLLM answers between SIGTERM and the end of its drain.
             return _error(500, "cannot schedule new futures after shutdown")
         model = body.get("model")
-        if not tgi and model and model not in self._options.served_names:  # TGI serves any name
+        if flavour == "vllm" and model and model not in self._options.served_names:  # the others serve any name
             known = ", ".join(self._options.served_names)
             return _error(404, f"The model `{model}` does not exist, but {known} does.", "NotFoundError", "model")
         if limit > self._options.max_model_len:
             return _error(400, f"max_tokens {limit} is above the context of {self._options.max_model_len}")
         if self._options.max_queued is not None and self.batcher.in_flight >= self._options.max_queued:
             self._metrics.rejected()
-            return _error(429 if tgi else 503, "Model is overloaded" if tgi else "The engine is currently busy")
+            return _error(*BUSY[flavour])
         return None
 
 
@@ -228,15 +240,18 @@ async def _load(options: Options, loop: asyncio.AbstractEventLoop) -> int | None
 
 
 async def _drain(server: Server, site: web.TCPSite, options: Options) -> None:
-    """TGI closes its listener; vLLM answers 500 to what is new. Both finish what they have, if they were told to."""
+    """TGI closes its listener, vLLM answers 500 to what is new, SGLang takes it and waits for all, without a bound.
+
+    All finish what they have, vLLM if it was told to.
+    """
     in_flight = server.batcher.in_flight
     print(f"enginesim: SIGTERM, {in_flight} requests in flight, drain {options.drain:g} s", flush=True)  # noqa: T201
-    server.draining = options.flavour == "vllm"
+    server.draining = True
     if options.flavour == "tgi":
         await site.stop()
     end = time.monotonic() + options.drain
     while server.batcher.in_flight and time.monotonic() < end:  # noqa: ASYNC110 - ends within the drain time
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(SGLANG_DRAIN_SECONDS if options.flavour == "sglang" else 0.05)
     server.batcher.cut_all()
     await asyncio.sleep(options.hardware.exit if options.drain else 0.2)
 

@@ -1,12 +1,13 @@
-"""Whole endpoints on a real node: both engines, both placements, scaling, drain, a killed operator."""
+"""Whole endpoints on a real node: all engines, both placements, scaling, drain, a killed operator."""
 
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from llmendpoint.api.serving import EngineType
 from localcluster import images, product
 from localcluster.cluster import Cluster
 from localcluster.product import Load
@@ -44,7 +45,7 @@ def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
     return Load(cluster, namespace, name, [url, *arguments])
 
 
-@pytest.mark.parametrize("engine", ["vLLM", "TGI"])
+@pytest.mark.parametrize("engine", get_args(EngineType))
 @pytest.mark.parametrize("placement", ["Separate", "Sidecar"])
 def test_an_endpoint_serves(cluster: Cluster, namespace: str, engine: str, placement: str) -> None:
     apply(cluster, namespace, engine={"type": engine}, business={**RAG, "placement": placement})

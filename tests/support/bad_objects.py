@@ -107,6 +107,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("engine-dev-mode", "spec.engine", {"env": [{"name": "VLLM_SERVER_DEV_MODE", "value": "1"}]}, ENV),
     ("engine-key-in-env", "spec.engine", {"env": [{"name": "VLLM_API_KEY", "value": "x"}]}, "engine.apiKeySecretRef"),
     ("tgi-port", "spec.engine", {"type": "TGI", "args": ["--port=9"]}, ARGS),
+    ("sglang-host", "spec.engine", {"type": "SGLang", "args": ["--host=127.0.0.1"]}, ARGS),
+    ("sglang-health", "spec.engine", {"type": "SGLang", "env": [{"name": "SGL_FORCE_SHUTDOWN", "value": "1"}]}, ENV),
     ("tgi-drain", "spec.engine", {"type": "TGI", "args": ["--graceful-termination-timeout=1"]}, ARGS),
     ("tgi-port-short", "spec.engine", {"type": "TGI", "args": ["-p9"]}, ARGS),
     ("tgi-port-env", "spec.engine", {"type": "TGI", "env": [{"name": "PROMETHEUS_PORT", "value": "8080"}]}, ENV),

@@ -32,6 +32,7 @@ def test_the_rules_are_in_this_order() -> None:
     assert [name for name, _ in RULES] == [
         "Bounds",
         "PartialMetrics",
+        "UnknownBacklog",
         "Consolidation",
         "ScaleInDisabled",
         "HoldWindow",

@@ -1,6 +1,6 @@
 """What each engine is told on its command line, and what is read out of the user's part of it."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -60,6 +60,8 @@ def test_gpus_are_counted_by_resource_name(limits: dict[str, int | str] | None, 
         ("vLLM", ["--max-num-seqs=²"], 256),
         ("TGI", [], 128),
         ("TGI", ["--max-concurrent-requests", "64"], 64),
+        ("SGLang", [], 256),
+        ("SGLang", ["--max-running-requests=64"], 64),
     ],
 )
 def test_batch_slots_are_the_flags_or_the_engines_default(kind: str, args: list[str], number: int) -> None:
@@ -83,6 +85,8 @@ FOUR_GPUS = {"engine": {"resources": {"limits": {"nvidia.com/gpu": 4}}}}
         ("vLLM", "--tensor-parallel-size=4", "--tensor_parallel_size=2"),
         ("vLLM", "--tensor-parallel-size=4", "-tp=2"),
         ("TGI", "--num-shard=4", "--num-shard=2"),
+        ("SGLang", "--tp-size=4", "--tp-size=2"),
+        ("SGLang", "--tp-size=4", "--tp=2"),
     ],
 )
 def test_several_gpus_are_shared_out_unless_the_user_does_it(kind: str, flag: str, own: str) -> None:
@@ -91,7 +95,7 @@ def test_several_gpus_are_shared_out_unless_the_user_does_it(kind: str, flag: st
     assert flag.partition("=")[0] not in " ".join(arguments(kind))
 
 
-@pytest.mark.parametrize("kind", ["vLLM", "TGI"])
+@pytest.mark.parametrize("kind", get_args(EngineType))
 def test_a_revision_is_passed_on(kind: str) -> None:
     assert "--revision=v2" in arguments(kind, model={"source": "hf://acme/llama", "revision": "v2"})
 
@@ -102,8 +106,14 @@ def test_vllm_streams_weights_from_object_storage() -> None:
     assert "--load-format=runai_streamer" in args
 
 
-@pytest.mark.parametrize("kind", ["vLLM", "TGI"])
+@pytest.mark.parametrize("kind", get_args(EngineType))
 def test_every_metric_that_is_read_is_the_engines_own(kind: EngineType) -> None:
     names = engine_for(kind).metrics
     assert {*names.running, *names.waiting, *names.requests, *names.generation_tokens} <= names.wanted
     assert [name for name in names.wanted if not name.startswith(names.prefix)] == []
+
+
+def test_sglang_gets_its_key_on_its_command_line_without_the_manifest_knowing_it() -> None:
+    assert not [arg for arg in arguments("SGLang") if arg.startswith("--api-key")]
+    key = {"apiKeySecretRef": {"name": "llama-key", "key": "key"}}
+    assert "--api-key=$(SGLANG_SERVER_KEY)" in arguments("SGLang", engine=key)

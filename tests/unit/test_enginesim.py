@@ -1,5 +1,6 @@
 """What a simulated engine answers to which model name: a wrong one must be found in tests, as with the real engines."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,9 +10,14 @@ from enginesim.batching import Batcher, Request
 from enginesim.options import parse
 from enginesim.server import Server
 from enginesim.vllm_metrics import VllmMetrics
+from llmendpoint.engines import engine_for
+from llmendpoint.metrics.extract import sample_of
+from llmendpoint.metrics.parser import parse as parse_metrics
+from llmendpoint.scaling.signals import EngineSample
 
 VLLM = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", "twin"]
 TGI = ["tgi", "--model-id=acme/llama"]
+SGLANG = ["sglang", "serve", "--model-path=acme/llama", "--served-model-name=tiny", "--enable-metrics"]
 
 
 async def answer(arguments: list[str], path: str, **body: Any) -> tuple[int, dict[str, Any]]:
@@ -33,7 +39,8 @@ async def test_vllm_does_not_know_a_model_of_another_name(path: str, model: str)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "model"), [(VLLM, "tiny"), (VLLM, "twin"), (VLLM, None), (VLLM, ""), (TGI, "anything")]
+    ("arguments", "model"),
+    [(VLLM, "tiny"), (VLLM, "twin"), (VLLM, None), (VLLM, ""), (TGI, "anything"), (SGLANG, "any")],
 )
 async def test_a_known_name_or_none_is_served(arguments: list[str], model: str | None) -> None:
     status, body = await answer(arguments, "/v1/chat/completions", model=model)
@@ -54,3 +61,35 @@ async def test_a_long_prompt_is_read_in_chunks_beside_those_that_decode() -> Non
         batcher._emit(taken)
     assert steps == [[30, 70, 0], [1, 99, 0], [1, 81, 0], [1, 0, 10]]
     assert [request.generated for request in (short, long, late)] == [4, 1, 1]
+
+
+async def scraped(client: TestClient[Any, Any]) -> EngineSample | str:
+    text, names = await (await client.get("/metrics")).text(), engine_for("SGLang").metrics
+    found = parse_metrics(text, names.wanted)
+    return sample_of(found, names, taken_at=1.0, own_metrics=names.prefix in text, objective=2.0)
+
+
+async def test_the_operator_reads_what_sglang_shows_of_a_request() -> None:
+    server = Server(parse(SGLANG, {"ENGINESIM_ITERATION_SECONDS": "0.001"}))
+    core = asyncio.create_task(server.batcher.run())
+    async with TestClient(TestServer(server.app())) as client:
+        idle = await scraped(client)
+        body = {"prompt": "a" * 40, "max_tokens": 3}
+        assert (await client.post("/v1/completions", json=body)).status == 200
+        used = await scraped(client)
+    core.cancel()
+    assert isinstance(idle, EngineSample)
+    assert isinstance(used, EngineSample)
+    assert (idle.running, idle.requests_total, idle.kv_usage, idle.steps_total) == (0, 0, None, None)
+    assert (used.running, used.waiting, used.requests_total, used.kv_usage) == (0, 0, 1, 0)
+    assert (used.prompt_tokens_total, used.generation_tokens_total) == (10, 3)
+    assert (used.queued_total, used.late_total, used.ttft_buckets[-1][1]) == (1, 0, 1)
+
+
+async def test_sglang_that_drains_is_not_ready_and_takes_what_comes_all_the_same() -> None:
+    server = Server(parse(SGLANG, {}))
+    server.draining = True
+    async with TestClient(TestServer(server.app())) as client:
+        assert (await client.get("/health")).status == 503
+        refused = await client.post("/v1/completions", json={"prompt": "", "max_tokens": 100_000})
+        assert refused.status == 400

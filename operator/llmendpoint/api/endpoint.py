@@ -43,10 +43,11 @@ class EndpointSpec(ApiModel):
         json_schema_extra=cel(
             (
                 "!has(self.business) || self.business.placement != 'Sidecar' || "
-                "!(self.business.port in (self.engine.type == 'TGI' ? [8080, 9000] : [8000]))",
-                "business.port must not be the engine's (8000 for vLLM, 8080 and for metrics 9000 for TGI) when "
-                "business.placement is Sidecar, because both share the pod's network: let the service listen on "
-                "another port",
+                "!(self.business.port in (self.engine.type == 'TGI' ? [8080, 9000] : "
+                "self.engine.type == 'SGLang' ? [30000] : [8000]))",
+                "business.port must not be the engine's (8000 for vLLM, 30000 for SGLang, 8080 and for metrics 9000 "
+                "for TGI) when business.placement is Sidecar, because both share the pod's network: let the service "
+                "listen on another port",
             ),
             (
                 "!has(self.model.cache) || self.model.cache.accessMode != 'ReadWriteOncePod' || "

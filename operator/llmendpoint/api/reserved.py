@@ -1,6 +1,7 @@
 """The engine arguments and variables that the operator owns: probes, scraping, draining and the served name need them.
 
 https://docs.vllm.ai/en/v0.32.0/cli/serve/ https://huggingface.co/docs/text-generation-inference/reference/launcher
+https://docs.sglang.ai/advanced_features/server_arguments.html
 """
 
 RESERVED_ARGS: dict[str, tuple[str, ...]] = {
@@ -12,6 +13,11 @@ RESERVED_ARGS: dict[str, tuple[str, ...]] = {
     "TGI": (
         "--model-id", "--hostname", "--port", "-p", "--prometheus-port", "--api-key", "--graceful-termination-timeout",
     ),
+    "SGLang": (
+        "--model-path", "--model", "--served-model-name", "--host", "--port", "--api-key", "--admin-api-key",
+        "--enable-metrics", "--enable-metrics-for-all-schedulers", "--ssl-keyfile", "--ssl-certfile", "--nnodes",
+        "--node-rank", "--dist-init-addr", "--config",
+    ),
 }  # fmt: skip
 RESERVED_ENV: dict[str, tuple[str, ...]] = {
     # The development mode lets anybody put the engine to sleep; the time-out is the startup probe's business.
@@ -21,16 +27,20 @@ RESERVED_ENV: dict[str, tuple[str, ...]] = {
         "MODEL_ID", "REVISION", "HOSTNAME", "PORT", "PROMETHEUS_PORT", "API_KEY", "GRACEFUL_TERMINATION_TIMEOUT",
         "NUM_SHARD", "MAX_CONCURRENT_REQUESTS",
     ),
+    "SGLang": ("SGLANG_SERVER_KEY", "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION", "SGL_FORCE_SHUTDOWN"),
 }  # fmt: skip
 _ARGS_INSTEAD: dict[str, str] = {
     "vLLM": "use model.source, model.servedName, engine.drainSeconds and engine.apiKeySecretRef instead, and write the "
     "content of a --config file as arguments",
     "TGI": "use model.source, engine.drainSeconds and engine.apiKeySecretRef instead",
+    "SGLang": "use model.source, model.servedName and engine.apiKeySecretRef instead, and write the content of a "
+    "--config file as arguments",
 }
 _ENV_INSTEAD: dict[str, str] = {
     "vLLM": "use engine.apiKeySecretRef and engine.startupTimeoutSeconds instead",
     "TGI": "use model.source, model.revision, engine.drainSeconds and engine.apiKeySecretRef instead, and engine.args "
     "for --num-shard and --max-concurrent-requests",
+    "SGLang": "use engine.apiKeySecretRef instead",
 }
 
 

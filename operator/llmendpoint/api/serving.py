@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
-from llmendpoint.api.reserved import args_rule, env_rule
+from llmendpoint.api.reserved import RESERVED_ARGS, RESERVED_ENV, args_rule, env_rule
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 ENV_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
 
-EngineType = Literal["vLLM", "TGI"]
+EngineType = Literal["vLLM", "TGI", "SGLang"]
 
 Quantity = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 
@@ -144,7 +144,7 @@ class Model(ApiModel):
 class Engine(ApiModel):
     """The inference server that runs the model, one pod per replica."""
 
-    type: EngineType = Field("vLLM", description="vLLM (default) or TGI.")
+    type: EngineType = Field("vLLM", description="vLLM (default), TGI or SGLang.")
     image: str | None = Field(
         None,
         description="Container image; the operator's tested default for the type when left out.",
@@ -220,9 +220,7 @@ class Engine(ApiModel):
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(args_rule("vLLM"), args_rule("TGI"), env_rule("vLLM"), env_rule("TGI"))
-    )
+    model_config = ConfigDict(json_schema_extra=cel(*map(args_rule, RESERVED_ARGS), *map(env_rule, RESERVED_ENV)))
 
 
 class BusinessReplicas(ApiModel):

@@ -2,10 +2,11 @@
 
 from llmendpoint.api.serving import EngineType
 from llmendpoint.engines.facts import EngineFacts
+from llmendpoint.engines.sglang import SGLANG
 from llmendpoint.engines.tgi import TGI
 from llmendpoint.engines.vllm import VLLM
 
-_ENGINES: dict[EngineType, EngineFacts] = {"vLLM": VLLM, "TGI": TGI}
+_ENGINES: dict[EngineType, EngineFacts] = {"vLLM": VLLM, "TGI": TGI, "SGLang": SGLANG}
 
 
 def engine_for(kind: EngineType) -> EngineFacts:

@@ -1,0 +1,81 @@
+"""SGLang: command line, environment and metric names.
+
+Read in the 0.5.23 wheel; nothing here was measured on a real one. https://docs.sglang.ai/
+"""
+
+from llmendpoint.api.endpoint import EndpointSpec
+from llmendpoint.engines.facts import (
+    CACHE_PATH,
+    EngineFacts,
+    MetricNames,
+    argument,
+    gpus,
+    model_argument,
+    served_model,
+)
+
+PORT = 30000
+SLOTS = 256
+SLOTS_FLAG = "--max-running-requests"
+API_KEY = "SGLANG_SERVER_KEY"
+
+
+def _arguments(spec: EndpointSpec) -> list[str]:
+    args = [
+        f"--model-path={model_argument(spec)}",
+        f"--served-model-name={served_model(spec)}",
+        # Its own default is the loopback address.
+        "--host=0.0.0.0",
+        f"--port={PORT}",
+        "--enable-metrics",
+    ]
+    if spec.model.revision:
+        args.append(f"--revision={spec.model.revision}")
+    if spec.engine.api_key_secret_ref:
+        # It reads none from the environment; the kubelet puts the value in.
+        args.append(f"--api-key=$({API_KEY})")
+    given = spec.engine.args
+    if gpus(spec) > 1 and not any(argument(given, flag) for flag in ("--tp-size", "--tp", "--tensor-parallel-size")):
+        args.append(f"--tp-size={gpus(spec)}")
+    if not argument(given, SLOTS_FLAG):
+        # Its own default follows the memory, and the scaler has to know when a batch is full.
+        args.append(f"{SLOTS_FLAG}={SLOTS}")
+    return args
+
+
+def _environment(_: EndpointSpec) -> dict[str, str]:
+    return {
+        # Or each probe generates a token behind those that wait, and a busy engine is killed.
+        "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",
+        "TRITON_CACHE_DIR": f"{CACHE_PATH}/triton",
+        "TORCHINDUCTOR_CACHE_DIR": f"{CACHE_PATH}/inductor",
+    }
+
+
+SGLANG = EngineFacts(
+    default_image="docker.io/lmsysorg/sglang:v0.5.23",
+    port=PORT,
+    health_path="/health",
+    command=("sglang", "serve"),
+    metrics=MetricNames(
+        prefix="sglang:",
+        running=("sglang:num_running_reqs",),
+        waiting=("sglang:num_queue_reqs",),
+        requests=("sglang:num_requests_total",),
+        prompt_tokens=("sglang:prompt_tokens_total",),
+        generation_tokens=("sglang:generation_tokens_total",),
+        # It has no counter of steps: tokens are counted when a request is finished.
+        steps=(),
+        queue_bucket="sglang:queue_time_seconds_bucket",
+        kv_usage=("sglang:token_usage",),
+        ttft_bucket="sglang:time_to_first_token_seconds_bucket",
+        labels=("model_name", "engine_type", "tp_rank", "pp_rank", "moe_ep_rank", "dp_rank"),
+        appear_on_use=True,
+    ),
+    arguments=_arguments,
+    environment=_environment,
+    api_key_variable=API_KEY,
+    slots_flag=SLOTS_FLAG,
+    default_slots=SLOTS,
+    source_schemes=frozenset({"hf", "pvc", "oci"}),
+)
