@@ -51,7 +51,8 @@ def _complete(container: dict[str, Any]) -> None:
         container.setdefault(name, copy.deepcopy(value))
     for name in container.keys() & {"startupProbe", "readinessProbe", "livenessProbe"}:
         container[name] = PROBE | container[name]
-        container[name]["httpGet"]["scheme"] = "HTTP"
+        if "httpGet" in container[name]:
+            container[name]["httpGet"]["scheme"] = "HTTP"
     for port in container.get("ports", []):
         port.setdefault("protocol", "TCP")
     # Another manager's entry in a list that the API server merges by name.
