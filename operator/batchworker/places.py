@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, S3Store
 
 if TYPE_CHECKING:  # obstore has it for type checkers only
@@ -122,6 +122,10 @@ class Folder:
             look = "user and group of the claim" if self._directory else "credentials, bucket and policy"
             said = str(error).partition("\n")[0]
             raise BadInput(f"{self.uri.rstrip('/')}/{name}: access is refused; look at {look} ({said})") from error
+        except (BaseError, FileNotFoundError) as error:
+            if "<Code>NoSuchBucket</Code>" in str(error):
+                raise BadInput(f"{self.uri}: there is no such bucket; create it or correct the name") from error
+            raise
 
 
 def folder_at(uri: str) -> Folder:

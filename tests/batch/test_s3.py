@@ -65,6 +65,12 @@ async def test_a_bucket_or_key_that_is_not_there_is_named(bucket: Path) -> None:
             await work(options(uri, f"s3://{bucket.name}/out", free_port()))
 
 
+async def test_a_bucket_for_the_output_that_is_not_there_is_named(bucket: Path) -> None:
+    write_lines(bucket / "in.jsonl", 1)
+    with pytest.raises(BadInput, match="s3://no-such-bucket/out: there is no such bucket"):
+        await work(options(f"s3://{bucket.name}/in.jsonl", "s3://no-such-bucket/out", free_port()))
+
+
 async def test_wrong_credentials_are_said(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_lines(bucket / "in.jsonl", 1)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")

@@ -45,11 +45,13 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("input-of-unknown-scheme", "spec.input.uri", "https://x/y.jsonl", f"input.uri {URI}"),
     ("input-without-path", "spec.input.uri", "pvc://prompts", f"input.uri {URI}"),
     ("input-folder", "spec.input.uri", "pvc://prompts/march/", f"input.uri {URI}"),
+    ("input-with-an-empty-segment", "spec.input.uri", "pvc://prompts/2026//march.jsonl", f"input.uri {URI}"),
     ("input-of-no-claim", "spec.input.uri", "pvc:///march.jsonl", f"input.uri {URI}"),
     ("input-beyond-the-claim", "spec.input.uri", "pvc://prompts/../march.jsonl", f"input.uri {URI}"),
     ("input-beyond-by-its-end", "spec.input.uri", "pvc://prompts/a/..", f"input.uri {URI}"),
     ("claim-in-capitals", "spec.input.uri", "pvc://Prompts/march.jsonl", f"input.uri {URI}"),
     ("output-without-folder", "spec.output.uri", "s3://answers", f"output.uri {URI}"),
+    ("output-with-an-empty-segment", "spec.output.uri", "s3://answers/2026//march", f"output.uri {URI}"),
     (
         "input-in-output",
         "spec",

@@ -106,3 +106,29 @@ def test_what_is_somebody_else_s_is_not_touched(suspend: bool) -> None:
 )
 def test_a_batch_works_while_its_job_does(job: dict[str, Any] | None, is_working: bool) -> None:
     assert see(batch(), job, (), SERVING, None).is_working is is_working
+
+
+@pytest.mark.parametrize(
+    ("s3", "input_uri", "says"),
+    [
+        (None, "s3://public/in.jsonl", "true"),
+        ({"region": "eu-west-1"}, "s3://public/in.jsonl", "true"),
+        ({"credentialsSecretRef": {"name": "keys"}}, "s3://private/in.jsonl", None),
+        (None, "pvc://prompts/in.jsonl", None),
+    ],
+)
+def test_a_bucket_is_never_asked_in_the_name_of_the_node(s3: dict[str, str] | None, input_uri: str, says: str) -> None:
+    (job,) = plan(batch(s3=s3, input={"uri": input_uri}), answering=SERVING).creates
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert {entry["name"]: entry.get("value") for entry in container["env"]}.get("AWS_SKIP_SIGNATURE") == says
+
+
+def test_a_claim_of_both_files_is_one_volume() -> None:
+    uris = {"input": {"uri": "pvc://files/in.jsonl"}, "output": {"uri": "pvc://files/out"}}
+    (job,) = plan(batch(**uris), answering=SERVING).creates
+    pod = job["spec"]["template"]["spec"]
+    assert pod["volumes"] == [{"name": "output", "persistentVolumeClaim": {"claimName": "files"}}]
+    assert pod["containers"][0]["volumeMounts"] == [
+        {"name": "output", "mountPath": "/mnt/input", "readOnly": True},
+        {"name": "output", "mountPath": "/mnt/output"},
+    ]

@@ -12,10 +12,7 @@ from llmendpoint.api.status import Condition
 
 # The figures of each are in the status.
 MOST_SHARDS = 256
-_URI = (
-    "self.matches('^(pvc|s3)://[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[^/].*$') && !self.matches('(^|/)[.][.]?(/|$)') "
-    "&& !self.endsWith('/')"
-)
+_URI = "self.matches('^(pvc|s3)://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[^/]+)+$') && !self.matches('(^|/)[.][.]?(/|$)')"
 
 
 def _uri_rule(field: str, example: str) -> dict[str, Any]:
@@ -72,7 +69,9 @@ class S3(ApiModel):
     region: str | None = Field(
         None, description="Region of the buckets; us-east-1 when left out.", pattern=DNS_LABEL, max_length=63
     )
-    credentials_secret_ref: CredentialsRef | None = Field(None, description="Who asks; nobody when left out.")
+    credentials_secret_ref: CredentialsRef | None = Field(
+        None, description="Who asks; left out, requests are not signed, which public buckets allow."
+    )
 
 
 _KEPT = ("input", "output", "shards", "concurrency", "maxAttempts", "timeoutSeconds")

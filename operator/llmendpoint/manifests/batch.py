@@ -96,7 +96,7 @@ def _metadata(batch: Batch) -> Manifest:
 
 
 def _pod(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
-    claims = {"input": _claim(batch.spec.input.uri), "output": _claim(batch.spec.output.uri)}
+    claims = {_input_volume(batch): _claim(batch.spec.input.uri)} | {"output": _claim(batch.spec.output.uri)}
     pod: Manifest = {
         "containers": [_container(batch, endpoint, defaults)],
         "restartPolicy": "Never",
@@ -147,7 +147,11 @@ def _container(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> 
         "resources": RESOURCES,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
-            *([{"name": "input", "mountPath": INPUT_PATH, "readOnly": True}] if _claim(spec.input.uri) else []),
+            *(
+                [{"name": _input_volume(batch), "mountPath": INPUT_PATH, "readOnly": True}]
+                if _claim(spec.input.uri)
+                else []
+            ),
             *([{"name": "output", "mountPath": OUTPUT_PATH}] if _claim(spec.output.uri) else []),
         ],
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
@@ -164,6 +168,9 @@ def _environment(batch: Batch, endpoint: Endpoint) -> list[Manifest]:
         env.append(variable("AWS_REGION", s3.region))
     if s3 and (secret := s3.credentials_secret_ref):
         env += [secret_variable(name, SecretKeyRef(name=secret.name, key=name)) for name in CREDENTIALS]
+    elif any(uri.startswith("s3://") for uri in (batch.spec.input.uri, batch.spec.output.uri)):
+        # Or the worker would look for credentials itself, and have those of its node.
+        env.append(variable("AWS_SKIP_SIGNATURE", "true"))
     return env
 
 
@@ -171,6 +178,11 @@ def _claim(uri: str) -> str | None:
     """The claim of a pvc:// URI."""
     scheme, _, rest = uri.partition("://")
     return rest.partition("/")[0] if scheme == "pvc" else None
+
+
+def _input_volume(batch: Batch) -> str:
+    """A claim of both is one volume: a pod that names it in two may never start, kubernetes/kubernetes#127004."""
+    return "output" if _claim(batch.spec.input.uri) == _claim(batch.spec.output.uri) else "input"
 
 
 def _read_only(volume: str) -> Manifest:
