@@ -105,6 +105,35 @@ def test_a_worker_that_failed_is_told_until_the_next_begins(pod: dict[str, Any],
     assert state(view(batch(shards=1), batch_job(), [pod, batch_pod(0, number=2)]))[1] == "Working"
 
 
+def test_a_shard_that_was_given_up_is_not_said_to_be_started_again() -> None:
+    pods = [batch_pod(0, "Failed", number=number, code=1, said="no bucket") for number in range(1, 8)]
+    seen = view(batch(shards=2), batch_job(failedIndexes="0"), [*pods, batch_pod(1)])
+    assert state(seen) == (
+        "True",
+        "Working",
+        "1 of 2 shards are worked on, 0 done, 1 failed too often: the batch fails when the others are done (no bucket)",
+    )
+
+
+def test_a_pod_that_ends_is_named_with_its_node_because_no_other_begins_before() -> None:
+    ending = batch_pod(0)
+    ending["metadata"]["deletionTimestamp"] = "2025-06-15T15:10:00Z"
+    ending["spec"] = {"nodeName": "node-1"}
+    status, reason, message = state(view(batch(shards=2), batch_job(), [ending, batch_pod(1)]))
+    assert (status, reason) == ("True", "Working")
+    assert message == (
+        "1 of 2 shards are worked on, 0 done; shard 0 goes on when pod march-0-1 has ended: if node-1 is lost, delete "
+        "that Node"
+    )
+    assert state(view(batch(shards=1), batch_job(), [ending]))[1] == "WorkersStarting"
+
+
+def test_a_job_without_pods_says_where_to_look() -> None:
+    message = "0 of 4 shards are worked on, 0 done; no pod exists yet: if that lasts, see kubectl describe job march"
+    assert state(view(batch(), batch_job())) == ("False", "WorkersStarting", message)
+    assert "describe" not in state(view(batch(), batch_job(), [batch_pod(0, "Pending")]))[2]
+
+
 def test_the_end_is_told_with_what_failed() -> None:
     done = [batch_pod(0, "Succeeded", code=0, said=json.dumps({"lines": 5, "completed": 4, "failed": 1}))]
     seen = view(batch(shards=1), batch_job(COMPLETE, completedIndexes="0"), done)
@@ -181,6 +210,18 @@ def test_figures_are_sums_over_the_shards_and_give_the_time_that_is_left() -> No
         "estimatedCompletion": "2025-06-15T15:09:09Z",
     }  # fmt: skip
     assert told | expected == told
+
+
+def test_a_time_that_no_calendar_has_is_not_told() -> None:
+    seen = telling(view(batch(shards=1), batch_job(), [batch_pod(0)]), march_0_1=Progress(MOST, 1, 0, 0, 0, 0, 0.01))
+    assert report(seen).estimated_completion is None
+
+
+def test_lines_that_were_counted_stay_counted() -> None:
+    before = report(telling(view(batch(shards=1), batch_job(), [batch_pod(0)]), march_0_1=Progress(10)))
+    known = batch(shards=1, status=before.to_wire())
+    counting = telling(view(known, batch_job(), [batch_pod(0, number=2)]), march_0_2=Progress(None))
+    assert report(counting).lines == 10
 
 
 def test_how_much_is_left_is_not_said_before_every_shard_has_counted() -> None:

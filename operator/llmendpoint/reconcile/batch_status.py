@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from llmendpoint.api.batch import BatchStatus, BatchUsage, ShardStatus
@@ -10,13 +11,15 @@ from llmendpoint.api.conditions import BatchConditionType, BatchReason, Conditio
 from llmendpoint.api.status import Condition
 from llmendpoint.manifests.batch import EXIT_REFUSED, RETRIES_PER_SHARD
 from llmendpoint.reconcile.batch_progress import Progress, parse_progress
-from llmendpoint.reconcile.batch_view import BatchView, condition_of, ended_by, exit_code, last_words, phase
+from llmendpoint.reconcile.batch_view import BatchView, condition_of, ended_by, exit_code, last_words, phase, shard_of
 from llmendpoint.reconcile.observation import Manifest, is_finished, view_of
 from llmendpoint.reconcile.status import LONGEST_MESSAGE
 from llmendpoint.reconcile.trouble import Trouble, pod_trouble
 from llmendpoint.scaling.record import rfc3339
 
 LONGEST_WORDS = 2000
+# What would take a century is not foretold.
+LONGEST_SECONDS = 100 * 365 * 86_400.0
 
 
 class State(NamedTuple):
@@ -50,14 +53,12 @@ def has_failed(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | N
     if refused or failed.get("reason") == "PodFailurePolicy":
         words = next((said for pod in refused if (said := _words(last_words(pod)))), str(failed.get("message", "")))
         return State("False", BatchReason.REFUSED, words)
-    ended = [pod for pod in seen.pods if phase(pod) == "Failed"]
-    words = next((said for pod in reversed(ended) if (said := _words(last_words(pod)))), "their workers said nothing")
-    shards = ((seen.job or {}).get("status") or {}).get("failedIndexes") or "of the Job"
+    shards = _job_status(seen).get("failedIndexes") or "of the Job"
     return State(
         "False",
         BatchReason.SHARDS_FAILED,
-        f"shards {shards} failed too often ({words}): delete the batch and create it anew when the cause is gone; it "
-        "goes on from what is done",
+        f"shards {shards} failed too often ({_said_by_failed(seen)}): delete the batch and create it anew when the "
+        "cause is gone; it goes on from what is done",
     )
 
 
@@ -97,7 +98,7 @@ def has_trouble(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | 
 
 def tries_again(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | None:
     """The last worker of a shard failed and the next has not begun."""
-    for shard in range(seen.batch.spec.shards):
+    for shard in sorted(set(range(seen.batch.spec.shards)) - _given_up(seen)):
         pods = seen.pods_of(shard)
         if pods and phase(pods[-1]) == "Failed":
             tries = sum(phase(pod) == "Failed" for pod in pods)
@@ -112,9 +113,18 @@ def tries_again(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | 
 
 def works(seen: BatchView, figures: BatchStatus, _: Trouble | None) -> State:
     """Lines are answered, or soon will be."""
-    running = sum(phase(pod) == "Running" for pod in seen.pods)
+    ending = [pod for pod in seen.pods if "deletionTimestamp" in pod["metadata"] and not is_finished(pod)]
+    running = sum(phase(pod) == "Running" and pod not in ending for pod in seen.pods)
     done = sum(shard.done for shard in figures.shards)
     words = f"{running} of {seen.batch.spec.shards} shards are worked on, {done} done"
+    if given_up := _given_up(seen):
+        said = _said_by_failed(seen)
+        words += f", {len(given_up)} failed too often: the batch fails when the others are done ({said})"
+    for pod in ending[:1]:  # with the kubelet of a lost node nobody says that it has ended
+        name, node = pod["metadata"]["name"], (pod.get("spec") or {}).get("nodeName", "its node")
+        words += f"; shard {shard_of(pod)} goes on when pod {name} has ended: if {node} is lost, delete that Node"
+    if seen.job and not seen.pods:  # a quota or an admission plugin refuses them, which a Job's status does not say
+        words += f"; no pod exists yet: if that lasts, see kubectl describe job {seen.batch.name}"
     if not running:
         return State("False", BatchReason.WORKERS_STARTING, words)
     return State("True", BatchReason.WORKING, words)
@@ -194,12 +204,12 @@ def _figures(seen: BatchView, usage: BatchUsage | None, now: float) -> BatchStat
     completed, failed = (sum(getattr(shard, name) for shard in shards) for name in ("completed", "failed"))
     pace = round(sum(said.lines_per_second for said in seen.answers.values()), 2) if seen.answers else None
     left = None if lines is None else max(lines - completed - failed, 0)
-    job_started = ((seen.job or {}).get("status") or {}).get("startTime")
+    seconds = left / pace if left and pace else None
     return BatchStatus(
         observed_generation=batch.generation,
         endpoint=batch.endpoint_name,
-        start_time=batch.status.start_time or job_started,
-        estimated_completion=rfc3339(math.ceil(now + left / pace)) if left and pace else None,
+        start_time=batch.status.start_time or _job_status(seen).get("startTime"),
+        estimated_completion=rfc3339(math.ceil(now + seconds)) if seconds and seconds < LONGEST_SECONDS else None,
         lines=lines,
         completed=completed,
         failed=failed,
@@ -221,7 +231,7 @@ def _percent(done: int, lines: int, *, is_done: bool) -> int:
 def _shard(seen: BatchView, index: int) -> ShardStatus:
     """How far a shard is: by its last words, or by the most that anybody said of it."""
     known = next((shard for shard in seen.batch.status.shards if shard.shard == index), ShardStatus(shard=index))
-    is_done = known.done or index in _indexes(((seen.job or {}).get("status") or {}).get("completedIndexes") or "")
+    is_done = known.done or index in _indexes(_job_status(seen).get("completedIndexes") or "")
     said = [Progress(**known.model_dump(exclude={"shard", "done"}))]
     for pod in seen.pods_of(index):
         told = seen.answers.get(pod["metadata"]["name"]) or parse_progress(last_words(pod))
@@ -231,6 +241,8 @@ def _shard(seen: BatchView, index: int) -> ShardStatus:
     furthest = said[0]
     for told in said[1:]:  # of two that are as far the later one
         furthest = told if told.finished_lines >= furthest.finished_lines else furthest
+    if furthest.lines is None:  # one that has just begun and found nothing done
+        furthest = replace(furthest, lines=known.lines)
     status = _status_of(index, furthest, done=is_done)
     if is_done and status.lines is not None:  # its pod went before it was read
         status = status.model_copy(update={"completed": status.lines - status.failed})
@@ -248,6 +260,22 @@ def _status_of(index: int, progress: Progress, *, done: bool) -> ShardStatus:
         completion_tokens=progress.completion_tokens,
         lines_resumed=progress.lines_resumed,
     )
+
+
+def _job_status(seen: BatchView) -> Manifest:
+    status: Manifest = (seen.job or {}).get("status") or {}
+    return status
+
+
+def _given_up(seen: BatchView) -> set[int]:
+    """Shards whose workers failed too often."""
+    return _indexes(_job_status(seen).get("failedIndexes") or "")
+
+
+def _said_by_failed(seen: BatchView) -> str:
+    """What the last worker that failed said to people."""
+    failed = [pod for pod in seen.pods if phase(pod) == "Failed"]
+    return next((said for pod in reversed(failed) if (said := _words(last_words(pod)))), "their workers said nothing")
 
 
 def _indexes(text: str) -> set[int]:
