@@ -68,7 +68,8 @@ async def collate(folder: Folder, batch: Batch) -> bool:
             return False
         try:
             await _make_files(folder, batch)
-        except (Gone, FileNotFoundError):
+        except (Gone, BaseError, OSError):
+            # Another one that was faster has cleared away what was read or written here.
             if await folder.about(layout.DONE) is None:
                 raise
     try:

@@ -1,46 +1,21 @@
-"""A worker and its files: what becomes of lines, good and bad, and how a shard goes on."""
+"""A worker: what becomes of lines, good and bad, when it stops and when it gives up."""
 
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 
-from batchworker import log, worker
+from batchworker import worker
 from batchworker.lines import Line
 from batchworker.places import BadInput
 from batchworker.records import answered
 from batchworker.request import PATHS
 from engineclient import Answer
-from support.batches import asked, ids, options, read_lines, work, write_lines
+from support.batches import asked, ids, options, read_lines, work, write_lines, written
 from support.prometheus import free_port
 from support.servers import answering, engine, listening
-
-
-def written(tmp_path: Path, *lines: str | dict[str, Any]) -> Path:
-    path = tmp_path / "input.jsonl"
-    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
-    return path
-
-
-async def test_shards_together_answer_every_line_and_the_last_one_makes_the_files(tmp_path: Path) -> None:
-    given, output, port = write_lines(tmp_path / "in put" / "50%20ä#.jsonl", 200), tmp_path / "out?put", free_port()
-    async with engine(port):
-        said = [await work(options(given, output, port, shards=3, shard=shard)) for shard in (2, 0)]
-        assert not (output / "output.jsonl").exists()
-        said.append(await work(options(given, output, port, shards=3, shard=1)))
-    lines = read_lines(output / "output.jsonl")
-    assert ids(lines) == {f"line-{number}": 1 for number in range(200)}
-    assert (output / "errors.jsonl").read_text() == ""
-    assert lines[0].keys() == {"id", "custom_id", "response", "error"}
-    assert lines[0]["response"]["status_code"] == 200
-    assert lines[0]["response"]["request_id"]
-    assert lines[0]["response"]["body"]["usage"]["completion_tokens"] == 1
-    for count in ("lines", "completed", "completionTokens"):
-        assert sum(one[count] for one in said) == 200
-    assert [path.name for path in (output / "_batch").iterdir()] == ["done.json"]
 
 
 async def test_lines_that_are_no_requests_are_errors_that_say_what_is_wrong(tmp_path: Path) -> None:
@@ -174,48 +149,6 @@ async def test_who_is_stopped_cuts_what_takes_longer_than_its_grace_time(tmp_pat
     assert (said["done"], said["completed"], said["failed"]) == (False, 0, 0)
 
 
-async def test_two_workers_of_one_shard_write_every_line_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "FULL", 4000)
-    port = free_port()
-    given = write_lines(tmp_path / "in.jsonl", 300)
-    async with engine(port):
-        said = await asyncio.gather(*(work(options(given, tmp_path / "out", port)) for _ in range(2)))
-    assert [one["done"] for one in said] == [True, True]
-    assert ids(read_lines(tmp_path / "out" / "output.jsonl")) == {f"line-{number}": 1 for number in range(300)}
-    assert {one["completed"] for one in said} == {300}
-
-
-async def test_a_chunk_that_was_cut_short_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port, stop = free_port(), asyncio.Event()
-    given = write_lines(tmp_path / "in.jsonl", 60)
-
-    async def stops(request: web.Request) -> web.StreamResponse:
-        if request.method == "POST":
-            stop.set()
-        return web.json_response({})
-
-    async with listening(answering(stops), port):
-        first = await work(options(given, tmp_path / "out", port), stop)
-        assert first["completed"]
-        chunk = max((tmp_path / "out" / "_batch" / "00000").iterdir())
-        chunk.write_bytes(chunk.read_bytes()[:-10])
-        second = await work(options(given, tmp_path / "out", port))
-    assert (second["linesResumed"], second["completed"]) == (0, 60)
-    assert ids(read_lines(tmp_path / "out" / "output.jsonl")) == {f"line-{number}": 1 for number in range(60)}
-
-
-async def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    port = free_port()
-    given, output = write_lines(tmp_path / "in.jsonl", 9), tmp_path / "out"
-    (output / "_batch" / "00000").mkdir(parents=True)
-    for name in ("output.jsonl#1", "_batch/00000/00000003#1", "notes #1"):
-        (output / name).write_text("half")
-    async with engine(port):
-        await work(options(given, output, port))
-    found = {str(path.relative_to(output)) for path in output.rglob("*")}
-    assert found == {"output.jsonl", "errors.jsonl", "notes #1", "_batch", "_batch/done.json"}
-
-
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_request_goes_where_its_line_says(tmp_path: Path, path: str) -> None:
     port, asked_for = free_port(), []
@@ -228,35 +161,6 @@ async def test_a_request_goes_where_its_line_says(tmp_path: Path, path: str) -> 
         said = await work(options(written(tmp_path, asked(0) | {"url": path}), tmp_path / "out", port))
     assert ("POST", path) in asked_for
     assert (said["promptTokens"], said["completionTokens"]) == (5, 0)
-
-
-async def test_a_shard_that_is_done_asks_nobody_again(tmp_path: Path) -> None:
-    port = free_port()
-    told = [options(write_lines(tmp_path / "in.jsonl", 9), tmp_path / "out", port, shards=2, shard=i) for i in (0, 1)]
-    async with engine(port):
-        said = [await work(told[0]), await work(told[1])]
-    # No engine is there any more.
-    assert [await work(one) for one in told] == said
-
-
-async def test_another_batch_is_kept_out_of_the_folder(tmp_path: Path) -> None:
-    port = free_port()
-    given = write_lines(tmp_path / "in.jsonl", 9)
-    async with engine(port):
-        await work(options(given, tmp_path / "out", port, shards=2))
-        with pytest.raises(BadInput, match=r"another batch began .*, 2 shards\), and this one .* 1 shards: give it"):
-            await work(options(given, tmp_path / "out", port))
-        await work(options(given, tmp_path / "out", port, shards=2, shard=1))
-        given = write_lines(tmp_path / "in.jsonl", 10)
-        with pytest.raises(BadInput, match="another batch began"):
-            await work(options(given, tmp_path / "out", port, shards=2))
-
-
-async def test_files_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "output.jsonl").write_text("mine")
-    with pytest.raises(BadInput, match=r"holds output\.jsonl already: give the batch another folder"):
-        await work(options(write_lines(tmp_path / "in.jsonl", 1), tmp_path / "out", free_port()))
 
 
 @pytest.mark.parametrize(

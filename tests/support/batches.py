@@ -36,6 +36,13 @@ def write_lines(path: Path, lines: int) -> Path:
     return path
 
 
+def written(folder: Path, *lines: str | dict[str, Any]) -> Path:
+    """A batch file of these lines."""
+    path = folder / "input.jsonl"
+    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines))
+    return path
+
+
 def options(given: Path | str, output: Path | str, engine_port: int, **changes: Any) -> Options:
     """Of a worker that does the only shard."""
     uris = (place if isinstance(place, str) else f"file://{place}" for place in (given, output))
