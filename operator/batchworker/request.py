@@ -56,7 +56,10 @@ def request_of(line: Line, model: str | None) -> Request:
     body = _body(asked, line, custom_id)
     if model is not None:
         body = body | {"model": model}
-    return Request(custom_id, asked["url"], json.dumps(body).encode())
+    try:
+        return Request(custom_id, asked["url"], json.dumps(body, allow_nan=False).encode())
+    except (ValueError, RecursionError) as error:  # what Python reads and JSON has not, or a nesting too deep
+        raise InvalidLine(f"{_where(line)} has a body that is not JSON: {error}", custom_id) from error
 
 
 def _body(asked: dict[str, Any], line: Line, custom_id: str) -> dict[str, Any]:

@@ -22,15 +22,25 @@ async def test_lines_that_are_no_requests_are_errors_that_say_what_is_wrong(tmp_
     port, good = free_port(), asked(0)
     given = written(
         tmp_path, good, "no json", "[" * 100_000, "[]", good | {"custom_id": 7}, good | {"method": "GET"},
-        good | {"url": "/v1/other"}, good | {"body": None}, asked(1, stream=True), "", "   ", asked(2),
+        good | {"url": "/v1/other"}, good | {"body": None}, asked(1, stream=True), asked(3, top_p=float("nan")),
+        "", "   ", asked(2),
     )  # fmt: skip
     async with engine(port):
         said = await work(options(given, tmp_path / "out", port))
-    assert (said["lines"], said["completed"], said["failed"]) == (10, 2, 8)
+    assert (said["lines"], said["completed"], said["failed"]) == (11, 2, 9)
     errors = read_lines(tmp_path / "out" / "errors.jsonl")
     assert {line["error"]["code"] for line in errors} == {"invalid_line"}
     said_of = " ".join(line["error"]["message"] for line in errors)
-    for what in ("is not JSON", "JSON object", "no custom_id", "'GET'", "'/v1/other'", "no body", "a stream"):
+    for what in (
+        "is not JSON",
+        "JSON object",
+        "no custom_id",
+        "'GET'",
+        "'/v1/other'",
+        "no body",
+        "a stream",
+        "a body that is not JSON",
+    ):
         assert what in said_of
     assert f"the line at byte {len(json.dumps(good)) + 1} " in said_of
     assert ids(errors)["line-1"] == 1
