@@ -64,7 +64,7 @@ class Delivery:
                 # One that is gone wants no more.
                 taken = answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status == HTTPStatus.GONE
                 why = f"it answered {answer.status}"
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # the last of a name that can not be looked up
             taken, why = False, repr(error)
         self._metrics.webhooks.labels("delivered" if taken else "failed").inc()
         if taken:

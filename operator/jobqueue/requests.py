@@ -36,7 +36,7 @@ def check_key(headers: Mapping[str, str], key: str | None) -> None:
     Raises:
         Refused: this is none of them.
     """
-    shown = headers.get("Authorization", "").encode()
+    shown = _bytes(headers.get("Authorization", ""))
     if key is not None and not hmac.compare_digest(shown, f"Bearer {key}".encode()):
         raise Refused(
             HTTPStatus.UNAUTHORIZED, "invalid_api_key", "send this endpoint's key as `Authorization: Bearer KEY`"
@@ -64,7 +64,7 @@ def read_submission(path: str, body: bytes, headers: Mapping[str, str], hosts: A
         path=path,
         body=body,
         webhook=webhook,
-        idempotency_digest=_digest(key.encode()) if key else "",
+        idempotency_digest=_digest(_bytes(key)) if key else "",
         fingerprint=_digest(path.encode(), webhook.encode(), body),
     )
 
@@ -72,7 +72,7 @@ def read_submission(path: str, body: bytes, headers: Mapping[str, str], hosts: A
 def _check_body(body: bytes) -> None:
     try:
         wanted: Any = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _bad(f"the body is not JSON: {error}") from error
     if not isinstance(wanted, dict):
         raise _bad("the body must be a JSON object, as the engine's API has it")
@@ -84,8 +84,8 @@ def _check_webhook(text: str, hosts: AllowedHosts | None) -> None:
     if hosts is None:
         raise _bad("this endpoint sends no webhooks: leave Webhook-URL out and ask for the job", "Webhook-URL")
     try:
-        url = URL(text)
-        allowed = hosts.allow(url)
+        text.encode()  # URL would do without
+        allowed = hosts.allow(URL(text))
     except ValueError:
         allowed = False
     if not allowed:
@@ -96,6 +96,11 @@ def _check_webhook(text: str, hosts: AllowedHosts | None) -> None:
 
 def _bad(message: str, param: str | None = None) -> Refused:
     return Refused(HTTPStatus.BAD_REQUEST, "invalid_request", message, param)
+
+
+def _bytes(header: str) -> bytes:
+    """A header's value as it was sent: aiohttp has surrogates for what is no text."""
+    return header.encode(errors="surrogateescape")
 
 
 def _digest(*parts: bytes) -> str:

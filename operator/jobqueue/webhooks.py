@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from yarl import URL
 from jobqueue.jobs import Job
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the name of one
+# A URL may have more between its slashes: an address with a zone, say, that ends like a name.
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}([.][a-z0-9_-]{1,63})*")
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,11 @@ class AllowedHosts:
 
     def allow(self, url: URL) -> bool:
         """Whether a webhook may go there."""
-        if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
+        host = (url.raw_host or "").lower()
+        if url.scheme not in {"http", "https"} or not _NAME.fullmatch(host) or url.user or url.password:
             return False
-        place = url.host.lower() if url.is_default_port() else f"{url.host.lower()}:{url.port}"
-        return any(
-            place.endswith(host[1:]) and place != host[2:] if host.startswith("*.") else place == host
-            for host in self.hosts
-        )
+        place = host if url.is_default_port() else f"{host}:{url.port}"
+        return any(place.endswith(named[1:]) if named.startswith("*.") else place == named for named in self.hosts)
 
 
 def secret_bytes(text: str) -> bytes:

@@ -90,6 +90,7 @@ async def test_an_answer_that_is_no_json_is_given_as_text(store: Store) -> None:
     ("body", "headers", "says"),
     [
         (b"{", {}, "not JSON"),
+        (b"[" * 100_000, {}, "not JSON"),
         (b"[]", {}, "must be a JSON object"),
         (b'{"stream": true}', {}, "leave `stream` out"),
         (b"{}", {"Webhook_URL": "https://a.example/"}, "sends no webhooks"),

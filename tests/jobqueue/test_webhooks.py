@@ -48,8 +48,8 @@ async def delivering(store: Store) -> AsyncIterator[WorkerMetrics]:
         task.cancel()
 
 
-async def cancelled_job(store: Store, port: int) -> str:
-    wanted = Submission("job_1", "/v1/completions", b"{}", f"http://127.0.0.1:{port}/hook", "", "print")
+async def cancelled_job(store: Store, port: int, host: str = "127.0.0.1") -> str:
+    wanted = Submission("job_1", "/v1/completions", b"{}", f"http://{host}:{port}/hook", "", "print")
     await store.submit(wanted, 10)
     await store.cancel(wanted.id)
     return wanted.id
@@ -88,6 +88,13 @@ async def test_a_receiver_that_is_gone_is_not_asked_again(store: Store) -> None:
 
 async def test_a_receiver_that_never_takes_it_is_given_up(store: Store) -> None:
     await cancelled_job(store, free_port())
+    async with delivering(store) as metrics:
+        await settled(store)
+    assert (counted(metrics, "failed"), counted(metrics, "given_up")) == (3.0, 1.0)
+
+
+async def test_a_host_of_which_there_can_be_no_address_ends_no_worker(store: Store) -> None:
+    await cancelled_job(store, free_port(), host="a..example")
     async with delivering(store) as metrics:
         await settled(store)
     assert (counted(metrics, "failed"), counted(metrics, "given_up")) == (3.0, 1.0)

@@ -8,6 +8,7 @@ from yarl import URL
 
 from jobqueue.jobs import Job
 from jobqueue.options import ServeOptions, WorkOptions, parse
+from jobqueue.requests import Refused, check_key, read_submission
 from jobqueue.webhooks import AllowedHosts, message, secret_bytes, signed_headers
 
 SERVE = ["serve", "--name=team/llama", "--port=8000", "--control-port=9901", "--max-queued=10", "--result-ttl=60"]
@@ -66,14 +67,34 @@ def test_what_is_missing_or_wrong_ends_the_process_with_a_sentence(
         ("https://a.example.evil/", False),
         ("ftp://a.example/", False),
         ("/hook", False),
+        ("https://münchen.example/", True),
+        ("https://xn--mnchen-3ya.example/", True),
+        ("https://a.example./", False),
+        ("https://.b.example/", False),
+        ("https://a..b.example/", False),
+        (f"https://{'a' * 64}.b.example/", False),
+        ("http://[::1%25.b.example]/", False),
+        ("http://10.0.0.1%.b.example/", False),
     ],
 )
 def test_a_webhook_goes_to_named_hosts_and_ports_only(url: str, allowed: bool) -> None:
-    assert AllowedHosts.parse("a.example, *.b.example,c.example:8443").allow(URL(url)) is allowed
+    hosts = AllowedHosts.parse("a.example, *.b.example,c.example:8443,xn--mnchen-3ya.example")
+    assert hosts.allow(URL(url)) is allowed
 
 
 def test_no_host_is_allowed_where_none_is_named() -> None:
     assert not AllowedHosts.parse("").allow(URL("https://a.example/"))
+
+
+def test_header_bytes_that_are_no_text_are_read_like_others() -> None:
+    # As aiohttp gives the byte FF.
+    with pytest.raises(Refused, match="Bearer KEY"):
+        check_key({"Authorization": "Bearer \udcff"}, "sk-1")
+    assert read_submission("/v1/completions", b"{}", {"Idempotency-Key": "\udcff"}, None).idempotency_digest
+    with pytest.raises(Refused, match="Webhook-URL must be"):
+        read_submission(
+            "/v1/completions", b"{}", {"Webhook-URL": "https://a.example/\udcff"}, AllowedHosts.parse("a.example")
+        )
 
 
 def test_a_message_is_signed_as_standard_webhooks_has_it() -> None:
