@@ -82,4 +82,4 @@ def retry_after(value: str | None, now: datetime) -> float:
 
 def _count(usage: Mapping[str, object], name: str) -> int:
     value = usage.get(name)
-    return value if isinstance(value, int) else 0
+    return max(value, 0) if type(value) is int else 0  # an engine may say anything, and counters only go up

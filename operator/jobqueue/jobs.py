@@ -139,7 +139,7 @@ def ending(answer: Answer) -> tuple[Status, dict[str, bytes | int | str]]:
 def _parsed(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return answer.body.decode(errors="replace")
 
 

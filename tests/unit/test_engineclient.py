@@ -238,7 +238,14 @@ async def test_the_health_is_asked_while_every_connection_is_taken() -> None:
         await asyncio.gather(*asked)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"text"', b'{"usage": null}', b'{"usage": {"prompt_tokens": "x"}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b'"text"', b'{"usage": null}', b'{"usage": {"prompt_tokens": "x"}}',
+        b'{"usage": {"prompt_tokens": -1}}', b'{"usage": {"completion_tokens": true}}', b"[" * 100_000,
+    ],
+    ids=lambda body: body[:40].decode(),
+)  # fmt: skip
 def test_an_answer_without_usage_has_no_tokens(body: bytes) -> None:
     assert usage_of(body) == Usage()
 
