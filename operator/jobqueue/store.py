@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 from engineclient import Answer
 from jobqueue.jobs import READ, Backlog, Job, TakenJob, ending
@@ -43,6 +43,7 @@ def connect(url: str) -> Redis:
         socket_timeout=SOCKET_SECONDS,
         socket_connect_timeout=SOCKET_SECONDS,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2),
+        retry_on_error=[ReadOnlyError],  # a replica since a failover: the name may lead to another by now
     )
     return Redis.from_pool(pool)
 

@@ -3,13 +3,17 @@
 import asyncio
 import dataclasses
 import uuid
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
 from engineclient import Answer
 from jobqueue.jobs import TakenJob
-from jobqueue.store import Store, Submission
+from jobqueue.store import Store, Submission, connect
+from support.prometheus import free_port
+from support.redis_servers import RedisServer, running_redis
+from support.servers import forwarding
 
 SHORT, LONG = 0.02, 1000.0
 MOST = 3
@@ -300,3 +304,18 @@ async def test_a_redis_without_memory_takes_no_job_and_still_ends_those_that_it_
     assert [await status(store, job_id) for job_id in (answered, cancelled, given_back)] == [
         "completed", "cancelled", "queued",
     ]  # fmt: skip
+
+
+async def test_after_a_failover_nobody_stays_with_what_is_a_replica_now(
+    redis_server: RedisServer, name: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    with running_redis(tmp_path) as before:
+        leads_to = [before.port]
+        async with forwarding(port, leads_to), connect(f"redis://127.0.0.1:{port}/0") as redis:
+            store = Store(redis, name, 60)
+            await submitted(store)
+            await redis.replicaof("127.0.0.1", str(free_port()))
+            leads_to[0] = redis_server.port
+            await submitted(store)
+            assert (await store.backlog()).queued == 1

@@ -17,16 +17,16 @@ class RedisServer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._port = free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         command = [
-            packages.redis(), f"--port {self._port}", "--bind 127.0.0.1", f"--dir {self._directory}", "--save ''",
+            packages.redis(), f"--port {self.port}", "--bind 127.0.0.1", f"--dir {self._directory}", "--save ''",
             "--appendonly yes", f"--logfile {self._directory / 'redis.log'}",
         ]  # fmt: skip
         self._process = subprocess.Popen([part for words in command for part in words.split(" ", 1)])

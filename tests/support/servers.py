@@ -33,6 +33,27 @@ async def listening(app: web.Application, port: int, **options: Any) -> AsyncIte
 
 
 @contextlib.asynccontextmanager
+async def forwarding(port: int, leads_to: list[int]) -> AsyncIterator[None]:
+    """What a Service does: a connection goes to the port that is in ``leads_to`` when it is made, and stays there."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", leads_to[0])
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pump(reader, behind_writer), pump(behind_reader, writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
 async def engine(port: int, *arguments: str) -> AsyncIterator[Server]:
     """A fast engine that serves a model ``tiny``."""
     command = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", *arguments]
