@@ -97,14 +97,17 @@ class Worker:
             )
         except RedisError as error:
             log.warning("no jobs can be taken, Redis does not answer: %s", error)
-            # While it is away nobody can renew: whoever lives gets the time to do so first.
-            self._look_at = asyncio.get_running_loop().time() + self._options.lease
+            self._look_later()
             return ENGINE_SECONDS
         self._metrics.taken_over.inc(taken_over)
         for job in jobs:
             if job.entry not in self._held:
                 self._begin(job)
         return POLL_SECONDS
+
+    def _look_later(self) -> None:
+        """While Redis is away nobody can renew: whoever lives gets the time to do so first."""
+        self._look_at = asyncio.get_running_loop().time() + self._options.lease
 
     async def _engine_is_ready(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -161,6 +164,7 @@ class Worker:
                 lost = await self._store.renew(self.name, list(self._held))
             except RedisError as error:
                 log.warning("jobs can not be renewed, Redis does not answer: %s", error)
+                self._look_later()
                 lost = set()
             else:
                 self._renewed_at = now
