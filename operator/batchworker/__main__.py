@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
+from typing import NoReturn
 
 from obstore.exceptions import BaseError
 
@@ -15,9 +17,13 @@ from batchworker.worker import Worker
 DONE, TRY_AGAIN, BAD_INPUT = 0, 1, 2
 
 
-def main() -> int:
-    """Work one shard off. Returns the exit status."""
-    return asyncio.run(_run(parse(sys.argv[1:])))
+def main() -> NoReturn:
+    """Work one shard off, and exit."""
+    status = asyncio.run(_run(parse(sys.argv[1:])))
+    sys.stdout.flush()
+    # All is written. Threads of obstore may still be on their way into Python, and one that meets its end aborts the
+    # process: a shard that is done would count as crashed. https://github.com/PyO3/pyo3-async-runtimes/issues/40
+    os._exit(status)
 
 
 async def _run(options: Options) -> int:
@@ -47,4 +53,4 @@ async def _work(options: Options, worker: Worker) -> tuple[int, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
