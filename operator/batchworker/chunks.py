@@ -19,6 +19,8 @@ class Batch:
     size: int
     modified: str
     shards: int
+    model: str | None
+    """In place of the one that the lines name."""
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,14 @@ def check_is_same(found: Batch, batch: Batch, folder: Folder) -> None:
     if found == batch:
         return
     raise BadInput(
-        f"{folder.uri} holds what another batch began ({found.input}, {found.size} bytes of {found.modified}, "
-        f"{found.shards} shards), and this one is {batch.input}, {batch.size} bytes of {batch.modified}, "
-        f"{batch.shards} shards: give it another folder, or remove {layout.WORKING} from this one"
+        f"{folder.uri} holds what another batch began ({_words(found)}), and this one is {_words(batch)}: give it "
+        f"another folder, or remove {layout.WORKING} from this one"
     )
+
+
+def _words(batch: Batch) -> str:
+    model = f", model {batch.model}" if batch.model else ""
+    return f"{batch.input}, {batch.size} bytes of {batch.modified}, {batch.shards} shards{model}"
 
 
 async def _chunk(folder: Folder, name: str) -> Chunk | None:

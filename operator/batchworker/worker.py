@@ -51,11 +51,9 @@ class Worker:
         folder = folder_at(self._options.output)
         said = await collation.report_of(folder, batch, self._options.shard)
         if said is None:
-            kept = await self._work(source, name, folder, batch)
-            if kept is None:
+            said = await self._work_to_the_end(source, name, folder, batch)
+            if said is None:
                 return False
-            said = self.report
-            await collation.leave_mark(folder, batch, self._options.shard, kept.number, said)
         self._finished = said
         if await collation.collate(folder, batch):
             print(f"batchworker: every shard is done: see {folder.uri}", flush=True)  # noqa: T201
@@ -68,7 +66,24 @@ class Worker:
             raise BadInput(f"{self._options.input}: there is no such file; look at the path and the claim or bucket")
         if not about.size:
             raise BadInput(f"{self._options.input} is empty: put lines of OpenAI's batch format into it")
-        return source, name, Batch(self._options.input, about.size, about.modified.isoformat(), self._options.shards)
+        told = self._options
+        return source, name, Batch(told.input, about.size, about.modified.isoformat(), told.shards, told.model)
+
+    async def _work_to_the_end(self, source: Folder, name: str, folder: Folder, batch: Batch) -> Said | None:
+        """What the shard's mark says; None where the worker was stopped before."""
+        try:
+            kept = await self._work(source, name, folder, batch)
+        except BadInput:
+            # Where a rival was faster, what this one looked for is put together and gone.
+            said = await collation.report_of(folder, batch, self._options.shard)
+            if said is None:
+                raise
+            return said
+        if kept is None:
+            return None
+        said = self.report
+        await collation.leave_mark(folder, batch, self._options.shard, kept.number, said)
+        return said
 
     async def _work(self, source: Folder, name: str, folder: Folder, batch: Batch) -> Log | None:
         """Ask every line that is not done. The log, if every one is."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -130,6 +131,32 @@ async def test_another_batch_is_kept_out_of_the_folder(tmp_path: Path) -> None:
         given = write_lines(tmp_path / "in.jsonl", 10)
         with pytest.raises(BadInput, match="another batch began"):
             await work(options(given, tmp_path / "out", port, shards=2))
+
+
+async def test_a_file_that_is_asked_under_another_model_is_another_batch(tmp_path: Path) -> None:
+    port, given = free_port(), write_lines(tmp_path / "in.jsonl", 2)
+    async with engine(port):
+        assert (await work(options(given, tmp_path / "out", port, model="wrong")))["failed"] == 2
+        with pytest.raises(BadInput, match="model wrong"):
+            await work(options(given, tmp_path / "out", port, model="tiny"))
+
+
+async def test_a_worker_that_a_rival_overtakes_as_it_begins_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    told = options(write_lines(tmp_path / "in.jsonl", 9), tmp_path / "out", port)
+    opened = log.opened
+
+    async def is_late(*given: Any) -> log.Log:
+        monkeypatch.undo()
+        await work(told)
+        return await opened(*given)
+
+    monkeypatch.setattr(log, "opened", is_late)
+    async with engine(port):
+        said = await work(told)
+    assert (said["done"], said["completed"]) == (True, 9)
 
 
 async def test_files_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:

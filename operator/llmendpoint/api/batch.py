@@ -144,7 +144,7 @@ class BatchSpec(ApiModel):
             (
                 _UNCHANGED,
                 "of a batch only suspend and ttlSecondsAfterFinished can be changed: delete it and create it anew; "
-                "with the same input, output and shards it goes on from what is done",
+                "with the same input, output, shards and model it goes on from what is done",
             ),
         )
     )
