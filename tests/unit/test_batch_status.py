@@ -105,6 +105,13 @@ def test_a_worker_that_failed_is_told_until_the_next_begins(pod: dict[str, Any],
     assert state(view(batch(shards=1), batch_job(), [pod, batch_pod(0, number=2)]))[1] == "Working"
 
 
+def test_a_worker_that_refused_is_not_said_to_be_started_again_while_the_others_are_stopped() -> None:
+    refused = batch_pod(0, "Failed", code=2, said="there is no march.jsonl")
+    stopping = {**FAILED, "type": "FailureTarget"}
+    told = state(view(batch(shards=2), batch_job(stopping), [refused, batch_pod(1)]))
+    assert told[1] == "Working"
+
+
 def test_a_shard_that_was_given_up_is_not_said_to_be_started_again() -> None:
     pods = [batch_pod(0, "Failed", number=number, code=1, said="no bucket") for number in range(1, 8)]
     seen = view(batch(shards=2), batch_job(failedIndexes="0"), [*pods, batch_pod(1)])
@@ -210,6 +217,12 @@ def test_figures_are_sums_over_the_shards_and_give_the_time_that_is_left() -> No
         "estimatedCompletion": "2025-06-15T15:09:09Z",
     }  # fmt: skip
     assert told | expected == told
+
+
+def test_a_batch_that_has_failed_tells_no_time_of_its_end() -> None:
+    working = view(batch(shards=1), batch_job(FAILED), [batch_pod(0)])
+    told = report(telling(working, march_0_1=Progress(10, 5, 0, 0, 0, 0, 1.0)))
+    assert (told.completed, told.estimated_completion, told.lines_per_second) == (5, None, None)
 
 
 def test_a_time_that_no_calendar_has_is_not_told() -> None:

@@ -100,7 +100,7 @@ def tries_again(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | 
     """The last worker of a shard failed and the next has not begun."""
     for shard in sorted(set(range(seen.batch.spec.shards)) - _given_up(seen)):
         pods = seen.pods_of(shard)
-        if pods and phase(pods[-1]) == "Failed":
+        if pods and phase(pods[-1]) == "Failed" and exit_code(pods[-1]) != EXIT_REFUSED:
             tries = sum(phase(pod) == "Failed" for pod in pods)
             said = _words(last_words(pods[-1])) or _cause(pods[-1])
             return State(
@@ -202,7 +202,8 @@ def _figures(seen: BatchView, usage: BatchUsage | None, now: float) -> BatchStat
     counted = [shard.lines for shard in shards]
     lines = None if None in counted else sum(count or 0 for count in counted)
     completed, failed = (sum(getattr(shard, name) for shard in shards) for name in ("completed", "failed"))
-    pace = round(sum(said.lines_per_second for said in seen.answers.values()), 2) if seen.answers else None
+    answers = () if seen.job_ended("Failed") else seen.answers.values()
+    pace = round(sum(said.lines_per_second for said in answers), 2) if answers else None
     left = None if lines is None else max(lines - completed - failed, 0)
     seconds = left / pace if left and pace else None
     return BatchStatus(
