@@ -96,11 +96,15 @@ class Store:
         return bool(await self._run("cancel", job_id, self._ttl))
 
     async def take(
-        self, worker: str, count: int, *, lease: float, look_for_abandoned: bool, max_attempts: int
+        self, worker: str, count: int, *, room: int, lease: float, look_for_abandoned: bool, max_attempts: int
     ) -> tuple[list[TakenJob], int]:
-        """At most so many jobs for a worker, and how many of them others had abandoned."""
+        """At most so many jobs for a worker, and how many of them others had abandoned.
+
+        Args:
+            room: bytes of bodies after which no other job is taken.
+        """
         taken, taken_over = await self._run(
-            "take", worker, count, _milliseconds(lease), int(look_for_abandoned), max_attempts, self._ttl
+            "take", worker, count, _milliseconds(lease), int(look_for_abandoned), max_attempts, self._ttl, room
         )
         return [
             TakenJob(entry.decode(), job_id.decode(), path.decode(), body, attempt, waited / 1000)

@@ -19,6 +19,8 @@ from jobqueue.metrics import WorkerMetrics
 from jobqueue.options import WorkOptions
 from jobqueue.store import Store
 
+# A tenth of a worker's memory: they are read at once, and so are there more than once.
+HELD_BYTES = 64 * 1024 * 1024
 POLL_SECONDS = 0.2
 ENGINE_SECONDS = 1.0
 """How long it is believed that the engine is, or is not, ready."""
@@ -78,7 +80,8 @@ class Worker:
     async def _take(self) -> float:
         """Fill the free places. Returns the seconds until it may be of use again."""
         free = self._options.concurrency - len(self._held)
-        if not free:
+        room = HELD_BYTES - sum(len(held.job.body) for held in self._held.values())
+        if not free or room <= 0:
             return POLL_SECONDS
         if not await self._engine_is_ready():
             return ENGINE_SECONDS
@@ -91,6 +94,7 @@ class Worker:
             jobs, taken_over = await self._store.take(
                 self.name,
                 free,
+                room=room,
                 lease=self._options.lease,
                 look_for_abandoned=look,
                 max_attempts=self._options.max_attempts,
@@ -110,13 +114,13 @@ class Worker:
         self._look_at = asyncio.get_running_loop().time() + self._options.lease
 
     async def _engine_is_ready(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now < self._ready_until:
+        if asyncio.get_running_loop().time() < self._ready_until:
             return True
         ready = await self._client.is_ready()
         self._metrics.engine_ready.set(ready)
         if ready:
-            self._ready_until = now + ENGINE_SECONDS
+            # From now on: SGLang takes a second to say so.
+            self._ready_until = asyncio.get_running_loop().time() + ENGINE_SECONDS
         return ready
 
     def _begin(self, job: TakenJob) -> None:

@@ -57,7 +57,7 @@ async def api(store: Store, *arguments: str, key: str = "") -> AsyncIterator[Cal
 
 
 async def answer_all(store: Store, answer: Answer) -> None:
-    taken, _ = await store.take("worker", 10, lease=60, look_for_abandoned=False, max_attempts=3)
+    taken, _ = await store.take("worker", 10, room=1_000_000, lease=60, look_for_abandoned=False, max_attempts=3)
     for job in taken:
         await store.finish(job.id, answer)
 

@@ -31,8 +31,12 @@ async def submitted(store: Store, **changes: str) -> str:
     return job_id
 
 
-async def take(store: Store, count: int = 10, *, worker: str = "one", lease: float = LONG) -> list[TakenJob]:
-    taken, _ = await store.take(worker, count, lease=lease, look_for_abandoned=True, max_attempts=MOST)
+async def take(
+    store: Store, count: int = 10, *, worker: str = "one", lease: float = LONG, room: int = 1_000_000
+) -> list[TakenJob]:
+    taken, _ = await store.take(
+        worker, count, room=room, lease=lease, look_for_abandoned=True, max_attempts=MOST
+    )  # fmt: skip
     return taken
 
 
@@ -69,6 +73,15 @@ async def test_the_oldest_is_taken_first_and_no_more_than_there_are_places(store
     assert [job.id for job in await take(store, 2)] == ids[:2]
     assert [job.id for job in await take(store, 9)] == ids[2:]
     assert await take(store, 9) == []
+
+
+async def test_no_more_is_taken_than_the_worker_has_memory_for(store: Store) -> None:
+    ids = [(await store.submit(dataclasses.replace(submission(), body=b"x" * 100), 100))[1] for _ in range(5)]
+    assert [job.id for job in await take(store, room=200)] == ids[:2]
+    assert [job.id for job in await take(store, room=1)] == [ids[2]]
+    assert await take(store, room=0) == []
+    await asyncio.sleep(2 * SHORT)
+    assert [job.id for job in await take(store, worker="other", lease=SHORT, room=150)] == ids[:2]
 
 
 async def test_the_first_answer_stands(store: Store) -> None:
