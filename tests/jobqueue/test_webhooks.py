@@ -48,8 +48,8 @@ async def delivering(store: Store) -> AsyncIterator[WorkerMetrics]:
         task.cancel()
 
 
-async def cancelled_job(store: Store, port: int, host: str = "127.0.0.1") -> str:
-    wanted = Submission("job_1", "/v1/completions", b"{}", f"http://{host}:{port}/hook", "", "print")
+async def cancelled_job(store: Store, port: int, host: str = "127.0.0.1", job_id: str = "job_1") -> str:
+    wanted = Submission(job_id, "/v1/completions", b"{}", f"http://{host}:{port}/hook", "", "print")
     await store.submit(wanted, 10)
     await store.cancel(wanted.id)
     return wanted.id
@@ -97,6 +97,27 @@ async def test_a_receiver_that_never_takes_it_is_given_up(store: Store) -> None:
     async with delivering(store) as metrics:
         await given_up(metrics)
     assert (counted(metrics, "failed"), (await store.backlog()).webhooks) == (3.0, 0)
+
+
+async def test_a_receiver_that_hangs_holds_up_no_other(store: Store) -> None:
+    port, other_port, receiver = free_port(), free_port(), Receiver(*[204] * 100)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return web.Response()
+
+    await cancelled_job(store, port)
+    async with listening(answering(hang), port), listening(answering(receiver.answer), other_port), delivering(store):
+        async with asyncio.timeout(10):
+            await asked.wait()
+            for number in range(100):
+                await cancelled_job(store, other_port, job_id=f"job_{number + 2}")
+            while len(receiver.got) < 100:
+                await asyncio.sleep(0.01)
+        go_on.set()
+        await settled(store)
 
 
 async def test_a_host_of_which_there_can_be_no_address_ends_no_worker(store: Store) -> None:
