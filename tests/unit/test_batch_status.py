@@ -135,10 +135,11 @@ def test_a_pod_that_ends_is_named_with_its_node_because_no_other_begins_before()
     assert state(view(batch(shards=1), batch_job(), [ending]))[1] == "WorkersStarting"
 
 
-def test_a_job_without_pods_says_where_to_look() -> None:
-    message = "0 of 4 shards are worked on, 0 done; no pod exists yet: if that lasts, see kubectl describe job march"
+def test_workers_that_do_not_start_say_where_to_look() -> None:
+    message = "0 of 4 shards are worked on, 0 done; no pod runs yet: if that lasts, see kubectl describe job march"
     assert state(view(batch(), batch_job())) == ("False", "WorkersStarting", message)
-    assert "describe" not in state(view(batch(), batch_job(), [batch_pod(0, "Pending")]))[2]
+    assert state(view(batch(), batch_job(), [batch_pod(0, "Pending")]))[2].endswith("kubectl describe pod march-0-1")
+    assert "describe" not in state(view(batch(), batch_job(), [batch_pod(0, "Pending"), batch_pod(1)]))[2]
 
 
 def test_the_end_is_told_with_what_failed() -> None:
@@ -185,6 +186,13 @@ def test_the_name_of_somebody_else_s_job_is_told() -> None:
     job = batch_job()
     job["metadata"]["ownerReferences"] = []
     assert state(view(batch(), job))[1] == "NotOwned"
+
+
+def test_what_an_earlier_batch_of_that_name_has_left_is_waited_for() -> None:
+    job = batch_job()
+    job["metadata"]["ownerReferences"][0]["uid"] = "uid-earlier"
+    message = "Job march of an earlier batch of this name is still being removed: this one begins when it is gone"
+    assert state(view(batch(), job)) == ("False", "NotOwned", message)
 
 
 def test_times_of_conditions_move_on_a_flip_alone() -> None:

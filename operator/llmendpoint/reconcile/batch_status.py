@@ -123,8 +123,9 @@ def works(seen: BatchView, figures: BatchStatus, _: Trouble | None) -> State:
     for pod in ending[:1]:  # with the kubelet of a lost node nobody says that it has ended
         name, node = pod["metadata"]["name"], (pod.get("spec") or {}).get("nodeName", "its node")
         words += f"; shard {shard_of(pod)} goes on when pod {name} has ended: if {node} is lost, delete that Node"
-    if seen.job and not seen.pods:  # a quota or an admission plugin refuses them, which a Job's status does not say
-        words += f"; no pod exists yet: if that lasts, see kubectl describe job {seen.batch.name}"
+    if seen.job and not running and not ending:  # a quota that refuses pods, or a volume, is in events alone
+        pending = next((f"pod {pod['metadata']['name']}" for pod in seen.pods if phase(pod) == "Pending"), None)
+        words += f"; no pod runs yet: if that lasts, see kubectl describe {pending or f'job {seen.batch.name}'}"
     if not running:
         return State("False", BatchReason.WORKERS_STARTING, words)
     return State("True", BatchReason.WORKING, words)

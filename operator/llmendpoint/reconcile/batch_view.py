@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmendpoint.api import names
 from llmendpoint.api.batch import Batch
 from llmendpoint.api.conditions import BatchConditionType, ConditionType, Reason
 from llmendpoint.api.endpoint import Endpoint
@@ -93,6 +94,11 @@ def see(
                 f"{kind} {batch.name} exists and does not belong to this batch: delete it, or give the batch "
                 "another name"
             )
+            if _is_of_a_batch(body, batch.name):
+                message = (
+                    f"{kind} {batch.name} of an earlier batch of this name is still being removed: this one begins "
+                    "when it is gone"
+                )
             return BatchView(batch, stranger=Trouble(Reason.NOT_OWNED, message))
     ours = (
         ()
@@ -128,6 +134,11 @@ def make_batch_plan(seen: BatchView, defaults: ManifestDefaults) -> BatchPlan:
 def condition_of(endpoint: Endpoint, kind: ConditionType) -> Condition | None:
     """What an endpoint says of itself."""
     return next((entry for entry in endpoint.status.conditions if entry.type == kind), None)
+
+
+def _is_of_a_batch(body: Manifest, name: str) -> bool:
+    owners = body["metadata"].get("ownerReferences") or ()
+    return any((owner["kind"], owner["name"]) == (names.BATCH_KIND, name) for owner in owners)
 
 
 def shard_of(pod: Manifest) -> int | None:
