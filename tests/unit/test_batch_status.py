@@ -142,6 +142,15 @@ def test_workers_that_do_not_start_say_where_to_look() -> None:
     assert "describe" not in state(view(batch(), batch_job(), [batch_pod(0, "Pending"), batch_pod(1)]))[2]
 
 
+def test_a_batch_whose_workers_have_all_ended_well_does_not_start_again() -> None:
+    done = batch_pod(0, "Succeeded", code=0, said=json.dumps({"lines": 5, "completed": 5, "failed": 0}))
+    assert state(view(batch(shards=1), batch_job(), [done])) == (
+        "True",
+        "Working",
+        "0 of 1 shards are worked on, 1 done",
+    )
+
+
 def test_the_end_is_told_with_what_failed() -> None:
     done = [batch_pod(0, "Succeeded", code=0, said=json.dumps({"lines": 5, "completed": 4, "failed": 1}))]
     seen = view(batch(shards=1), batch_job(COMPLETE, completedIndexes="0"), done)

@@ -123,10 +123,11 @@ def works(seen: BatchView, figures: BatchStatus, _: Trouble | None) -> State:
     for pod in ending[:1]:  # with the kubelet of a lost node nobody says that it has ended
         name, node = pod["metadata"]["name"], (pod.get("spec") or {}).get("nodeName", "its node")
         words += f"; shard {shard_of(pod)} goes on when pod {name} has ended: if {node} is lost, delete that Node"
-    if seen.job and not running and not ending:  # a quota that refuses pods, or a volume, is in events alone
+    is_starting = not running and done < seen.batch.spec.shards
+    if seen.job and is_starting and not ending:  # a quota that refuses pods, or a volume, is in events alone
         pending = next((f"pod {pod['metadata']['name']}" for pod in seen.pods if phase(pod) == "Pending"), None)
         words += f"; no pod runs yet: if that lasts, see kubectl describe {pending or f'job {seen.batch.name}'}"
-    if not running:
+    if is_starting:
         return State("False", BatchReason.WORKERS_STARTING, words)
     return State("True", BatchReason.WORKING, words)
 
