@@ -33,7 +33,8 @@ class FakeQueue:
 
     async def backlog(self, request: web.Request) -> web.Response:
         self.asked.put_nowait(str(request.rel_url))
-        await self.go_on.wait()
+        if request.query["seconds"] != "0":
+            await self.go_on.wait()
         return web.json_response(self.answer, status=self.status)
 
     @property
@@ -66,12 +67,20 @@ async def watched(
 async def test_the_first_job_is_heard_of_at_once() -> None:
     queue = FakeQueue()
     async with watched(queue, period=25.0) as (backlogs, _, woken):
+        assert await queue.asked.get() == "/backlog?seconds=0"
         assert await queue.asked.get() == "/backlog?seconds=25"
-        assert backlogs.backlog(KEY) is None
         queue.answer = {"queued": 7, "inProgress": 2, "oldestSeconds": 1.5}
         queue.go_on.set()
         assert await woken.get() == KEY
         assert backlogs.backlog(KEY) == Backlog(7, 2, 1.5)
+
+
+async def test_an_empty_queue_is_known_before_the_first_job_comes() -> None:
+    queue = FakeQueue()
+    async with watched(queue, period=25.0) as (backlogs, _, woken):
+        while backlogs.backlog(KEY) is None:
+            await asyncio.sleep(0.01)
+        assert (backlogs.backlog(KEY), woken.empty()) == (Backlog(0, 0, 0.0), True)
 
 
 async def test_jobs_in_work_wake_nobody_and_are_known() -> None:
@@ -86,10 +95,9 @@ async def test_jobs_in_work_wake_nobody_and_are_known() -> None:
 
 async def test_the_pod_that_answered_last_is_believed() -> None:
     one, other = FakeQueue(), FakeQueue("llama-queue-2")
-    one.go_on.set()
     async with watched(one, other, period=3600.0) as (backlogs, store, woken):
-        await one.asked.get()
-        await other.asked.get()
+        for queue in (one, other, one, other):
+            await queue.asked.get()
         other.answer = {**EMPTY, "queued": 3}
         other.go_on.set()
         await woken.get()

@@ -93,11 +93,16 @@ async def test_an_activator_that_is_gone_holds_nobody(has_ended: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [{"waiting": "many"}, {}, [1], None, {"waiting": float("inf")}, {"waiting": -3}, {"waiting": 0}, "[" * 1000],
+    ("answer", "most"),
+    [
+        *((nonsense, 1) for nonsense in ({"waiting": "many"}, {}, [1], None, {"waiting": float("inf")}, "[" * 1000)),
+        # The first question is not to wait, so that the second is asked at once.
+        ({"waiting": -3}, 2),
+        ({"waiting": 0}, 2),
+    ],
 )
 async def test_an_answer_that_makes_no_sense_wakes_nobody_and_the_next_question_waits(
-    monkeypatch: pytest.MonkeyPatch, answer: Any
+    monkeypatch: pytest.MonkeyPatch, answer: Any, most: int
 ) -> None:
     monkeypatch.setattr(waker_module, "AGAIN_SECONDS", 3600.0)
     activator = FakeActivator()
@@ -108,4 +113,5 @@ async def test_an_answer_that_makes_no_sense_wakes_nobody_and_the_next_question_
         for _ in range(10):  # one that is in a hurry would ask in between
             async with other.get(f"http://127.0.0.1:{activator.port}/other") as answered:
                 assert answered.status == 404
-        assert (waker.held(KEY), woken.empty(), activator.times) == (0, True, 1)
+        assert (waker.held(KEY), woken.empty()) == (0, True)
+        assert activator.times <= most

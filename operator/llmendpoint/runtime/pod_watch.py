@@ -38,7 +38,7 @@ class PodWatch(ABC, Generic[Answer]):
     ) -> None:
         self._session = session
         self._store = store
-        self._query = {"seconds": f"{longest_seconds:g}"}
+        self._longest = longest_seconds
         self._again = again_seconds
         self._timeout = aiohttp.ClientTimeout(total=longest_seconds + SLACK_SECONDS)
         self._watches: dict[Key, dict[Pod, asyncio.Task[None]]] = {}
@@ -89,7 +89,9 @@ class PodWatch(ABC, Generic[Answer]):
         (key, _, address), clock = pod, asyncio.get_running_loop().time
         while True:
             asked_at = clock()
-            answer = await self._ask(address)
+            # First to know it at all, for which nobody has to wait.
+            seconds = self._longest if pod in self._answers else 0.0
+            answer = await self._ask(address, seconds)
             is_awaited = answer is not None and self.waits(answer)
             if answer is None:
                 self._answers.pop(pod, None)
@@ -97,17 +99,17 @@ class PodWatch(ABC, Generic[Answer]):
                 self._answers[pod] = clock(), answer
             if is_awaited:
                 self._news.put_nowait(key)
-            if is_awaited or clock() - asked_at < self._again:
+            came_too_soon = clock() - asked_at < self._again and (seconds or answer is None)
+            if is_awaited or came_too_soon:
                 await asyncio.sleep(self._again)
 
-    async def _ask(self, address: str) -> Answer | None:
+    async def _ask(self, address: str, seconds: float) -> Answer | None:
         """The answer, not before somebody waits or the time is over. None of a pod that can not be asked."""
+        query = {"seconds": f"{seconds:g}"}
         url = f"http://{address}{self.path}"
         try:
             # Where it points to is none of the operator's business.
-            async with self._session.get(
-                url, params=self._query, timeout=self._timeout, allow_redirects=False
-            ) as answer:
+            async with self._session.get(url, params=query, timeout=self._timeout, allow_redirects=False) as answer:
                 return self.read(json.loads(await answer.content.read(LONGEST_ANSWER)))
         except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             return None
