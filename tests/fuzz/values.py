@@ -32,6 +32,8 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "minReplicas": st.sampled_from([0, 1, 1, 2, 3, 1000]),
     "maxReplicas": st.sampled_from([1, 3, 6, 1000]),
     "replicas": st.sampled_from([0, 1, 2, 1000]),
+    "accelerator": st.sampled_from(["NVIDIA-L4", "nvidia-l4", "AMD_Instinct_MI300X_OAM", "L4"]),
+    "resourceClaims": st.sampled_from([[{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}], [{"name": "gpu"}]]),
     "resources": st.sampled_from(
         [
             {"limits": {"nvidia.com/gpu": 1}},

@@ -11,7 +11,10 @@ GOOD: dict[str, Any] = {
         "model": {"source": "hf://acme/llama"},
         # Arguments that begin as reserved ones do.
         "engine": {
-            "args": ["--config-format=mistral", "--model-loader-extra-config", "{}", "-tp=1", "--ssl-ciphers=x"]
+            "args": ["--config-format=mistral", "--model-loader-extra-config", "{}", "-tp=1", "--ssl-ciphers=x"],
+            "accelerator": "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb",
+            "resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "rdma.nics"}],
+            "resources": {"limits": {"nvidia.com/gpu": 1}},
         },
         "scaling": {
             "maxReplicas": 3,
@@ -36,6 +39,7 @@ GOOD: dict[str, Any] = {
         },
     },
 }
+CLAIM = {"name": "gpu", "resourceClaimTemplateName": "one-gpu"}
 TARGET = {"type": "RequestsPerReplicaPerMinute", "value": 5}
 TRACKING = {"maxReplicas": 3, "policy": "TargetTracking", "targets": [TARGET]}
 ARGS = "the operator sets them"
@@ -90,6 +94,19 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("cache-of-one-pod-replicas", "spec", of_one_pod("Recreate", replicas=2), "let at most one replica run"),
     ("cache-of-one-pod-max", "spec", of_one_pod("Recreate", scaling={"maxReplicas": 2}), "let at most one replica run"),
     ("engine-type", "spec.engine", {"type": "llama.cpp"}, "Unsupported value"),
+    ("accelerator-in-short", "spec.engine", {"accelerator": "L4"}, "engine.accelerator must be a product as"),
+    ("accelerator-in-words", "spec.engine", {"accelerator": "NVIDIA H100"}, "engine.accelerator must be a product as"),
+    ("accelerator-cut-off", "spec.engine", {"accelerator": "NVIDIA-"}, "engine.accelerator must be a product as"),
+    ("accelerator-too-long", "spec.engine", {"accelerator": "NVIDIA-" + 57 * "H"}, "may not be more than 63"),
+    ("claim-without-template", "spec.engine", {"resourceClaims": [{"name": "a"}]}, "TemplateName: Required value"),
+    (
+        "claim-without-name",
+        "spec.engine",
+        {"resourceClaims": [{"resourceClaimTemplateName": "a"}]},
+        "name: Required value",
+    ),
+    ("claim-with-capitals", "spec.engine", {"resourceClaims": [{**CLAIM, "name": "GPU"}]}, "should match"),
+    ("claim-twice", "spec.engine", {"resourceClaims": [CLAIM, CLAIM]}, "Duplicate value"),
     ("engine-port", "spec.engine", {"args": ["--port=9"]}, ARGS),
     ("engine-host", "spec.engine", {"args": ["--host", "::"]}, ARGS),
     ("engine-no-stats", "spec.engine", {"args": ["--disable-log-stats"]}, ARGS),

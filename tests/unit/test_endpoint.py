@@ -17,7 +17,7 @@ def test_the_defaults_are_those_of_the_crd() -> None:
         1,
         False,
     )
-    assert (read.spec.engine.type, read.spec.engine.resources.limits) == ("vLLM", {"nvidia.com/gpu": 1})
+    assert (read.spec.engine.type, read.spec.engine.replica_resources.limits) == ("vLLM", {"nvidia.com/gpu": 1})
     assert (read.spec.business, read.spec.scaling, read.spec.replicas) == (None, None, None)
     assert read.status == EndpointStatus()
 

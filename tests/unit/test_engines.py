@@ -6,7 +6,7 @@ import pytest
 
 from llmendpoint.api.serving import EngineType
 from llmendpoint.engines import engine_for
-from llmendpoint.engines.facts import argument, gpus, slots
+from llmendpoint.engines.facts import argument, group_size, slots
 from support.builders import endpoint
 
 
@@ -40,14 +40,23 @@ def test_the_last_value_of_a_flag_counts(args: list[str], value: str | None) -> 
         ({"nvidia.com/gpu": 4}, 4),
         ({"amd.com/gpu": "2"}, 2),
         ({"nvidia.com/gpu": 1, "cpu": "8", "memory": "64Gi"}, 1),
-        ({"nvidia.com/mig-1g.10gb": 1}, 0),
+        ({"google.com/tpu": 8}, 8),
+        ({"habana.ai/gaudi": 8}, 8),
+        ({"gpu.intel.com/xe": 2}, 2),
+        ({"amd.com/cpx_nps4": 4}, 4),
+        ({"aws.amazon.com/neuroncore": 2}, 2),
+        ({"aws.amazon.com/neuron": 2}, 0),
+        ({"nvidia.com/mig-1g.10gb": 2}, 0),
+        ({"nvidia.com/gpu.shared": 2}, 0),
         ({"nvidia.com/gpu": "many"}, 0),
         ({"nvidia.com/gpu": "²"}, 0),
         (None, 0),
     ],
 )
-def test_gpus_are_counted_by_resource_name(limits: dict[str, int | str] | None, number: int) -> None:
-    assert gpus(endpoint(engine={"resources": {"limits": limits}}).spec) == number
+def test_a_model_is_split_over_accelerators_that_work_together(
+    limits: dict[str, int | str] | None, number: int
+) -> None:
+    assert group_size(endpoint(engine={"resources": {"limits": limits}}).spec) == number
 
 
 @pytest.mark.parametrize(

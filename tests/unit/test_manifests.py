@@ -44,6 +44,57 @@ def test_several_gpus_are_one_tensor_parallel_group() -> None:
     assert "--tensor-parallel-size=4" in container["args"]
 
 
+@pytest.mark.parametrize(
+    ("product", "label", "resource"),
+    [
+        ("NVIDIA-L4", "nvidia.com/gpu.product", "nvidia.com/gpu"),
+        ("Tesla-T4", "nvidia.com/gpu.product", "nvidia.com/gpu"),
+        ("nvidia-l4", "cloud.google.com/gke-accelerator", "nvidia.com/gpu"),
+        ("AMD_Instinct_MI300X_OAM", "amd.com/gpu.product-name", "amd.com/gpu"),
+    ],
+)
+def test_a_product_brings_its_label_and_its_resource(product: str, label: str, resource: str) -> None:
+    pod = engine_pod(engine={"accelerator": product, "nodeSelector": {"zone": "a"}})
+    assert pod["nodeSelector"] == {label: product, "zone": "a"}
+    assert pod["containers"][0]["resources"] == {"limits": {resource: 1}}
+    limits = {"limits": {"nvidia.com/mig-1g.10gb": 1}}
+    assert engine_pod(engine={"accelerator": product, "resources": limits})["containers"][0]["resources"] == limits
+
+
+def test_a_node_selector_wins_over_a_product() -> None:
+    chosen = {"nvidia.com/gpu.product": "NVIDIA-L4-SHARED"}
+    assert engine_pod(engine={"accelerator": "NVIDIA-L4", "nodeSelector": chosen})["nodeSelector"] == chosen
+    assert "nodeSelector" not in engine_pod()
+
+
+CLAIM = {"name": "gpus", "resourceClaimTemplateName": "two-gpus"}
+
+
+def test_a_claim_is_the_engine_s_and_in_place_of_the_usual_gpu() -> None:
+    business = {"image": "rag", "port": 9000, "placement": "Sidecar"}
+    pod = engine_pod(engine={"resourceClaims": [CLAIM]}, business=business)
+    assert pod["resourceClaims"] == [CLAIM]
+    assert pod["initContainers"][0]["resources"] == {"claims": [{"name": "gpus"}]}
+    assert "claims" not in (pod["containers"][0].get("resources") or {})
+    both = engine_pod(engine={"resourceClaims": [CLAIM], "resources": {"limits": {"nvidia.com/gpu": 2}}})
+    assert both["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": 2}, "claims": [{"name": "gpus"}]}
+
+
+def test_a_claim_of_the_pod_template_comes_beside() -> None:
+    template = {"spec": {"resourceClaims": [{"name": "nic", "resourceClaimName": "shared"}]}}
+    pod = engine_pod(engine={"resourceClaims": [CLAIM], "podTemplate": template})
+    assert pod["resourceClaims"] == [CLAIM, *template["spec"]["resourceClaims"]]
+
+
+def test_a_budget_that_counts_nothing_is_refused() -> None:
+    scaling = {"maxReplicas": 3, "maxGPUs": 4}
+    (found,) = problems(endpoint(engine={"resourceClaims": [CLAIM]}, scaling=scaling), ManifestDefaults())
+    assert found.startswith("scaling.maxGPUs would never act, because the devices of engine.resourceClaims")
+    beside = {"resourceClaims": [CLAIM], "resources": {"limits": {"nvidia.com/gpu": 2}}}
+    assert problems(endpoint(engine=beside, scaling=scaling), ManifestDefaults()) == []
+    assert problems(endpoint(engine={"resourceClaims": [CLAIM]}, scaling={"maxReplicas": 3}), ManifestDefaults()) == []
+
+
 def test_the_count_belongs_to_the_scaler() -> None:
     assert "replicas" not in child("Deployment", "llama-engine")["spec"]
 

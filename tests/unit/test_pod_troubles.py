@@ -294,6 +294,27 @@ def test_a_selector_that_no_node_has_is_reported() -> None:
     assert "check engine.nodeSelector and engine.tolerations" in found.message
 
 
+def test_a_product_that_no_node_has_is_reported() -> None:
+    said = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    found = unschedulable(said, engine={"accelerator": "NVIDIA-L4"})
+    assert "check engine.accelerator, engine.nodeSelector and engine.tolerations" in found.message
+
+
+def test_a_claim_whose_devices_are_taken_is_reported() -> None:
+    claims = [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+    said = (
+        "0/4 nodes are available: 4 cannot allocate all claims. still not schedulable, preemption: 0/4 nodes are "
+        "available: 4 Preemption is not helpful for scheduling."
+    )
+    found = unschedulable(said, engine={"resourceClaims": claims, "rollout": "Recreate"})
+    assert found.reason is Reason.UNSCHEDULABLE
+    assert found.message == (
+        "no node takes pod llama-engine-1: add nodes or free some devices, and check engine.resourceClaims "
+        "(0/4 nodes are available: 4 cannot allocate all claims)"
+    )
+    assert "set engine.rollout to Recreate" in unschedulable(said, engine={"resourceClaims": claims}).message
+
+
 def test_a_business_pod_without_a_node_is_told_of_its_own_fields() -> None:
     short = unschedulable(
         "0/1 nodes are available: 1 Insufficient cpu.", COMPONENT_BUSINESS, scaling={"maxReplicas": 3}

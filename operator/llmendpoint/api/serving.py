@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from llmendpoint.api.accelerators import PRODUCT, node_labels, usual_resource
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
 from llmendpoint.api.reserved import RESERVED_ARGS, RESERVED_ENV, args_rule, env_rule
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 ENV_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
 
 EngineType = Literal["vLLM", "TGI", "SGLang"]
@@ -47,6 +49,17 @@ class Resources(ApiModel):
     )
     requests: dict[str, Quantity] | None = Field(
         None, description="What the scheduler reserves; defaults to limits for what is not named."
+    )
+
+
+class ResourceClaim(ApiModel):
+    """Devices that a driver gives each replica by dynamic resource allocation (DRA, resource.k8s.io/v1)."""
+
+    name: str = Field(description="Name of the claim in the pod.", pattern=DNS_LABEL, max_length=63)
+    resource_claim_template_name: str = Field(
+        description="ResourceClaimTemplate, in the namespace of the endpoint, that each replica's claim is made from.",
+        pattern=DNS_SUBDOMAIN,
+        max_length=253,
     )
 
 
@@ -173,9 +186,32 @@ class Engine(ApiModel):
         max_length=128,
         json_schema_extra=map_list("name"),
     )
-    resources: Resources = Field(
-        Resources(limits={"nvidia.com/gpu": 1}),
-        description="Compute resources of one replica; one GPU by default.",
+    accelerator: str | None = Field(
+        None,
+        description="Product that a node must have to run a replica, as its label says it: NVIDIA-L4 or Tesla-T4 "
+        "(nvidia.com/gpu.product), nvidia-l4 (cloud.google.com/gke-accelerator) or AMD_Instinct_MI300X_OAM "
+        "(amd.com/gpu.product-name). The same label in nodeSelector wins.",
+        max_length=63,
+        json_schema_extra=cel(
+            (
+                f"self.matches('{PRODUCT}')",
+                "engine.accelerator must be a product as the nodes' labels have it, for example NVIDIA-L4, Tesla-T4, "
+                "nvidia-l4 (GKE) or AMD_Instinct_MI300X_OAM: see kubectl get nodes --show-labels, and choose nodes "
+                "with other labels by engine.nodeSelector",
+            )
+        ),
+    )
+    resources: Resources | None = Field(
+        None,
+        description="Compute resources of one replica. Without them and without resourceClaims it is one GPU: "
+        "nvidia.com/gpu, or amd.com/gpu where accelerator is AMD's.",
+    )
+    resource_claims: list[ResourceClaim] = Field(
+        default_factory=list,
+        description="Devices by dynamic resource allocation, for the engine's container. They are not counted: give "
+        "the engine its tensor-parallel size in args.",
+        max_length=16,
+        json_schema_extra=map_list("name"),
     )
     node_selector: dict[str, str] | None = Field(None, description="Labels that a node must have to run a replica.")
     tolerations: list[Toleration] = Field(
@@ -219,6 +255,18 @@ class Engine(ApiModel):
         "privileges, service accounts and the like are refused unless the operator's administrator allows them.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
+
+    @property
+    def replica_resources(self) -> Resources:
+        """What one replica asks for."""
+        if self.resources is not None:
+            return self.resources
+        return Resources() if self.resource_claims else Resources(limits={usual_resource(self.accelerator): 1})
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """Labels that a node must have to run a replica."""
+        return {**(node_labels(self.accelerator) if self.accelerator else {}), **(self.node_selector or {})}
 
     model_config = ConfigDict(json_schema_extra=cel(*map(args_rule, RESERVED_ARGS), *map(env_rule, RESERVED_ENV)))
 

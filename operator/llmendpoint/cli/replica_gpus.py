@@ -12,5 +12,5 @@ def replica_gpus(endpoint: Endpoint) -> Counter[str]:
     """GPUs by resource name. Of a spec that makes no manifest, those of its own resources."""
     defaults = manifests.ManifestDefaults(allow_privileged_pod_templates=True)  # which changes no resource
     if manifests.problems(endpoint, defaults):
-        return gpus_of({"containers": [{"resources": endpoint.spec.engine.resources.to_wire()}]})
+        return gpus_of({"containers": [{"resources": endpoint.spec.engine.replica_resources.to_wire()}]})
     return gpus_of(engine_deployment(endpoint, defaults)["spec"]["template"]["spec"])

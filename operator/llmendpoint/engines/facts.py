@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from llmendpoint.api.accelerators import is_grouped
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.scaling import TargetType
 
@@ -107,10 +108,10 @@ def served_model(spec: EndpointSpec) -> str:
     return rest if scheme == "hf" else rest.rstrip("/").rpartition("/")[2]
 
 
-def gpus(spec: EndpointSpec) -> int:
-    """Accelerators of one replica."""
-    limits = spec.engine.resources.limits or {}
-    return sum(int(amount) for name, amount in limits.items() if name.endswith("/gpu") and str(amount).isdecimal())
+def group_size(spec: EndpointSpec) -> int:
+    """Accelerators of one replica over which the model is split. How many a resource claim brings is not known here."""
+    limits = spec.engine.replica_resources.limits or {}
+    return sum(int(amount) for name, amount in limits.items() if is_grouped(name) and str(amount).isdecimal())
 
 
 def argument(args: Sequence[str], flag: str) -> str | None:

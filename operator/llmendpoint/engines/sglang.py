@@ -9,7 +9,7 @@ from llmendpoint.engines.facts import (
     EngineFacts,
     MetricNames,
     argument,
-    gpus,
+    group_size,
     model_argument,
     served_model,
 )
@@ -35,8 +35,10 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         # It reads none from the environment; the kubelet puts the value in.
         args.append(f"--api-key=$({API_KEY})")
     given = spec.engine.args
-    if gpus(spec) > 1 and not any(argument(given, flag) for flag in ("--tp-size", "--tp", "--tensor-parallel-size")):
-        args.append(f"--tp-size={gpus(spec)}")
+    if group_size(spec) > 1 and not any(
+        argument(given, flag) for flag in ("--tp-size", "--tp", "--tensor-parallel-size")
+    ):
+        args.append(f"--tp-size={group_size(spec)}")
     if not argument(given, SLOTS_FLAG):
         # Its own default follows the memory, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")

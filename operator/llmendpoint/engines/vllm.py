@@ -9,7 +9,7 @@ from llmendpoint.engines.facts import (
     EngineFacts,
     MetricNames,
     argument,
-    gpus,
+    group_size,
     model_argument,
     served_model,
 )
@@ -36,8 +36,8 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     if spec.model.source.startswith("s3://"):
         args.append("--load-format=runai_streamer")
     given = spec.engine.args
-    if gpus(spec) > 1 and not any(argument(given, flag) for flag in ("--tensor-parallel-size", "-tp")):
-        args.append(f"--tensor-parallel-size={gpus(spec)}")
+    if group_size(spec) > 1 and not any(argument(given, flag) for flag in ("--tensor-parallel-size", "-tp")):
+        args.append(f"--tensor-parallel-size={group_size(spec)}")
     if not argument(given, SLOTS_FLAG):
         # Its own default follows the GPU, 1024 on large ones, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from llmendpoint.api.accelerators import is_accelerator
 from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import served_model
@@ -57,7 +58,8 @@ def problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
             "or another engine.type"
         )
     schedules = schedule_problems(endpoint.spec.scaling) if endpoint.spec.scaling else []
-    return [*found, *_target_problems(endpoint.spec), *schedules, *_template_problems(endpoint, defaults)]
+    asked = [*_target_problems(endpoint.spec), *_budget_problems(endpoint.spec)]
+    return [*found, *asked, *schedules, *_template_problems(endpoint, defaults)]
 
 
 def _template_problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
@@ -78,6 +80,18 @@ def _target_problems(spec: EndpointSpec) -> list[str]:
         "use ConcurrentRequestsPerReplica or another type"
         for target in (spec.scaling.targets if spec.scaling else [])
         if target.type in lacking
+    ]
+
+
+def _budget_problems(spec: EndpointSpec) -> list[str]:
+    engine, scaling = spec.engine, spec.scaling
+    if scaling is None or scaling.max_gpus is None or not engine.resource_claims:
+        return []
+    if any(map(is_accelerator, engine.replica_resources.limits or {})):
+        return []
+    return [
+        "scaling.maxGPUs would never act, because the devices of engine.resourceClaims are not counted: leave it out "
+        "and set scaling.maxReplicas"
     ]
 
 

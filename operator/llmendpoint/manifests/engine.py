@@ -4,6 +4,7 @@ import math
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
+from llmendpoint.api.serving import Engine
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import CACHE_PATH, MODEL_PATH
 from llmendpoint.manifests.business import business_container
@@ -87,8 +88,10 @@ def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
         "automountServiceAccountToken": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
     }
-    if engine.node_selector:
-        pod["nodeSelector"] = dict(engine.node_selector)
+    if engine.node_labels:
+        pod["nodeSelector"] = engine.node_labels
+    if engine.resource_claims:
+        pod["resourceClaims"] = [claim.to_wire() for claim in engine.resource_claims]
     if engine.tolerations:
         pod["tolerations"] = [entry.to_wire() for entry in engine.tolerations]
     if engine.image_pull_secrets:
@@ -106,7 +109,7 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
         "args": [*facts.arguments(spec), *engine.args],
         "env": _environment(endpoint),
         "ports": [{"name": "http", "containerPort": facts.port}],
-        "resources": engine.resources.to_wire(),
+        "resources": _resources(engine),
         # Nothing listens until the model is loaded, so only the startup probe may judge the load.
         "startupProbe": http_probe(
             facts.health_path,
@@ -128,6 +131,11 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     if engine.image_pull_policy:
         container["imagePullPolicy"] = engine.image_pull_policy
     return container
+
+
+def _resources(engine: Engine) -> Manifest:
+    claims = [{"name": claim.name} for claim in engine.resource_claims]
+    return engine.replica_resources.to_wire() | ({"claims": claims} if claims else {})
 
 
 def _environment(endpoint: Endpoint) -> list[Manifest]:

@@ -18,6 +18,7 @@ MERGE_KEYS = {
     "volumes": "name",
     "imagePullSecrets": "name",
     "hostAliases": "ip",
+    "resourceClaims": "name",
     "topologySpreadConstraints": "topologyKey",
 }
 

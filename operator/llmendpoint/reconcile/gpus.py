@@ -1,16 +1,13 @@
-"""How many GPUs a pod asks for, by the names of the vendors' device plugins."""
+"""How many GPUs a pod asks for; every kind of accelerator is called a GPU here."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from llmendpoint.api.accelerators import is_accelerator
 from llmendpoint.reconcile.quantity import amount
 
 Manifest = Mapping[str, Any]
-
-# A MIG instance counts as one. Intel's plugin also counts tiles, memory and its monitor, which are no devices.
-_GPU = re.compile(r"nvidia\.com/(gpu(\.shared)?|mig-.+)|amd\.com/gpu|gpu\.intel\.com/(i915|xe)|habana\.ai/gaudi")
 
 
 def gpus_of(pod_spec: Manifest) -> Counter[str]:
@@ -35,7 +32,7 @@ def gpus_of(pod_spec: Manifest) -> Counter[str]:
 
 def gpus_among(resources: Manifest) -> Counter[str]:
     """The GPUs among amounts by resource name: a container's limits, what a node has to give."""
-    return Counter({name: int(amount(value) or 0) for name, value in resources.items() if _GPU.fullmatch(name)})
+    return Counter({name: int(amount(value) or 0) for name, value in resources.items() if is_accelerator(name)})
 
 
 def _limits(container: Manifest) -> Counter[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from llmendpoint.api import names
+from llmendpoint.api.accelerators import is_accelerator
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.manifests.activator import ACTIVATOR_CONTAINER
@@ -111,18 +112,32 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
         advice = f"add nodes, free some, ask for less in {asks} or lower {count}"
         if pod.component not in {names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS}:
             advice = "add nodes or free some"
-        if spec.engine.rollout == "Surge" and any("gpu" in name for name in short):
-            advice += "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
+        if any(map(is_accelerator, short)):
+            advice += _spare_advice(spec)
         return Trouble(
             Reason.UNSCHEDULABLE, f"no node has enough {', '.join(short)} for pod {pod.name}: {advice} ({said})"
         )
-    advice = "check engine.nodeSelector and engine.tolerations" if is_engine else "see the taints of the nodes"
+    advice = _placement_advice(spec, said) if is_engine else "see the taints of the nodes"
     return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {pod.name}: {advice} ({said})")
+
+
+def _placement_advice(spec: EndpointSpec, said: str) -> str:
+    """Which fields keep an engine's pod from the nodes."""
+    if "allocate all claims" in said:
+        return f"add nodes or free some devices, and check engine.resourceClaims{_spare_advice(spec)}"
+    fields = ["engine.accelerator"] if spec.engine.accelerator else []
+    return f"check {', '.join([*fields, 'engine.nodeSelector'])} and engine.tolerations"
+
+
+def _spare_advice(spec: EndpointSpec) -> str:
+    if spec.engine.rollout != "Surge":
+        return ""
+    return "; if this is a roll-out and there is no spare GPU, set engine.rollout to Recreate"
 
 
 def _scheduler_says(message: str) -> str:
     """The scheduler's count of nodes by cause, without what it says of preemption and resource claims."""
-    counted = re.split(r"[.,]? *(?:no new claims to deallocate|preemption:)", message)[0]
+    counted = re.split(r"[.,]? *(?:no new claims to deallocate|still not schedulable|preemption:)", message)[0]
     return counted.strip().rstrip(".")
 
 
