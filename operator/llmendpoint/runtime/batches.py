@@ -78,9 +78,9 @@ class Batches:
         """When figures were last written, in seconds of the monotonic clock."""
 
     @property
-    def oldest_wait(self) -> float:
-        """Seconds for which a batch has waited to be looked at; 0 when none waits."""
-        return self._queue.oldest_wait
+    def longest_look(self) -> float:
+        """Seconds for which the longest look at a batch goes on; many batches that wait are no fault of the process."""
+        return self._queue.longest_running
 
     def changed(self, body: Manifest) -> None:
         """A watch says that a batch, its Job or its own endpoint is there, was changed or is gone."""

@@ -165,7 +165,7 @@ class Operator:
         if self._synced_at is None:
             return True
         overdue = time.monotonic() - self._synced_at > 3 * self._settings.resync_seconds
-        return not overdue and max(self._queue.oldest_wait, self.batches.oldest_wait) < STUCK_SECONDS
+        return not overdue and max(self._queue.oldest_wait, self.batches.longest_look) < STUCK_SECONDS
 
     def _tell_batch(self, body: Manifest) -> None:
         # Engines of a batch's own are waited for, and paid while they wait.
