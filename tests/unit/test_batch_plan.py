@@ -132,3 +132,23 @@ def test_a_claim_of_both_files_is_one_volume() -> None:
         {"name": "output", "mountPath": "/mnt/input", "readOnly": True},
         {"name": "output", "mountPath": "/mnt/output"},
     ]
+
+
+def test_no_field_of_a_batch_can_have_a_secret_put_in_its_place() -> None:
+    # Or the worker's last words would show it in the status, and requests to a server of the user's carry it out.
+    told = {
+        "input": {"uri": "pvc://prompts/$(OPENAI_API_KEY).jsonl"},
+        "output": {"uri": "s3://answers/$(OPENAI_API_KEY)$$"},
+        "s3": {"endpointURL": "http://$(OPENAI_API_KEY).example"},
+        "model": "$(OPENAI_API_KEY)",
+    }
+    key = {"engine": {"apiKeySecretRef": {"name": "keys", "key": "llama"}}}
+    (job,) = plan(batch(**told), answering=endpoint(status={"readyReplicas": 1}, **key)).creates
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    texts = [*container["args"], *(entry.get("value", "") for entry in container["env"])]
+    assert [text.partition("=")[2] or text for text in texts if "$" in text] == [
+        "file:///mnt/input/$$(OPENAI_API_KEY).jsonl",
+        "s3://answers/$$(OPENAI_API_KEY)$$$$",
+        "$$(OPENAI_API_KEY)",
+        "http://$$(OPENAI_API_KEY).example",
+    ]

@@ -95,7 +95,12 @@ def hashed(manifest: Manifest) -> Manifest:
 
 def variable(name: str, value: str) -> Manifest:
     """An environment variable with a literal value."""
-    return {"name": name, "value": value}
+    return {"name": name, "value": literal(value)}
+
+
+def literal(text: str) -> str:
+    """A value or an argument in which the kubelet takes no ``$(NAME)`` for a variable, which may be a secret one."""
+    return text.replace("$", "$$")
 
 
 def secret_variable(name: str, ref: SecretKeyRef) -> Manifest:
