@@ -51,7 +51,7 @@ class WorkerMetrics:
         self.attempts = Counter(
             "llmendpoint_jobs_attempts",
             "Attempts by result: answered, failed, lost (cancelled, or taken over), too_late (answered all the same), "
-            "given_back (the worker ended).",
+            "given_back (the worker ended), shut_out (the engine wants another key).",
             ["result"],
             registry=self.registry,
         )

@@ -125,9 +125,13 @@ class Store:
         """End an attempt that failed. After the last one so has the job, else the next comes after a lease."""
         await self._put_back(worker, job, 0.0, counts=True, max_attempts=max_attempts, reason=reason)
 
-    async def put_back_unfinished(self, worker: str, job: TakenJob, lease: float) -> None:
-        """Give a job back that nothing is wrong with: another worker may have it at once, and no attempt is counted."""
-        await self._put_back(worker, job, lease, counts=False, max_attempts=0, reason="")
+    async def put_back_unfinished(self, worker: str, job: TakenJob, passed: float) -> None:
+        """Give a job back that nothing is wrong with: no attempt is counted.
+
+        Args:
+            passed: seconds of its lease that count as over. After a whole one another worker may have it at once.
+        """
+        await self._put_back(worker, job, passed, counts=False, max_attempts=0, reason="")
 
     async def backlog(self) -> Backlog:
         """What is to be done."""

@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 
 from redis import RedisError
@@ -61,6 +62,7 @@ class Worker:
         self._look_at = 0.0
         self._renewed_at = -math.inf
         self._ready_until = 0.0
+        self._shut_out_until = -math.inf
 
     def stop(self) -> None:
         """Take nothing more, and let ``run`` end within the grace time."""
@@ -86,6 +88,8 @@ class Worker:
         if not await self._engine_is_ready():
             return ENGINE_SECONDS
         now = asyncio.get_running_loop().time()
+        if now < self._shut_out_until:
+            return ENGINE_SECONDS
         # A worker that is late with its own jobs would take them for abandoned.
         look = now >= self._look_at and now < self._renewed_at + self._options.lease / 2
         if look:
@@ -131,7 +135,9 @@ class Worker:
     async def _do(self, job: TakenJob) -> None:
         try:
             outcome = await self._ask(job)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
+                await self._keep_for_another_key(job)
+            elif isinstance(outcome, Answer):
                 is_first = await self._until_redis_does(self._store.finish, job.id, outcome)
                 self._metrics.attempts.labels("answered" if is_first else "too_late").inc()
             else:
@@ -142,6 +148,15 @@ class Worker:
             del self._held[job.entry]
             self._metrics.running.set(len(self._held))
             self._wake.set()
+
+    async def _keep_for_another_key(self, job: TakenJob) -> None:
+        """A key that was changed must not end all jobs that wait: they are the caller's, and the key is not."""
+        log.warning(
+            "job %s waits: the engine does not take the key of this worker, which knows it by its start", job.id
+        )
+        self._metrics.attempts.labels("shut_out").inc()
+        self._shut_out_until = asyncio.get_running_loop().time() + self._options.lease
+        await self._until_redis_does(self._store.put_back_unfinished, self.name, job, 0.0)
 
     async def _ask(self, job: TakenJob) -> Answer | str:
         """The engine's answer, or why there is none."""

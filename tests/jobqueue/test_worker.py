@@ -1,4 +1,4 @@
-"""What a worker makes of a Redis that was away: who lives keeps its jobs."""
+"""What a worker makes of a Redis that was away, and of an engine that does not know it."""
 
 import asyncio
 import uuid
@@ -40,9 +40,10 @@ class ShakyStore(Store):
 class SlowEngine(EngineClient):
     """Answers when it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *statuses: int) -> None:
         super().__init__("http://not-used", api_key=None, concurrency=1, timeout=1)
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self._statuses = list(statuses)
 
     async def is_ready(self) -> bool:
         return True
@@ -50,19 +51,43 @@ class SlowEngine(EngineClient):
     async def post(self, path: str, body: bytes, *, tries: int) -> Answer:
         self.begun.set()
         await self.go_on.wait()
-        return Answer(200, b"{}", "application/json", "")
+        return Answer(self._statuses.pop(0), b"{}", "application/json", "")
 
 
-async def test_who_could_not_renew_gives_the_others_a_lease_to_do_so(redis: Redis, name: str) -> None:
-    store, engine = ShakyStore(redis, name), SlowEngine()
-    await store.submit(Submission(f"job_{uuid.uuid4().hex}", "/v1/completions", b"{}", "", "", "print"), 10)
+def worker_of(name: str, store: Store, engine: EngineClient) -> Worker:
     arguments = [
         "work", f"--name={name}", "--engine-url=http://not-used", "--control-port=1", "--concurrency=1",
-        "--timeout=60", "--max-attempts=3", "--result-ttl=60", f"--lease={LEASE}",
+        "--timeout=60", "--max-attempts=1", "--result-ttl=60", f"--lease={LEASE}",
     ]  # fmt: skip
     options = parse(arguments, {"REDIS_URL": "redis://not-used"})
     assert isinstance(options, WorkOptions)
-    worker = Worker(options, store, engine, WorkerMetrics())
+    return Worker(options, store, engine, WorkerMetrics())
+
+
+async def submitted(store: Store) -> str:
+    job_id = f"job_{uuid.uuid4().hex}"
+    await store.submit(Submission(job_id, "/v1/completions", b"{}", "", "", "print"), 10)
+    return job_id
+
+
+async def test_a_key_that_the_engine_does_not_take_fails_no_job(redis: Redis, name: str) -> None:
+    store, engine = Store(redis, name, 60), SlowEngine(401, 401, 200)
+    job_id = await submitted(store)
+    engine.go_on.set()
+    worker = worker_of(name, store, engine)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        while (job := await store.job(job_id)) is None or job.status in {"queued", "in_progress"}:
+            await asyncio.sleep(0.01)
+    worker.stop()
+    await running
+    assert (job.status, job.attempts) == ("completed", 1)
+
+
+async def test_who_could_not_renew_gives_the_others_a_lease_to_do_so(redis: Redis, name: str) -> None:
+    store, engine = ShakyStore(redis, name), SlowEngine(200)
+    await submitted(store)
+    worker = worker_of(name, store, engine)
     running = asyncio.create_task(worker.run())
     async with asyncio.timeout(20):
         await engine.begun.wait()  # its only place is taken, so that it asks Redis for nothing but to renew
