@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
     given = parser.parse_args(arguments)
     if given.shard is None or not 0 <= given.shard < given.shards:
         parser.error(f"--shard or JOB_COMPLETION_INDEX must be 0 to {given.shards - 1}, not {given.shard}")
-    return Options(**vars(given), api_key=environment.get("OPENAI_API_KEY") or None)
+    return Options(**vars(given), api_key=environment.get("OPENAI_API_KEY", "").strip() or None)
 
 
 def _at_least_one(text: str) -> int:

@@ -93,7 +93,10 @@ class Worker:
             return await source.read_range(name, start, stop)
 
         async def count() -> int:
-            return sum([1 async for _ in lines(read, batch.size, span)])
+            counted = 0
+            async for _ in lines(read, batch.size, span):
+                counted += 1
+            return counted
 
         kept = self._log = await log.opened(folder, self._options.shard, batch, span.start, count)
         about = f"{kept.lines} lines, {kept.resumed} of them done"

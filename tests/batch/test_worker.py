@@ -9,6 +9,7 @@ from aiohttp import web
 
 from batchworker import worker
 from batchworker.lines import Line
+from batchworker.options import parse
 from batchworker.places import BadInput
 from batchworker.records import answered
 from batchworker.request import PATHS
@@ -119,6 +120,12 @@ async def test_a_wrong_key_ends_the_batch_and_fails_no_line(tmp_path: Path) -> N
             await work(options(given, tmp_path / "out", port, api_key="wrong"))
         said = await work(options(given, tmp_path / "out", port, api_key="right"))
     assert (said["completed"], said["failed"]) == (5, 0)
+
+
+def test_a_key_is_read_without_the_line_end_that_a_secret_often_has() -> None:
+    words = ["run", "--input=i", "--output=o", "--shards=1", "--engine-url=u", "--control-port=1"]
+    assert parse(words, {"JOB_COMPLETION_INDEX": "0", "OPENAI_API_KEY": "right\n"}).api_key == "right"
+    assert parse(words, {"JOB_COMPLETION_INDEX": "0", "OPENAI_API_KEY": " "}).api_key is None
 
 
 async def test_who_is_stopped_finishes_what_is_with_the_engine_and_the_next_one_goes_on(tmp_path: Path) -> None:
