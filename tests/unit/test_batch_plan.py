@@ -152,3 +152,9 @@ def test_no_field_of_a_batch_can_have_a_secret_put_in_its_place() -> None:
         "$$(OPENAI_API_KEY)",
         "http://$$(OPENAI_API_KEY).example",
     ]
+
+
+def test_a_worker_that_hangs_is_stopped_so_that_another_goes_on() -> None:
+    (job,) = plan(batch(), answering=SERVING).creates
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/readyz", "port": "control"}

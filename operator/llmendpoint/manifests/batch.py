@@ -10,6 +10,7 @@ from llmendpoint.manifests.common import (
     RESTRICTED,
     Manifest,
     ManifestDefaults,
+    http_probe,
     literal,
     owner_reference,
     secret_variable,
@@ -145,6 +146,8 @@ def _container(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> 
         ],
         "env": _environment(batch, endpoint),
         "ports": [{"name": CONTROL_PORT, "containerPort": CONTROL_NUMBER}],
+        # One that hangs is followed by another, which goes on from what is done.
+        "livenessProbe": http_probe("/readyz", CONTROL_PORT, period=20, timeout=10, failures=6),
         "resources": RESOURCES,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
