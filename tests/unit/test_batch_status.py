@@ -105,6 +105,14 @@ def test_a_worker_that_failed_is_told_until_the_next_begins(pod: dict[str, Any],
     assert state(view(batch(shards=1), batch_job(), [pod, batch_pod(0, number=2)]))[1] == "Working"
 
 
+def test_a_worker_whose_node_was_drained_does_not_count_as_failed() -> None:
+    drained = batch_pod(0, "Failed", code=1)
+    drained["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True", "reason": "x"})
+    assert "(0 of 6)" in state(view(batch(shards=1), batch_job(), [drained]))[2]
+    failed = batch_pod(0, "Failed", number=2, code=1)
+    assert "(1 of 6)" in state(view(batch(shards=1), batch_job(), [drained, failed]))[2]
+
+
 def test_a_worker_that_refused_is_not_said_to_be_started_again_while_the_others_are_stopped() -> None:
     refused = batch_pod(0, "Failed", code=2, said="there is no march.jsonl")
     stopping = {**FAILED, "type": "FailureTarget"}

@@ -12,7 +12,7 @@ from llmendpoint.api.status import Condition
 from llmendpoint.manifests.batch import EXIT_REFUSED, RETRIES_PER_SHARD
 from llmendpoint.reconcile.batch_progress import Progress, parse_progress
 from llmendpoint.reconcile.batch_view import BatchView, condition_of, ended_by, exit_code, last_words, phase, shard_of
-from llmendpoint.reconcile.observation import Manifest, is_finished, view_of
+from llmendpoint.reconcile.observation import Manifest, condition, is_finished, view_of
 from llmendpoint.reconcile.status import LONGEST_MESSAGE
 from llmendpoint.reconcile.trouble import Trouble, pod_trouble
 from llmendpoint.scaling.record import rfc3339
@@ -101,7 +101,7 @@ def tries_again(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | 
     for shard in sorted(set(range(seen.batch.spec.shards)) - _given_up(seen)):
         pods = seen.pods_of(shard)
         if pods and phase(pods[-1]) == "Failed" and exit_code(pods[-1]) != EXIT_REFUSED:
-            tries = sum(phase(pod) == "Failed" for pod in pods)
+            tries = sum(phase(pod) == "Failed" and not condition(pod, "DisruptionTarget") for pod in pods)
             said = _words(last_words(pods[-1])) or _cause(pods[-1])
             return State(
                 "False",
