@@ -138,9 +138,13 @@ def ending(answer: Answer) -> tuple[Status, dict[str, bytes | int | str]]:
 
 def _parsed(answer: Answer) -> Any:
     try:
-        return json.loads(answer.body)
+        return json.loads(answer.body, parse_constant=_refused)
     except (ValueError, RecursionError):
         return answer.body.decode(errors="replace")
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -77,12 +77,13 @@ async def test_a_request_is_taken_as_a_job_and_its_answer_is_there_later(store: 
     assert job["expires_at"] - job["finished_at"] == pytest.approx(3600, abs=1)
 
 
-async def test_an_answer_that_is_no_json_is_given_as_text(store: Store) -> None:
+@pytest.mark.parametrize("text", ["no such route", '{"embedding": [NaN]}', "[" * 100_000], ids=lambda text: text[:20])
+async def test_an_answer_that_is_no_json_is_given_as_text(store: Store, text: str) -> None:
     async with api(store) as caller:
         _, headers, _ = await caller.post(CHAT, BODY)
-        await answer_all(store, Answer(404, b"no such route", "text/plain", ""))
+        await answer_all(store, Answer(404, text.encode(), "text/plain", ""))
         _, _, job = await caller.get(headers["Location"])
-    assert (job["status"], job["response"]["body"]) == ("failed", "no such route")
+    assert (job["status"], job["response"]["body"]) == ("failed", text)
     assert job["error"] == {"code": "engine_refused", "message": "the engine answered 404: see response"}
 
 
