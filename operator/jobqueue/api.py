@@ -94,6 +94,11 @@ class Api:
             )
         except web.HTTPException as error:  # aiohttp's own: no such route, a body that is too large
             return _error(HTTPStatus(error.status), error.reason.lower().replace(" ", "_"), error.text or error.reason)
+        except Exception:
+            log.exception("%s %s can not be answered", request.method, request.path)
+            return _error(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "this is a fault of the API: its log says which"
+            )
 
 
 def _error(status: HTTPStatus, code: str, text: str, param: str | None = None) -> web.Response:

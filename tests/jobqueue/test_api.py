@@ -171,6 +171,17 @@ async def test_what_the_server_itself_refuses_has_the_same_form(store: Store) ->
         assert (status, answer["error"]["code"]) == (413, "request_entity_too_large")
 
 
+async def test_what_nobody_thought_of_has_the_same_form(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def break_down(_: str) -> None:
+        raise RuntimeError("who would have thought")
+
+    monkeypatch.setattr(store, "job", break_down)
+    async with api(store) as caller:
+        status, _, answer = await caller.get("/v1/jobs/job_1")
+    assert (status, answer["error"]["type"], answer["error"]["code"]) == (500, "server_error", "internal_error")
+    assert "thought" not in answer["error"]["message"]
+
+
 async def test_an_endpoint_with_a_key_asks_for_it(store: Store) -> None:
     async with api(store, key="sk-1") as caller:
         for shown in ({}, {"Authorization": "Bearer sk-2"}):
