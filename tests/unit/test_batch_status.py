@@ -80,6 +80,15 @@ def test_a_pod_that_does_not_start_has_an_endpoint_s_words() -> None:
     assert "batchImage of the operator's chart" in message
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_worker_that_has_just_ended_does_not_crash_again_and_again(code: int) -> None:
+    # The kubelet tells of the container's end before that of the pod.
+    ended = batch_pod(0, "Running", code=code)
+    ended["status"]["containerStatuses"][0]["ready"] = False
+    next(entry for entry in ended["status"]["conditions"] if entry["type"] == "Ready")["status"] = "False"
+    assert state(view(batch(shards=1), batch_job(), [ended]))[1] == "Working"
+
+
 def test_a_claim_that_is_not_there_is_named() -> None:
     said = 'persistentvolumeclaim "prompts" not found'
     unbound = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}

@@ -92,7 +92,9 @@ def has_trouble(seen: BatchView, _: BatchStatus, __: Trouble | None) -> State | 
     """A pod does not start."""
     if seen.endpoint is None:
         return None
-    trouble = pod_trouble(seen.endpoint.spec, (view_of(pod) for pod in seen.pods if not is_finished(pod)))
+    # A container's end is told before that of its pod, and would look like a crash.
+    begun = (view_of(pod) for pod in seen.pods if not is_finished(pod) and exit_code(pod) is None)
+    trouble = pod_trouble(seen.endpoint.spec, begun)
     return State("False", trouble.reason, trouble.message) if trouble else None
 
 
