@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmendpoint.api.batch import Batch, BatchStatus
 from llmendpoint.api.endpoint import Endpoint
@@ -285,6 +288,30 @@ def test_no_worker_that_is_lost_takes_its_lines_with_it() -> None:
     assert (report(counting).completed, report(counting).lines) == (7, 10)
     resumed = telling(view(known, batch_job(), [batch_pod(0, number=2)]), march_0_2=Progress(10, 7, 1, 0, 0, 8))
     assert report(resumed).lines_resumed == 8
+
+
+@given(st.randoms(use_true_random=False), st.lists(st.integers(0, 20), min_size=1, max_size=3))
+def test_the_per_cent_never_fall_nor_pass_100(chance: Random, lines: list[int]) -> None:
+    known: dict[str, Any] = {}
+    done, told = [0] * len(lines), [-1]
+    ended: set[int] = set()
+    for number in range(1, 10):
+        pods, answers = [], {}
+        for shard, count in enumerate(lines):
+            # What was not written goes with a lost pod.
+            done[shard] = max(0, min(count, done[shard] + chance.randint(-3, 8)))
+            ended |= {shard} if done[shard] == count else set()
+            phase = "Succeeded" if shard in ended else chance.choice(["Running", "Pending", "Failed"])
+            said = {"lines": count, "completed": count, "failed": 0} if shard in ended else None
+            pods.append(batch_pod(shard, phase, number=number, code=0 if said else None, said=json.dumps(said)))
+            if phase == "Running":
+                answers[f"march_{shard}_{number}"] = Progress(chance.choice([None, count]), done[shard])
+        job = batch_job(completedIndexes=",".join(map(str, sorted(ended))))
+        seen = report(telling(view(batch(shards=len(lines), status=known), job, pods), **answers))
+        known = seen.to_wire()
+        told.append(-1 if seen.percent is None else seen.percent)
+    assert told == sorted(told)
+    assert told[-1] <= 100
 
 
 def test_a_shard_whose_last_pod_was_lost_is_done_by_the_job_s_word() -> None:
