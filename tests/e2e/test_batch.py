@@ -84,6 +84,12 @@ def written(cluster: Cluster, namespace: str, file: str) -> list[dict[str, Any]]
     return [json.loads(text) for text in inside(cluster, namespace, f"cat {INSIDE}/out/{file}").splitlines()]
 
 
+def states(cluster: Cluster, namespace: str) -> set[str]:
+    """Each state that was told of the batch."""
+    items = get(cluster, "events.events.k8s.io", "-n", namespace)["items"]
+    return {item["reason"] for item in items if item["regarding"]["kind"] == "LLMBatch"}
+
+
 def worker(cluster: Cluster, namespace: str) -> str:
     """Name of a pod that works on the first shard."""
     selector = f"llmendpoint.dev/batch={NAME},batch.kubernetes.io/job-completion-index=0"
@@ -131,3 +137,5 @@ def test_a_batch_wakes_the_endpoint_that_it_names(cluster: Cluster, namespace: s
     assert (seen["endpoint"], seen["completed"], seen["failed"]) == (endpoints.NAME, 50, 0)
     history = endpoints.status(cluster, namespace)["scaling"]["history"]
     assert [change["toReplicas"] for change in history if change["fromReplicas"] == 0] == [1]
+    eventually(lambda: "AllLinesAnswered" in states(cluster, namespace))
+    assert states(cluster, namespace) <= {"WorkersStarting", "EndpointNotReady", "Working", "AllLinesAnswered"}
