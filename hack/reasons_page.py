@@ -173,16 +173,16 @@ BATCH_ADVICE: dict[BatchConditionType, dict[BatchReason, tuple[str, str]]] = {
     BatchConditionType.COMPLETE: {
         BatchReason.ALL_LINES_ANSWERED: ("True", NOTHING),
         BatchReason.SOME_LINES_FAILED: ("True", "Read `errors.jsonl`."),
-        BatchReason.NOT_SO: ("False", "See Progressing."),
+        BatchReason.NOT_MET: ("False", "See Progressing."),
     },
     BatchConditionType.FAILED: {
         BatchReason.REFUSED: ("True", "As above."),
         BatchReason.SHARDS_FAILED: ("True", "As above."),
-        BatchReason.NOT_SO: ("False", NOTHING),
+        BatchReason.NOT_MET: ("False", NOTHING),
     },
     BatchConditionType.SUSPENDED: {
         BatchReason.SUSPENDED: ("True", "Set `suspend: false` to go on."),
-        BatchReason.NOT_SO: ("False", NOTHING),
+        BatchReason.NOT_MET: ("False", NOTHING),
     },
 }
 

@@ -177,7 +177,7 @@ def test_the_end_is_told_with_what_failed() -> None:
     told = conditions(seen)
     assert told["Complete"]["status"] == "True"
     assert told["Complete"]["message"] == "1 of 5 lines have no answer: pvc://answers/march/errors.jsonl says why"
-    assert told["Failed"] == {**told["Failed"], "status": "False", "reason": "NotSo"}
+    assert told["Failed"] == {**told["Failed"], "status": "False", "reason": "NotMet"}
     assert report(seen).completion_time == "2025-06-15T15:20:00Z"
     assert report(seen).percent == 100
 

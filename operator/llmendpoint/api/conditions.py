@@ -124,7 +124,7 @@ class BatchConditionType(StrEnum):
 class BatchReason(StrEnum):
     """One word for the state of an LLMBatch; a pod's trouble has the words of an endpoint's."""
 
-    NOT_SO = "NotSo"
+    NOT_MET = "NotMet"
     """It is not so, or not yet: see Progressing."""
     ALL_LINES_ANSWERED = "AllLinesAnswered"
     """Every line has an answer in output.jsonl."""

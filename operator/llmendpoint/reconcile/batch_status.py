@@ -181,7 +181,7 @@ def _conditions(seen: BatchView, state: State, now: str) -> list[Condition]:
         BatchConditionType.SUSPENDED: state.reason == BatchReason.SUSPENDED,
     }
     states = {
-        kind: State("True", state.reason, state.message) if holds else State("False", BatchReason.NOT_SO, "")
+        kind: State("True", state.reason, state.message) if holds else State("False", BatchReason.NOT_MET, "")
         for kind, holds in is_true.items()
     }
     return [
