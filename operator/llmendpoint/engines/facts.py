@@ -131,6 +131,17 @@ def argument(args: Sequence[str], flag: str) -> str | None:
     return found
 
 
+def split_argument(spec: EndpointSpec, *flags: str) -> list[str]:
+    """The argument that splits the model over a replica's accelerators; none for one, or where the user gives it.
+
+    Args:
+        flags: names of the argument; the first one is written.
+    """
+    size = group_size(spec)
+    is_given = any(argument(spec.engine.args, flag) for flag in flags)
+    return [f"{flags[0]}={size}"] if size > 1 and not is_given else []
+
+
 def slots(facts: EngineFacts, spec: EndpointSpec) -> int:
     """Requests that one replica works on at once at most."""
     given = argument(spec.engine.args, facts.slots_flag)

@@ -9,9 +9,9 @@ from llmendpoint.engines.facts import (
     EngineFacts,
     MetricNames,
     argument,
-    group_size,
     model_argument,
     served_model,
+    split_argument,
 )
 
 PORT = 30000
@@ -34,12 +34,8 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     if spec.engine.api_key_secret_ref:
         # It reads none from the environment; the kubelet puts the value in.
         args.append(f"--api-key=$({API_KEY})")
-    given = spec.engine.args
-    if group_size(spec) > 1 and not any(
-        argument(given, flag) for flag in ("--tp-size", "--tp", "--tensor-parallel-size")
-    ):
-        args.append(f"--tp-size={group_size(spec)}")
-    if not argument(given, SLOTS_FLAG):
+    args.extend(split_argument(spec, "--tp-size", "--tp", "--tensor-parallel-size"))
+    if not argument(spec.engine.args, SLOTS_FLAG):
         # Its own default follows the memory, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")
     return args

@@ -4,7 +4,7 @@ https://huggingface.co/docs/text-generation-inference/reference/launcher (archiv
 """
 
 from llmendpoint.api.endpoint import EndpointSpec
-from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, argument, group_size, model_argument
+from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, model_argument, split_argument
 
 # The image's own 80 needs a capability that the pod drops.
 PORT = 8080
@@ -19,9 +19,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     ]
     if spec.model.revision:
         args.append(f"--revision={spec.model.revision}")
-    if group_size(spec) > 1 and not argument(spec.engine.args, "--num-shard"):
-        args.append(f"--num-shard={group_size(spec)}")
-    return args
+    return [*args, *split_argument(spec, "--num-shard")]
 
 
 def _environment(_: EndpointSpec) -> dict[str, str]:

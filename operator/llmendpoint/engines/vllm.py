@@ -9,9 +9,9 @@ from llmendpoint.engines.facts import (
     EngineFacts,
     MetricNames,
     argument,
-    group_size,
     model_argument,
     served_model,
+    split_argument,
 )
 
 PORT = 8000
@@ -35,10 +35,8 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         args.append(f"--revision={spec.model.revision}")
     if spec.model.source.startswith("s3://"):
         args.append("--load-format=runai_streamer")
-    given = spec.engine.args
-    if group_size(spec) > 1 and not any(argument(given, flag) for flag in ("--tensor-parallel-size", "-tp")):
-        args.append(f"--tensor-parallel-size={group_size(spec)}")
-    if not argument(given, SLOTS_FLAG):
+    args.extend(split_argument(spec, "--tensor-parallel-size", "-tp"))
+    if not argument(spec.engine.args, SLOTS_FLAG):
         # Its own default follows the GPU, 1024 on large ones, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")
     return args
