@@ -1,6 +1,6 @@
 """The base of every API model: camelCase outside, snake_case inside, unknown fields tolerated on read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +21,17 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+def identity_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Name, namespace, uid and generation of an object as the API server returns it, by these names."""
+    metadata = body["metadata"]
+    return {
+        "name": metadata["name"],
+        "namespace": metadata.get("namespace", "default"),
+        "uid": metadata.get("uid", ""),
+        "generation": metadata.get("generation", 0),
+    }
+
+
 def cel(*rules: tuple[str, str], **extra: Any) -> dict[str, Any]:
     """Schema keywords for CEL rules given as (rule, message) pairs; ``extra`` is merged in as it is."""
     return {"x-kubernetes-validations": [{"rule": r, "message": m} for r, m in rules], **extra}
@@ -36,4 +47,4 @@ def atomic_list() -> dict[str, Any]:
     return {"x-kubernetes-list-type": "atomic"}
 
 
-__all__: Sequence[str] = ["ApiModel", "atomic_list", "cel", "map_list"]
+__all__: Sequence[str] = ["ApiModel", "atomic_list", "cel", "identity_of", "map_list"]

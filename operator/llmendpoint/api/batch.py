@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from llmendpoint.api.base import ApiModel, cel, map_list
+from llmendpoint.api.base import ApiModel, cel, identity_of, map_list
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.serving import DNS_LABEL
 from llmendpoint.api.status import Condition
@@ -236,12 +236,8 @@ class Batch(ApiModel):
         Raises:
             pydantic.ValidationError: the object breaks the schema, as one stored under an older CRD may.
         """
-        metadata = body["metadata"]
         return cls(
-            name=metadata["name"],
-            namespace=metadata.get("namespace", "default"),
-            uid=metadata.get("uid", ""),
-            generation=metadata.get("generation", 0),
+            **identity_of(body),
             spec=BatchSpec.model_validate(body.get("spec") or {}),
             status=BatchStatus.model_validate(body.get("status") or {}),
         )

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from llmendpoint.api.asynchronous import Asynchronous
-from llmendpoint.api.base import ApiModel, cel
+from llmendpoint.api.base import ApiModel, cel, identity_of
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.api.serving import Business, Engine, Model
 from llmendpoint.api.status import EndpointStatus
@@ -89,13 +89,9 @@ class Endpoint(ApiModel):
         Raises:
             pydantic.ValidationError: the object breaks the schema, as one stored under an older CRD may.
         """
-        metadata = body["metadata"]
         return cls(
-            name=metadata["name"],
-            namespace=metadata.get("namespace", "default"),
-            uid=metadata.get("uid", ""),
-            generation=metadata.get("generation", 0),
-            deleting="deletionTimestamp" in metadata,
+            **identity_of(body),
+            deleting="deletionTimestamp" in body["metadata"],
             spec=known or EndpointSpec.model_validate(body.get("spec") or {}),
             status=EndpointStatus.model_validate(body.get("status") or {}),
         )
