@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from llmendpoint.api.base import ApiModel, cel, identity_of, map_list
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.serving import DNS_LABEL
+from llmendpoint.api.sources import Source
 from llmendpoint.api.status import Condition
 
 # The figures of each are in the status.
@@ -34,6 +35,11 @@ class BatchInput(ApiModel):
         json_schema_extra=_uri_rule("input.uri", "pvc://prompts/march.jsonl"),
     )
 
+    @property
+    def place(self) -> Source:
+        """The URI, taken apart."""
+        return Source.of(self.uri)
+
 
 class BatchOutput(ApiModel):
     """Where the answers go."""
@@ -44,6 +50,11 @@ class BatchOutput(ApiModel):
         max_length=1024,
         json_schema_extra=_uri_rule("output.uri", "pvc://answers/march"),
     )
+
+    @property
+    def place(self) -> Source:
+        """The URI, taken apart."""
+        return Source.of(self.uri)
 
 
 class CredentialsRef(ApiModel):

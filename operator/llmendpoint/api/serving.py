@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from llmendpoint.api.accelerators import PRODUCT, node_labels, usual_resource
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
 from llmendpoint.api.reserved import RESERVED_ARGS, RESERVED_ENV, args_rule, env_rule
+from llmendpoint.api.sources import Source, source_rules
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -116,22 +117,7 @@ class Model(ApiModel):
     source: str = Field(
         description="Where the weights are: hf://owner/name, pvc://claim/path, s3://bucket/prefix or oci://image.",
         max_length=1024,
-        json_schema_extra=cel(
-            (
-                "self.matches('^(hf|pvc|s3|oci)://.+')",
-                "model.source must start with hf://, pvc://, s3:// or oci://, for example "
-                "hf://meta-llama/Llama-3.1-8B-Instruct",
-            ),
-            (
-                "!self.startsWith('hf://') || self.matches('^hf://[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$')",
-                "model.source hf:// must be owner/name, for example hf://meta-llama/Llama-3.1-8B-Instruct; "
-                "put a branch, tag or commit into model.revision",
-            ),
-            (
-                "!self.startsWith('pvc://') || self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$')",
-                "model.source pvc:// must be claim/path, for example pvc://models/llama-3.1-8b",
-            ),
-        ),
+        json_schema_extra=source_rules("model.source"),
     )
     revision: str | None = Field(
         None,
@@ -152,6 +138,11 @@ class Model(ApiModel):
         None,
         description="Volume for weights and compile cache; without it every start downloads the weights again.",
     )
+
+    @property
+    def origin(self) -> Source:
+        """The source, taken apart."""
+        return Source.of(self.source)
 
 
 class Engine(ApiModel):

@@ -91,21 +91,15 @@ class EngineFacts:
 
 def model_argument(spec: EndpointSpec) -> str:
     """What the engine is told to load: a hub name, an s3:// address or a path in the pod."""
-    scheme, _, rest = spec.model.source.partition("://")
-    if scheme == "pvc":
-        inside = rest.partition("/")[2].strip("/")
-        return f"{MODEL_PATH}/{inside}" if inside else MODEL_PATH
-    if scheme == "oci":
-        return MODEL_PATH
-    return spec.model.source if scheme == "s3" else rest
+    origin = spec.model.origin
+    if origin.scheme in {"pvc", "oci"}:
+        return f"{MODEL_PATH}/{origin.path}" if origin.path else MODEL_PATH
+    return origin.uri if origin.scheme == "s3" else origin.root
 
 
 def served_model(spec: EndpointSpec) -> str:
     """The model name that clients send."""
-    if spec.model.served_name:
-        return spec.model.served_name
-    scheme, _, rest = spec.model.source.partition("://")
-    return rest if scheme == "hf" else rest.rstrip("/").rpartition("/")[2]
+    return spec.model.served_name or spec.model.origin.name
 
 
 def group_size(spec: EndpointSpec) -> int:

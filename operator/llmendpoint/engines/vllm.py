@@ -33,7 +33,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     ]
     if spec.model.revision:
         args.append(f"--revision={spec.model.revision}")
-    if spec.model.source.startswith("s3://"):
+    if spec.model.origin.scheme == "s3":
         args.append("--load-format=runai_streamer")
     args.extend(split_argument(spec, "--tensor-parallel-size", "-tp"))
     if not argument(spec.engine.args, SLOTS_FLAG):

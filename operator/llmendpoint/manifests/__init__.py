@@ -49,7 +49,7 @@ def children(
 def problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
     """Rules that the spec breaks and that the API server can not check, each with what to do."""
     found = []
-    scheme = endpoint.spec.model.source.partition("://")[0]
+    scheme = endpoint.spec.model.origin.scheme
     facts = engine_for(endpoint.spec.engine.type)
     if scheme not in facts.source_schemes:
         known = ", ".join(f"{name}://" for name in sorted(facts.source_schemes))

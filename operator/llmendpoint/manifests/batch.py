@@ -4,6 +4,7 @@ from llmendpoint.api import names
 from llmendpoint.api.batch import Batch
 from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.api.serving import SecretKeyRef
+from llmendpoint.api.sources import Source
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import (
     CONTROL_PORT,
@@ -98,7 +99,7 @@ def _metadata(batch: Batch) -> Manifest:
 
 
 def _pod(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
-    claims = {_input_volume(batch): _claim(batch.spec.input.uri)} | {"output": _claim(batch.spec.output.uri)}
+    claims = {_input_volume(batch): batch.spec.input.place.claim} | {"output": batch.spec.output.place.claim}
     pod: Manifest = {
         "containers": [_container(batch, endpoint, defaults)],
         "restartPolicy": "Never",
@@ -133,8 +134,8 @@ def _container(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> 
         "command": ["/app/bin/python", "-m", "batchworker"],
         "args": [
             "run",
-            f"--input={literal(_seen_inside(spec.input.uri, INPUT_PATH))}",
-            f"--output={literal(_seen_inside(spec.output.uri, OUTPUT_PATH))}",
+            f"--input={literal(_seen_inside(spec.input.place, INPUT_PATH))}",
+            f"--output={literal(_seen_inside(spec.output.place, OUTPUT_PATH))}",
             f"--shards={spec.shards}",
             f"--engine-url={engine_url(endpoint)}",
             f"--health-path={facts.health_path}",
@@ -153,10 +154,10 @@ def _container(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> 
         "volumeMounts": [
             *(
                 [{"name": _input_volume(batch), "mountPath": INPUT_PATH, "readOnly": True}]
-                if _claim(spec.input.uri)
+                if spec.input.place.claim
                 else []
             ),
-            *([{"name": "output", "mountPath": OUTPUT_PATH}] if _claim(spec.output.uri) else []),
+            *([{"name": "output", "mountPath": OUTPUT_PATH}] if spec.output.place.claim else []),
         ],
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
     }
@@ -172,28 +173,21 @@ def _environment(batch: Batch, endpoint: Endpoint) -> list[Manifest]:
         env.append(variable("AWS_REGION", s3.region))
     if s3 and (secret := s3.credentials_secret_ref):
         env += [secret_variable(name, SecretKeyRef(name=secret.name, key=name)) for name in CREDENTIALS]
-    elif any(uri.startswith("s3://") for uri in (batch.spec.input.uri, batch.spec.output.uri)):
+    elif "s3" in {batch.spec.input.place.scheme, batch.spec.output.place.scheme}:
         # Or the worker would look for credentials itself, and have those of its node.
         env.append(variable("AWS_SKIP_SIGNATURE", "true"))
     return env
 
 
-def _claim(uri: str) -> str | None:
-    """The claim of a pvc:// URI."""
-    scheme, _, rest = uri.partition("://")
-    return rest.partition("/")[0] if scheme == "pvc" else None
-
-
 def _input_volume(batch: Batch) -> str:
     """A claim of both is one volume: a pod that names it in two may never start, kubernetes/kubernetes#127004."""
-    return "output" if _claim(batch.spec.input.uri) == _claim(batch.spec.output.uri) else "input"
+    return "output" if batch.spec.input.place.claim == batch.spec.output.place.claim else "input"
 
 
 def _read_only(volume: str) -> Manifest:
     return {"readOnly": True} if volume == "input" else {}
 
 
-def _seen_inside(uri: str, mounted: str) -> str:
+def _seen_inside(place: Source, mounted: str) -> str:
     """A URI as the worker's container knows it."""
-    scheme, _, rest = uri.partition("://")
-    return f"file://{mounted}/{rest.partition('/')[2]}" if scheme == "pvc" else uri
+    return f"file://{mounted}/{place.path}" if place.claim else place.uri

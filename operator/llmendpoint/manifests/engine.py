@@ -172,12 +172,7 @@ def _volumes(endpoint: Endpoint) -> list[Manifest]:
 
 
 def _model_volume(endpoint: Endpoint) -> list[Manifest]:
-    scheme, _, rest = endpoint.spec.model.source.partition("://")
-    if scheme == "pvc":
-        return [
-            {
-                "name": "model",
-                "persistentVolumeClaim": {"claimName": rest.partition("/")[0], "readOnly": True},
-            }
-        ]
-    return [{"name": "model", "image": {"reference": rest}}] if scheme == "oci" else []
+    origin = endpoint.spec.model.origin
+    if origin.claim:
+        return [{"name": "model", "persistentVolumeClaim": {"claimName": origin.claim, "readOnly": True}}]
+    return [{"name": "model", "image": {"reference": origin.root}}] if origin.scheme == "oci" else []
