@@ -93,6 +93,7 @@ def _run() -> int:
         cluster = local.up()
     with console.status("building images, installing the operator by Helm"):
         product.install(cluster, tick_seconds=1.0)
+        product.load_images(cluster, "business")
     cluster.kubectl("delete", "llmendpoint", NAME, "--ignore-not-found", "--wait=true")
     cluster.kubectl("delete", "pod", "everyday", "spike", "--ignore-not-found", "--wait=true")
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_endpoint()))
@@ -113,7 +114,7 @@ def _run() -> int:
 
 def _endpoint() -> dict[str, Any]:
     body: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "llm-twin.yaml").read_text())
-    body["spec"]["business"]["image"] = images.image_name("rag")
+    body["spec"]["business"]["image"] = images.image_name("business")
     body["spec"]["scaling"] |= {
         "evaluation": "Fast",
         "targets": [{"type": "RequestsPerReplicaPerMinute", "value": 20}],

@@ -23,11 +23,12 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "redis": (),
     "batch": ("operator/engineclient", "operator/batchworker"),
     "enginesim": ("operator/enginesim", "images/bin"),
-    "rag": ("rag",),
+    "business": ("tests/business",),
     "vllm": (),
 }
 """Image -> what it is made of beside SHARED."""
-PRODUCT = ("operator", "queue", "redis", "batch", "enginesim", "rag")
+PRODUCT = ("operator", "queue", "redis", "batch", "enginesim")
+"""What each cluster with our product has."""
 SHARED = ("images/Dockerfile", "pyproject.toml", "uv.lock")
 BASE = "docker.io/llmendpoint/base:dev"
 BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")

@@ -35,8 +35,7 @@ def install(
         chart: a folder, or what ``helm package`` makes of one.
     """
     tools.ensure(tools.HELM)
-    for archive in images.build():
-        cluster.load_image(archive)
+    load_images(cluster, *images.PRODUCT)
     simulator = images.image_name("enginesim")
     simulation = {
         "engineImages": {"vLLM": simulator, "TGI": simulator, "SGLang": simulator},
@@ -55,6 +54,12 @@ def install(
         cluster, "upgrade", "--install", RELEASE, str(chart), "-n", NAMESPACE, "--create-namespace", "--wait",
         "--timeout=120s", "--values=-", stdin=json.dumps(values),
     )  # fmt: skip
+
+
+def load_images(cluster: Cluster, *wanted: str) -> None:
+    """Build images of ours and make the cluster know them."""
+    for archive in images.build(wanted):
+        cluster.load_image(archive)
 
 
 def helm(cluster: Cluster, *args: str, stdin: str | None = None) -> str:

@@ -17,6 +17,7 @@ def cluster() -> Iterator[Cluster]:
     made = local.up(f"e2e-{os.getpid()}")
     try:
         product.install(made, tick_seconds=1.0)
+        product.load_images(made, "business")
         yield made
     finally:
         made.down()

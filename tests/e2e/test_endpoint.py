@@ -17,7 +17,7 @@ from support.kube import eventually
 
 pytestmark = pytest.mark.e2e
 
-RAG = {"image": images.image_name("rag"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
+BUSINESS = {"image": images.image_name("business"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
 FAST = [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "2"}, {"name": "ENGINESIM_EXIT_SECONDS", "value": "0.5"}]
 ROUNDS = 4
 REPLICAS = 6
@@ -48,7 +48,7 @@ def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
 @pytest.mark.parametrize("engine", get_args(EngineType))
 @pytest.mark.parametrize("placement", ["Separate", "Sidecar"])
 def test_an_endpoint_serves(cluster: Cluster, namespace: str, engine: str, placement: str) -> None:
-    apply(cluster, namespace, engine={"type": engine}, business={**RAG, "placement": placement})
+    apply(cluster, namespace, engine={"type": engine}, business={**BUSINESS, "placement": placement})
     eventually(lambda: ready(cluster, namespace, 1), 60)
     result = load(cluster, namespace, "client", "--rate=4", "--seconds=3", "--max-tokens=10").result(60)
     assert result["streams"]["complete"] > 3
@@ -60,7 +60,7 @@ def test_load_scales_out_and_in_although_the_operator_is_killed(cluster: Cluster
         cluster,
         namespace,
         engine={"args": ["--max-num-seqs=4"]},
-        business=RAG,
+        business=BUSINESS,
         scaling={
             "maxReplicas": 3,
             "scaleOut": {"cooldownSeconds": 5},
@@ -85,7 +85,7 @@ def test_load_scales_out_and_in_although_the_operator_is_killed(cluster: Cluster
 
 
 def test_twenty_scale_ins_and_five_roll_outs_cut_nothing(cluster: Cluster, namespace: str) -> None:
-    apply(cluster, namespace, business=RAG, scaling={"maxReplicas": REPLICAS, "mode": "Off"}, replicas=1)
+    apply(cluster, namespace, business=BUSINESS, scaling={"maxReplicas": REPLICAS, "mode": "Off"}, replicas=1)
     eventually(lambda: ready(cluster, namespace, 1), 60)
     client = load(
         cluster, namespace, "client", "--rate=2", "--seconds=600", "--max-tokens=200", "--hammer=20",

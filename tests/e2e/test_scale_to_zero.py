@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 REQUESTS = 1000
 MODEL = {"source": "hf://acme/llama", "servedName": "tiny"}
 ONE = {"minReplicas": 0, "maxReplicas": 1, "idleSeconds": 10, "scaleIn": {"cooldownSeconds": 0}}
-RAG = {"image": images.image_name("rag"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
+BUSINESS = {"image": images.image_name("business"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
 HELD = "llmendpoint_activator_waiting"
 ANSWERED = 'llmendpoint_activator_requests_total{result="answered"}'
 # Reading a thousand prompts is not what is looked at.
@@ -122,6 +122,6 @@ def assert_no_activator_is_in_its_path(cluster: Cluster, namespace: str) -> None
 
 
 def test_a_business_service_finds_its_engine_slow_and_never_absent(cluster: Cluster, namespace: str) -> None:
-    asleep(cluster, namespace, startup_seconds=4, business=RAG)
+    asleep(cluster, namespace, startup_seconds=4, business=BUSINESS)
     result = load(cluster, namespace, "client", "--rate=2", "--seconds=10", "--max-tokens=5").result(120)
     assert_all_complete(result, 10)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE = "sidecar"
 BUSINESS = {
-    "image": images.image_name("rag"),
+    "image": images.image_name("business"),
     "port": 8001,
     "env": [{"name": "PORT", "value": "8001"}],
     "placement": "Sidecar",

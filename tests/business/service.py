@@ -1,4 +1,4 @@
-"""The smallest business service: it adds a system prompt to a chat and forwards it to the LLM, streams included.
+"""The smallest business service, for tests: it adds a system prompt to a chat and forwards it, streams included.
 
 It reads what the operator injects: LLM_BASE_URL, LLM_MODEL, OPENAI_API_KEY.
 """
@@ -54,7 +54,7 @@ async def main() -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=600.0)
         await runner.setup()
-        await web.TCPSite(runner, "0.0.0.0", PORT, backlog=2048).start()  # noqa: S104 - it serves the pod
+        await web.TCPSite(runner, "0.0.0.0", PORT, backlog=2048).start()
         await stop.wait()
         await runner.cleanup()
 
