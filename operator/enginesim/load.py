@@ -1,13 +1,14 @@
-"""A load generator for an OpenAI-compatible service: arrivals at a rate or a fixed number of streams, each one counted.
+"""A load generator: arrivals at a rate or a fixed number of streams, of chats or of questions, each one counted.
 
 ``enginesim load URL --rate 2 --seconds 60`` prints one JSON object per second and a last one with the totals. It
 runs inside the cluster, where clients would be. SIGTERM ends it early: it begins nothing more and finishes the rest.
+With ``--questions`` it asks a RAG service in place of chatting with an OpenAI-compatible one.
 """
 
 import argparse
 import asyncio
 import contextlib
-import functools
+import itertools
 import json
 import random
 import re
@@ -23,8 +24,36 @@ import aiohttp
 
 TAKEN_UP_SECONDS = 30.0
 PROMPT = "word " * 200
-# Tokens can not be counted from outside: a busy vLLM sends several in one event. A cut stream has no such event.
-FINISHED = re.compile(rb'"finish_reason":\s*"(stop|length)"')
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What the lines of a streamed answer mean. Tokens can not be counted from outside: an event may hold several."""
+
+    path: str
+    text: re.Pattern[bytes]
+    finished: re.Pattern[bytes]
+    """The answer is whole. A cut stream has no such line."""
+    ended: re.Pattern[bytes]
+    """Nothing more comes."""
+    error: re.Pattern[bytes]
+    """This line and the next one say what went wrong."""
+
+
+CHAT = Stream(
+    "/v1/chat/completions",
+    text=re.compile(rb"data: "),
+    finished=re.compile(rb'data: .*"finish_reason":\s*"(stop|length)"'),
+    ended=re.compile(rb"data: \[DONE\]"),
+    error=re.compile(rb'data: \{"error"'),
+)
+RAG = Stream(
+    "/rag/stream",
+    text=re.compile(rb"event: token"),
+    finished=re.compile(rb"event: done"),
+    ended=re.compile(rb"event: done"),
+    error=re.compile(rb"event: error"),
+)
 
 
 @dataclass
@@ -34,18 +63,27 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     """complete, cut (ended early or with an error event), refused (no connection), failed (a status other than 200)"""
     ttft: list[float] = field(default_factory=list)
+    total: list[float] = field(default_factory=list)
+    """Seconds of each complete stream."""
     in_flight: int = 0
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> dict[str, object]:
         """Totals and percentiles."""
-        ordered = sorted(self.ttft)
-
-        def quantile(share: float) -> float | None:
-            return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 3) if ordered else None
-
         counts = {name: self.outcomes[name] for name in ("complete", "cut", "refused", "failed")}
-        return {**counts, "inFlight": self.in_flight, "ttftP50": quantile(0.5), "ttftP95": quantile(0.95)}
+        return {
+            **counts,
+            "inFlight": self.in_flight,
+            "ttftP50": _quantile(self.ttft, 0.5),
+            "ttftP95": _quantile(self.ttft, 0.95),
+            "totalP50": _quantile(self.total, 0.5),
+            "totalP95": _quantile(self.total, 0.95),
+        }
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    ordered = sorted(values)
+    return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 3) if ordered else None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=30.0, help="how long streams are begun")
     parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--model")
+    parser.add_argument("--questions", nargs="+", help="ask a RAG service these in turn")
     parser.add_argument("--hammer", type=float, default=0.0, help="short new connections per second beside the streams")
     parser.add_argument("--hammer-path", default="/v1/models")
     parser.add_argument("--seed", type=int, default=1)
@@ -83,7 +122,11 @@ async def _run(options: argparse.Namespace) -> tuple[Tally, Tally]:
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         await _taken_up(options.url)
         reporter = asyncio.create_task(_report(tally))
-        stream = functools.partial(_stream, session, options, tally)
+        questions = itertools.cycle(options.questions or [None])
+
+        def stream() -> Coroutine[None, None, None]:
+            return _stream(session, options, next(questions), tally)
+
         await asyncio.gather(
             _back_to_back(options, stop, stream)
             if options.concurrency
@@ -145,30 +188,41 @@ async def _report(tally: Tally) -> None:
         print(json.dumps({"at": round(time.time(), 1), "streams": tally.summary()}), flush=True)  # noqa: T201
 
 
-async def _stream(session: aiohttp.ClientSession, options: argparse.Namespace, tally: Tally) -> None:
+def _asked(options: argparse.Namespace, question: str | None) -> tuple[Stream, dict[str, object]]:
+    """What is asked for, and the body of the request."""
+    if question is not None:
+        return RAG, {"query": question}
     body = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": options.max_tokens, "stream": True}
-    if options.model:
-        body["model"] = options.model
+    return CHAT, body | ({"model": options.model} if options.model else {})
+
+
+async def _stream(
+    session: aiohttp.ClientSession, options: argparse.Namespace, question: str | None, tally: Tally
+) -> None:
+    kind, body = _asked(options, question)
     began, first, finished = time.monotonic(), None, False
     tally.in_flight += 1
     outcome, note = "cut", ""
     try:
-        async with session.post(f"{options.url}/v1/chat/completions", json=body) as answer:
+        async with session.post(f"{options.url}{kind.path}", json=body) as answer:
             if answer.status != 200:
                 outcome, note = "failed", f"status {answer.status}: {(await answer.text())[:200]}"
                 return
             async for line in answer.content:
-                if line.startswith(b"data: [DONE]"):
-                    break
-                if line.startswith(b'data: {"error"'):
-                    note = line.decode()[:200]
+                if kind.error.match(line):
+                    note = (line + await answer.content.readline()).decode()[:200]
                     return
-                if line.startswith(b"data: "):
-                    finished = finished or FINISHED.search(line) is not None
-                    if first is None:
-                        first = time.monotonic() - began
-                        tally.ttft.append(first)
-        outcome, note = ("complete", "") if finished else ("cut", "ended without a finish_reason")
+                finished = finished or kind.finished.match(line) is not None
+                if kind.ended.match(line):
+                    break
+                if first is None and kind.text.match(line):
+                    first = time.monotonic() - began
+                    tally.ttft.append(first)
+        if finished:
+            outcome = "complete"
+            tally.total.append(time.monotonic() - began)
+        else:
+            note = "ended before the answer was whole"
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         outcome, note = ("cut" if first is not None else "refused"), repr(error)
     finally:
