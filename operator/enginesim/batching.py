@@ -8,11 +8,13 @@ preempted.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from enginesim.options import Hardware
+
+WORD = " lorem"
 
 
 @dataclass(eq=False)
@@ -21,6 +23,8 @@ class Request:
 
     prompt_tokens: int
     max_tokens: int
+    answer: Sequence[str] = ()
+    """Its words, one for each token; filler when empty."""
     arrived: float = field(default_factory=time.monotonic)
     started: float | None = None
     first_token: float | None = None
@@ -31,6 +35,15 @@ class Request:
     cut: bool = False
     """The engine was stopped before it was done."""
     tokens: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
+
+    def token(self, number: int) -> str:
+        """The text of the token of that number, which begins at 1."""
+        return f"{' ' if number > 1 else ''}{self.answer[number - 1]}" if self.answer else WORD
+
+    @property
+    def reason(self) -> str:
+        """Why it ends by itself."""
+        return "stop" if self.answer and self.max_tokens == len(self.answer) else "length"
 
     @property
     def kv_tokens(self) -> int:
@@ -161,5 +174,5 @@ class Batcher:
             request.tokens.put_nowait(request.generated)
             if request.generated >= request.max_tokens:
                 self.running.remove(request)
-                self._listener.finished(request, now, "length")
+                self._listener.finished(request, now, request.reason)
                 request.tokens.put_nowait(None)

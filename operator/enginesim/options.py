@@ -1,14 +1,14 @@
 """The engines' own command lines, reduced to what changes how a server looks from outside.
 
 Every other argument is accepted and ignored, as long as it looks like one. The model of the hardware is set by
-ENGINESIM_* environment variables.
+ENGINESIM_* environment variables; ENGINESIM_QUOTES=1 makes the answers quotations of their prompts.
 """
 
 import argparse
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Flavour = Literal["vllm", "tgi", "sglang"]
@@ -89,6 +89,8 @@ class Options:
     api_key: str | None
     hardware: Hardware
     statistics: bool = True
+    quotes: bool = False
+    """Answer by quoting the prompt, and not with filler of the length that is asked for."""
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
@@ -97,6 +99,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
     Exits with a usage message where an argument is not understood.
     """
     environment = os.environ if environment is None else environment
+    return replace(_flavoured(arguments, environment), quotes=environment.get("ENGINESIM_QUOTES") == "1")
+
+
+def _flavoured(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     flavour, rest = arguments[0] if arguments else "", list(arguments[1:])
     if flavour == "vllm" and rest[:1] == ["serve"]:
         return _vllm(rest[1:], environment)

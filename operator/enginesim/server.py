@@ -14,11 +14,11 @@ from aiohttp import web
 from enginesim.batching import Batcher, Request
 from enginesim.faults import Faults
 from enginesim.options import Flavour, Options
+from enginesim.quoting import quotation
 from enginesim.sglang_metrics import SglangMetrics
 from enginesim.tgi_metrics import TgiMetrics
 from enginesim.vllm_metrics import VllmMetrics
 
-WORD = " lorem"
 DEFAULT_MAX_TOKENS = 16
 METRICS: dict[Flavour, type[VllmMetrics | TgiMetrics | SglangMetrics]] = {
     "vllm": VllmMetrics, "tgi": TgiMetrics, "sglang": SglangMetrics,
@@ -107,7 +107,7 @@ class Server:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        text = "".join(str(message.get("content", "")) for message in body.get("messages", []))
+        text = "\n".join(str(message.get("content", "")) for message in body.get("messages", []))
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_MAX_TOKENS
         return await self._answer(request, body, text, int(limit), chat=True)
 
@@ -128,6 +128,8 @@ class Server:
         if refused is not None:
             return refused
         job = Request(prompt_tokens=max(len(prompt) // 4, 1), max_tokens=limit)
+        if self._options.quotes and (words := quotation(prompt)):
+            job.answer, job.max_tokens = words, min(limit, len(words))
         self.batcher.submit(job)
         try:
             if body.get("stream"):
@@ -153,8 +155,8 @@ class Server:
             pass
         if job.cut:
             return _error(500, "EngineCore was shut down")
-        text = WORD * job.generated
-        choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
+        text = "".join(map(job.token, range(1, job.generated + 1)))
+        choice: dict[str, Any] = {"index": 0, "finish_reason": job.reason}
         choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
         usage = {
             "prompt_tokens": job.prompt_tokens,
@@ -167,8 +169,8 @@ class Server:
         )  # fmt: skip
 
     def _chunk(self, number: int, job: Request, *, chat: bool) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": 0, "finish_reason": "length" if number == job.max_tokens else None}
-        choice |= {"delta": {"content": WORD}} if chat else {"text": WORD}
+        choice: dict[str, Any] = {"index": 0, "finish_reason": job.reason if number == job.max_tokens else None}
+        choice |= {"delta": {"content": job.token(number)}} if chat else {"text": job.token(number)}
         return {
             "id": f"cmpl-{id(job):x}",
             "object": "chat.completion.chunk" if chat else "text_completion",

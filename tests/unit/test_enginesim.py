@@ -1,6 +1,7 @@
 """What a simulated engine answers to which model name: a wrong one must be found in tests, as with the real engines."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -93,3 +94,33 @@ async def test_sglang_that_drains_is_not_ready_and_takes_what_comes_all_the_same
         assert (await client.get("/health")).status == 503
         refused = await client.post("/v1/completions", json={"prompt": "", "max_tokens": 100_000})
         assert refused.status == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit", "said", "reason"),
+    [
+        ("Sources:\n\n[1] Caches by Ada\nA cache keeps\nanswers. It ends\n\n[2] B\nNo.\n\nQuestion: why?", 50,
+         "A cache keeps answers. [1]", "stop"),
+        ("Sources:\n\n[1] Caches\nA cache keeps answers.\n\nQuestion: why?", 3, "A cache keeps", "length"),
+        ("What is a cache?", 50, "What is a cache?", "stop"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_quoting_engine_says_what_its_prompt_says(
+    asked: str, limit: int, said: str, reason: str, stream: bool
+) -> None:
+    server = Server(parse(VLLM, {"ENGINESIM_QUOTES": "1", "ENGINESIM_ITERATION_SECONDS": "0.001"}))
+    core = asyncio.create_task(server.batcher.run())
+    messages = [
+        {"role": "system", "content": "Answer from the sources, as in [1]."},
+        {"role": "user", "content": asked},
+    ]
+    async with TestClient(TestServer(server.app())) as client:
+        body = {"messages": messages, "max_tokens": limit, "stream": stream}
+        response = await client.post("/v1/chat/completions", json=body)
+        text = await response.text()
+    core.cancel()
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")] or [json.loads(text)]
+    choices = [event["choices"][0] for event in events]
+    assert "".join(choice.get("delta", choice.get("message"))["content"] for choice in choices) == said
+    assert choices[-1]["finish_reason"] == reason
