@@ -88,7 +88,7 @@ def ensure(groups: tuple[Group, ...]) -> None:
         return
     total = sum(group.minutes for group in missing)
     print(f"building {len(missing)} groups of tools once, about {total:.0f} min on 2 cores; kept in {cache_dir()}")
-    go = _go()
+    go = go_command()
     for group in missing:
         started = time.monotonic()
         print(f"  {group.name}: {', '.join(group.programs)} (about {group.minutes:g} min) ...", flush=True)
@@ -139,7 +139,7 @@ def _build(go: list[str], group: Group) -> None:
     aside.rename(group.directory)
 
 
-def _go() -> list[str]:
+def go_command() -> list[str]:
     """Go from PATH, from its usual place, or from PyPI."""
     usual = Path("/usr/local/go/bin/go")
     found = shutil.which("go") or (str(usual) if usual.exists() else None)

@@ -19,6 +19,7 @@ import yaml
 from llmendpoint.cli.checks.permissions import NEEDED, review
 from llmendpoint.cluster.client import Cluster as Api
 from llmendpoint.cluster.fence import Fence
+from llmendpoint.cluster.kinds import OPTIONAL_CHILDREN
 from llmendpoint.reconcile.plan import NEVER_READY_GRACE_SECONDS
 from localcluster import product, tools
 from localcluster.accounts import audit_policy, kubeconfig_of
@@ -43,6 +44,12 @@ NOT_REQUESTED = {
     # A plugin of admission asks whether the operator may: test_a_child_that_holds_up_its_owner_needs_the_finalizers.
     Permission("llmendpoint.dev", "llmendpoints/finalizers", "update"),
     Permission("llmendpoint.dev", "llmbatches/finalizers", "update"),
+    # Kinds that are not installed in this cluster.
+    *(
+        Permission(kind.group, kind.plural, verb)
+        for kind in OPTIONAL_CHILDREN
+        for verb in ("get", "list", "watch", "create", "patch", "delete")
+    ),
 }
 CHILDREN = "deployments,services,persistentvolumeclaims,horizontalpodautoscalers,poddisruptionbudgets"
 ENGINE: dict[str, Any] = {"args": ["--max-num-seqs=4"]}

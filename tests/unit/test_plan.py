@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -282,3 +283,14 @@ def test_a_terminating_replica_that_never_served_is_not_waited_for(situation: di
     made = plan(settled(endpoint(), pod("a", **situation)))
     assert [view.name for view in made.evictions] == (["a"] if evicted else [])
     assert made.is_empty != evicted
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_kind_that_is_not_served_is_neither_applied_nor_deleted(served: bool) -> None:
+    kinds, key = frozenset({"HTTPRoute"} if served else ()), ("HTTPRoute", "llama")
+    seen = replace(settled(endpoint()), served=kinds)
+    route = {**next(body for body in desired(seen.endpoint) if body["kind"] == "Service"), "kind": "HTTPRoute"}
+    route["metadata"] = {**route["metadata"], "name": "llama"}
+    assert (key in applied(plan(seen, desired=[*desired(seen.endpoint), route]))) == served
+    there = {**edited(seen, ("Service", "llama")), "kind": "HTTPRoute"}
+    assert (key in plan(replace(with_child(seen, there), served=kinds)).deletes) == served

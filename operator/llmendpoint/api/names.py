@@ -26,6 +26,9 @@ COMPONENT_NONE: Final = "none"
 # What a batch owns carries this one, and no endpoint's: a batch's pods are none of an endpoint.
 LABEL_BATCH: Final = f"{GROUP}/batch"
 
+# Children whose kinds other projects define. A cluster serves those that somebody installed there.
+OPTIONAL_KINDS: Final = frozenset({"LeaderWorkerSet", "HTTPRoute", "InferencePool"})
+
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "llmendpoint-operator"
 

@@ -76,6 +76,14 @@ class Cluster:
         """Version of the API server, for example v1.35.0."""
         return str((await self._request("GET", "/version"))["gitVersion"])
 
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the API server serves a kind, as its discovery says, which every account may ask."""
+        try:
+            found = await self._request("GET", f"/apis/{kind.api_version}")
+        except NotFound:
+            return False
+        return any(resource["name"] == kind.plural for resource in found["resources"])
+
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """One object, or None where there is none. Objects of the cluster have no namespace."""
         try:

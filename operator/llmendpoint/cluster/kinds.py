@@ -47,8 +47,16 @@ NODE = Kind("v1", "Node", "nodes")
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 
+LEADER_WORKER_SET = Kind("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "leaderworkersets")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+INFERENCE_POOL = Kind("inference.networking.k8s.io/v1", "InferencePool", "inferencepools")
+
 CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
-_BY_NAME = {kind.kind: kind for kind in (ENDPOINT, BATCH, POD, JOB, *CHILDREN, EVENT, LEASE, ACCESS_REVIEW)}
+OPTIONAL_CHILDREN = (LEADER_WORKER_SET, HTTP_ROUTE, INFERENCE_POOL)
+"""Kinds of other projects, names.OPTIONAL_KINDS: an API server serves those that were installed."""
+_BY_NAME = {
+    kind.kind: kind for kind in (ENDPOINT, BATCH, POD, JOB, *CHILDREN, *OPTIONAL_CHILDREN, EVENT, LEASE, ACCESS_REVIEW)
+}
 
 
 def kind_of(manifest_kind: str) -> Kind:

@@ -9,15 +9,20 @@ from llmendpoint.cluster.kinds import BATCH, CHILDREN, ENDPOINT, JOB, POD
 from llmendpoint.runtime.operator import Operator
 
 
+def pass_on(operator: Operator, event: kopf.RawEvent) -> None:
+    """Tell the operator of a watch event."""
+    body = dict(event["object"])
+    if event["type"] == "DELETED":
+        operator.deleted(body)
+    else:
+        operator.changed(body)
+
+
 def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
     """Watch endpoints, their children and their pods, and batches with their Jobs."""
 
     async def passed_on(event: kopf.RawEvent, **_: Any) -> None:
-        body = dict(event["object"])
-        if event["type"] == "DELETED":
-            operator.deleted(body)
-        else:
-            operator.changed(body)
+        pass_on(operator, event)
 
     kopf.on.event(ENDPOINT.group, ENDPOINT.version, ENDPOINT.plural, registry=registry)(passed_on)
     for kind in (*CHILDREN, POD):

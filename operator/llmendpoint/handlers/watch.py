@@ -10,8 +10,9 @@ from kopf._core.engines.peering import Identity
 from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from llmendpoint.api import names
-from llmendpoint.cluster.kinds import CHILDREN, JOB, POD
+from llmendpoint.cluster.kinds import CHILDREN, JOB, OPTIONAL_CHILDREN, POD
 from llmendpoint.handlers.events import register
+from llmendpoint.handlers.optional import watch_optional
 from llmendpoint.runtime.operator import Operator
 from llmendpoint.settings import Settings
 
@@ -27,9 +28,10 @@ async def watch(operator: Operator, settings: Settings, *, catch_signals: Callab
     kopf.on.login(registry=registry)(_log_in)
     register(registry, operator)
     others = asyncio.all_tasks()
+    kopf_settings = _kopf_settings()
     tasks = await kopf.spawn_tasks(
         registry=registry,
-        settings=_kopf_settings(),
+        settings=kopf_settings,
         memories=_NoMemories(),
         # kopf would derive one from the user name, and a container's user has none.
         identity=Identity(names.MANAGED_BY),
@@ -38,12 +40,14 @@ async def watch(operator: Operator, settings: Settings, *, catch_signals: Callab
         namespaces=settings.watch_namespaces,
     )
     catch_signals()
-    await kopf.run_tasks(tasks, ignored=others)  # where it fails it ends all the rest
+    optional = asyncio.create_task(watch_optional(operator, settings.watch_namespaces or (None,), kopf_settings))
+    # Where it fails it ends all the rest.
+    await asyncio.gather(optional, kopf.run_tasks(tasks, ignored={*others, optional}))
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
-    for kind in (*CHILDREN, POD):
+    for kind in (*CHILDREN, *OPTIONAL_CHILDREN, POD):
         # Without a selector the operator would stream every Deployment and Pod of the cluster.
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.LABEL_ENDPOINT
     settings.watching.label_selectors[JOB.group, JOB.version, JOB.plural] = names.LABEL_BATCH

@@ -56,6 +56,8 @@ class Observation:
     endpoint: Endpoint
     children: Mapping[ChildKey, Manifest]
     pods: tuple[PodView, ...]
+    served: frozenset[str] = frozenset()
+    """Which of names.OPTIONAL_KINDS the API server serves."""
 
     @property
     def engine_pods(self) -> tuple[PodView, ...]:
@@ -92,12 +94,15 @@ class Observation:
         return sum(pod.phase is phase for pod in self.engine_pods)
 
 
-def observe(endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Manifest]) -> Observation:
+def observe(
+    endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Manifest], served: frozenset[str] = frozenset()
+) -> Observation:
     """Gather one Observation from objects as the API server returns them. Only what the endpoint owns is its child."""
     return Observation(
         endpoint=endpoint,
         children={(body["kind"], body["metadata"]["name"]): body for body in children if is_ours(body, endpoint)},
         pods=tuple(sorted((view_of(body) for body in pods if not is_finished(body)), key=lambda pod: pod.name)),
+        served=served,
     )
 
 

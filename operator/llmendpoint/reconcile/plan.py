@@ -79,6 +79,7 @@ def make_plan(
             body
             for key, body in wanted.items()
             if key not in held
+            and _is_served(key, seen)
             and not _is_current(body, seen.children.get(key), (accepted or {}).get(key))
             and not _waits_for_engine(body, seen, wanted)
         ),
@@ -87,7 +88,11 @@ def make_plan(
             sorted(
                 key
                 for key, body in seen.children.items()
-                if is_whole and key not in {*wanted, *held} and _lives(body) and is_owned(body, seen.endpoint.uid)
+                if is_whole
+                and key not in {*wanted, *held}
+                and _is_served(key, seen)
+                and _lives(body)
+                and is_owned(body, seen.endpoint.uid)
             )
         ),
         evictions=tuple(_never_served(seen.engine_pods)),
@@ -98,6 +103,12 @@ def make_plan(
 def fingerprint(child: Manifest) -> Any:
     """The part of a stored child, metadata aside, that tells whether somebody edited it."""
     return {key: value for key, value in child.items() if key not in {"status", "metadata", "apiVersion", "kind"}}
+
+
+def _is_served(child: ChildKey, seen: Observation) -> bool:
+    """What is of a kind that the API server does not serve now is left as it is: it can be neither read nor written."""
+    kind, _ = child
+    return kind not in names.OPTIONAL_KINDS or kind in seen.served
 
 
 def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) -> bool:

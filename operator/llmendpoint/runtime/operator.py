@@ -26,6 +26,7 @@ from llmendpoint.runtime.clock import Clock
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.reconciler import Reconciler
+from llmendpoint.runtime.served_kinds import ServedKinds
 from llmendpoint.runtime.store import Key, Manifest, Store
 from llmendpoint.runtime.tick import STALE_TICKS, Ticker
 from llmendpoint.runtime.waker import Waker
@@ -62,6 +63,8 @@ class Operator:
         self.exporter.watch(self._queue)
         self.exporter.workers.set(settings.workers)
         cluster.answered = self.exporter.answered
+        self._namespaces = settings.watch_namespaces or (None,)
+        self.served_kinds = ServedKinds(cluster, self.store, self._namespaces)
         self._synced_at: float | None = None
         self._synced = asyncio.Event()
         memories, clock = Memories(), Clock()
@@ -228,18 +231,19 @@ class Operator:
             except Exception:
                 self.exporter.resyncs.labels("bug").inc()
                 log.exception("resync failed")
-            await asyncio.sleep(pause)
+            await self.served_kinds.changed_within(pause)
 
     async def _resync(self) -> None:
         """Replace the store by what the API server has: a watch can miss deletions."""
+        await self.served_kinds.ask()
         self.store.begin_listing()
-        for namespace in self._settings.watch_namespaces or (None,):
-            for kind in (ENDPOINT, *CHILDREN, POD):
+        for namespace in self._namespaces:
+            for kind in (ENDPOINT, *CHILDREN, *self.served_kinds.kinds, POD):
                 selector = "" if kind is ENDPOINT else names.LABEL_ENDPOINT
                 async for body in self._cluster.each(kind, namespace, selector):
                     self.store.add_listed(body)
         keys = self.store.end_listing()
-        await self.batches.resync(self._settings.watch_namespaces or (None,))
+        await self.batches.resync(self._namespaces)
         self._synced_at = time.monotonic()
         self._synced.set()
         self.exporter.resynced()

@@ -89,7 +89,7 @@ class Reconciler:
             raise failure
 
     def _observe(self, endpoint: Endpoint, key: Key) -> Observation:
-        return observe(endpoint, self._store.children(key), self._store.pods(key))
+        return observe(endpoint, self._store.children(key), self._store.pods(key), self._store.served)
 
     def _adopt(self, seen: Observation, memory: Memory) -> None:
         """Take a change of mode or of bounds in before anything is planned with the count from before."""

@@ -34,6 +34,8 @@ class Store:
     """A cache of API objects. Nothing in it is ever changed in place."""
 
     def __init__(self) -> None:
+        self.served: frozenset[str] = frozenset()
+        """Which of names.OPTIONAL_KINDS the API server serves."""
         self._endpoints: dict[Key, Manifest] = {}
         self._objects: dict[Key, dict[ObjectKey, Manifest]] = defaultdict(dict)
         self._specs: dict[Key, tuple[str, int, EndpointSpec]] = {}

@@ -162,7 +162,7 @@ class Ticker:
         if body is None or "deletionTimestamp" in body["metadata"]:
             return None
         try:
-            return observe(self._store.read(body), self._store.children(key), self._store.pods(key))
+            return observe(self._store.read(body), self._store.children(key), self._store.pods(key), self._store.served)
         except ValidationError:
             return None  # the reconciler reports it
 
