@@ -1,0 +1,1 @@
+"""Answers questions from documents: the reference business service of an LLMEndpoint."""

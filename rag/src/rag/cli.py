@@ -1,0 +1,81 @@
+"""``rag serve``, ``rag ingest DIR``, ``rag ask "..."``."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from rag.ingestion import Report, ingest, name_of
+from rag.loading import Readiness, load_models, open_store
+from rag.models import Answer
+from rag.page import page
+from rag.service import make_app
+from rag.settings import Settings
+from rag.store import StoreUnavailable
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def serve() -> None:
+    """Answer over HTTP until SIGTERM, then finish what is in flight, however long that takes."""
+    settings = Settings()
+    uvicorn.run(make_app(settings), host=settings.host, port=settings.port, log_level="warning", backlog=2048)
+
+
+@app.command("ingest")
+def ingest_folder(
+    folder: Annotated[Path, typer.Argument(help="Markdown, HTML and code, in folders posts, articles, repositories.")],
+    corpus: Annotated[str | None, typer.Option(help="Its name in the store; by default the folder's.")] = None,
+) -> None:
+    """Make the store hold a folder as it is now: new, changed and deleted documents."""
+    try:
+        report = asyncio.run(_ingest(Settings(), folder, corpus or name_of(folder)))
+    except (StoreUnavailable, NotADirectoryError, ModuleNotFoundError) as error:
+        raise _failed(str(error)) from error
+    _print_report(report)
+
+
+@app.command()
+def ask(query: Annotated[str, typer.Argument(help="A question.")]) -> None:
+    """Answer one question here, without the service."""
+    try:
+        answer = asyncio.run(_ask(Settings(), query))
+    except Exception as error:  # a message is what helps at a terminal
+        raise _failed(str(error) or type(error).__name__) from error
+    Console().print(page(query, answer))
+
+
+async def _ingest(settings: Settings, folder: Path, corpus: str) -> Report:
+    models = await asyncio.to_thread(load_models, settings)
+    store = await open_store(settings, models.embedder)
+    try:
+        return await ingest(folder, corpus, store, models.embedder)
+    finally:
+        await store.aclose()
+
+
+async def _ask(settings: Settings, query: str) -> Answer:
+    readiness = Readiness(settings)
+    try:
+        pipeline = await readiness.load_once()
+        return await pipeline.answer(query)
+    finally:
+        await readiness.aclose()
+
+
+def _print_report(report: Report) -> None:
+    console = Console()
+    counts = (len(report.added), len(report.changed), len(report.removed), report.unchanged)
+    console.print("{} added, {} changed, {} removed, {} unchanged".format(*counts), end="")
+    console.print(f"; {report.passages} passages embedded")
+    for sentence in report.unreadable:
+        console.print(f"[yellow]skipped[/] {sentence}")
+
+
+def _failed(sentence: str) -> typer.Exit:
+    Console(stderr=True).print(f"[red]rag:[/] {sentence}")
+    return typer.Exit(1)

@@ -1,0 +1,167 @@
+"""A file becomes a document: its text, and who wrote it, from front matter, from HTML's own tags or from a README."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+
+import frontmatter
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+from yaml import YAMLError
+
+CATEGORIES = ("posts", "articles", "repositories")
+MARKDOWN = frozenset({".md", ".markdown"})
+HTML = frozenset({".html", ".htm"})
+CODE = frozenset(
+    {".py", ".go", ".rs", ".js", ".ts", ".java", ".c", ".h", ".cpp", ".sh", ".yaml", ".yml", ".toml", ".sql"}
+)
+MAX_FILE_BYTES = 2_000_000
+_HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4}
+_BLOCKS = (*_HEADINGS, "p", "li", "pre", "blockquote", "td", "dt", "dd")
+_NO_CONTENT = "script, style, nav, header, footer, aside, form, noscript, template"
+
+
+class Form(StrEnum):
+    """How a text is cut into passages."""
+
+    MARKDOWN = "markdown"
+    PYTHON = "python"
+    PLAIN = "plain"
+
+
+class UnreadableDocument(Exception):
+    """A file that can not become a document, with a sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text and where it comes from."""
+
+    path: str
+    """Relative to the folder that is ingested, with slashes: what the document is known by."""
+    title: str
+    author: str | None
+    url: str
+    category: str
+    text: str
+    form: Form
+
+
+def is_document(path: Path) -> bool:
+    """Whether the file's name is that of a document."""
+    return path.suffix.lower() in MARKDOWN | HTML | CODE
+
+
+def read(path: Path, root: Path) -> Document:
+    """The document in a file below ``root``.
+
+    Raises:
+        UnreadableDocument: it is too large, is no UTF-8, or says of itself what can not be understood.
+    """
+    relative = PurePosixPath(path.relative_to(root).as_posix())
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise UnreadableDocument(f"{relative} is larger than {MAX_FILE_BYTES:,} bytes")
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableDocument(f"{relative} is not UTF-8: {error.reason}") from error
+    suffix = path.suffix.lower()
+    if suffix in MARKDOWN:
+        return _markdown(relative, content)
+    if suffix in HTML:
+        return _html(relative, content)
+    return _code(relative, content, _readme(path, root))
+
+
+def _markdown(path: PurePosixPath, content: str) -> Document:
+    meta, text = _front_matter(path, content)
+    first = next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), path.stem)
+    return _document(path, meta, text, Form.MARKDOWN, title=first)
+
+
+def _html(path: PurePosixPath, content: str) -> Document:
+    tree = LexborHTMLParser(content)
+    meta: dict[str, object] = {
+        name.lower(): node.attributes.get("content")
+        for node in tree.css("meta[name]")
+        if (name := node.attributes.get("name"))
+    }
+    if canonical := tree.css_first("link[rel=canonical]"):
+        meta["url"] = canonical.attributes.get("href")
+    title = tree.css_first("title")
+    for node in tree.css(_NO_CONTENT):
+        node.decompose()
+    body = tree.css_first("main") or tree.css_first("article") or tree.body
+    text = "\n\n".join(_blocks(body)) if body else ""
+    return _document(path, meta, text, Form.MARKDOWN, title=title.text(strip=True) if title else path.stem)
+
+
+def _blocks(body: LexborNode) -> list[str]:
+    """Headings in Markdown's way, so that HTML is cut as Markdown is."""
+    found = []
+    for node in body.css(", ".join(_BLOCKS)):
+        text = node.text().strip("\n") if node.tag == "pre" else " ".join(node.text(separator=" ").split())
+        if not text or _is_within_another(node):
+            continue
+        if node.tag in _HEADINGS:
+            found.append(f"{'#' * _HEADINGS[node.tag]} {text}")
+        else:
+            found.append(f"- {text}" if node.tag == "li" else text)
+    return found
+
+
+def _is_within_another(node: LexborNode) -> bool:
+    """A paragraph of a list, for example: the list's item has its text."""
+    parent = node.parent
+    while parent is not None:
+        if parent.tag in _BLOCKS:
+            return True
+        parent = parent.parent
+    return False
+
+
+def _code(path: PurePosixPath, content: str, readme: Mapping[str, object]) -> Document:
+    form = Form.PYTHON if path.suffix == ".py" else Form.PLAIN
+    url = readme.get("url")
+    own = {**readme, "title": f"{readme['title']}: {path.name}" if readme.get("title") else str(path)}
+    if isinstance(url, str):
+        own["url"] = f"{url.rstrip('/')}/{path.name}"
+    return _document(path, own, content, form, title=str(path))
+
+
+def _readme(path: Path, root: Path) -> Mapping[str, object]:
+    """What the nearest README above a source file says of its repository."""
+    for folder in path.parents:
+        readme = folder / "README.md"
+        if readme.is_file():
+            return _front_matter(PurePosixPath(readme.relative_to(root)), readme.read_text(encoding="utf-8-sig"))[0]
+        if folder == root:
+            break
+    return {}
+
+
+def _front_matter(path: PurePosixPath, content: str) -> tuple[Mapping[str, object], str]:
+    try:
+        meta, text = frontmatter.parse(content)
+    except YAMLError as error:
+        raise UnreadableDocument(f"the front matter of {path} is not YAML: {error}") from error
+    return meta, text
+
+
+def _document(path: PurePosixPath, meta: Mapping[str, object], text: str, form: Form, *, title: str) -> Document:
+    category = str(meta.get("category") or path.parts[0])
+    if category not in CATEGORIES:
+        raise UnreadableDocument(
+            f"{path} is in no category: put it in a folder of that name, or say category: in its front matter, "
+            f"one of {', '.join(CATEGORIES)}"
+        )
+    author = meta.get("author")
+    return Document(
+        path=str(path),
+        title=str(meta.get("title") or title).strip(),
+        author=str(author).strip() if author else None,
+        url=str(meta.get("url") or path),
+        category=category,
+        text=text.replace("\r\n", "\n"),
+        form=form,
+    )

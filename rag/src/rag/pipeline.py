@@ -1,0 +1,186 @@
+"""From a question to an answer: self-query, expansion, search, rerank, prompt, LLM."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from rag import citation, expansion, prompt, self_query
+from rag.budget import Budget
+from rag.documents import CATEGORIES
+from rag.embedding import Embedder
+from rag.llm import Llm, LlmError, Messages
+from rag.models import Answer, Source
+from rag.prompt import Ranked
+from rag.reranking import Reranker
+from rag.settings import Settings
+from rag.steps import Record
+from rag.store import Store, Stored
+
+NOTHING_FOUND = "No document says anything about that."
+_AUTHORS_SECONDS = 60.0
+"""How long the list of authors is believed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the LLM is to read, and what a client is told of it."""
+
+    ranked: list[Ranked]
+    sources: list[Source]
+
+
+class Pipeline:
+    """Answers questions from a store.
+
+    Args:
+        settings: how much of everything.
+        store: opened.
+        embedder: whose vectors the store holds.
+        reranker: None leaves the order to the vectors.
+        llm: answers, and is asked for the author and for rephrasings.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, embedder: Embedder, reranker: Reranker | None, llm: Llm
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._embedder = embedder
+        self._reranker = reranker
+        self._llm = llm
+        self._authors: list[str] = []
+        self._authors_read = -_AUTHORS_SECONDS
+
+    def record(self) -> Record:
+        """For a request that comes now."""
+        return Record(Budget(self._settings.budget_seconds))
+
+    async def answer(self, query: str) -> Answer:
+        """The whole answer.
+
+        Raises:
+            BudgetSpent: the time ran out before the LLM was asked.
+            LlmError: the LLM gave no answer.
+            StoreUnavailable: the store does not answer.
+        """
+        record = self.record()
+        found = await self.find(query, record)
+        text = "".join([piece async for piece in self.generate(query, found, record)])
+        if missing := citation.unknown(found.sources, text):
+            record.degrade("generation", f"the answer names sources that there are not: {missing}")
+        sources = citation.arranged(found.sources, text)
+        return Answer(answer=text, sources=sources, timings=record.finish(), degraded=record.degraded)
+
+    async def find(self, query: str, record: Record) -> Found:
+        """The documents for a question.
+
+        Raises:
+            BudgetSpent: the time ran out.
+            StoreUnavailable: the store does not answer.
+        """
+        # Both ask the LLM, and neither needs the other.
+        author, rephrasings = await asyncio.gather(self._author(query, record), self._rephrasings(query, record))
+        with record.step("retrieval"):
+            async with asyncio.timeout(record.budget.needed("retrieval")):
+                passages = await self._search(query, rephrasings, author, record)
+        with record.step("rerank"):
+            scores = await self._scores(query, passages, record)
+        ranked = prompt.ranked(passages, scores, self._settings.sources)
+        return Found(ranked, [_source(number, each) for number, each in enumerate(ranked, start=1)])
+
+    async def generate(self, query: str, found: Found, record: Record) -> AsyncIterator[str]:
+        """The LLM's answer in pieces.
+
+        Raises:
+            BudgetSpent: the time ran out before the LLM was asked.
+            LlmError: there is no answer, or it broke off.
+        """
+        with record.step("generation"):
+            if not found.ranked:
+                yield NOTHING_FOUND
+                return
+            seconds = record.budget.needed("generation")
+            messages = prompt.messages(query, found.ranked, self._settings.context_characters)
+            async for piece in self._llm.stream(messages, seconds=seconds, max_tokens=self._settings.max_tokens):
+                yield piece
+
+    async def _author(self, query: str, record: Record) -> str | None:
+        with record.step("self_query"):
+            authors = await self._known_authors()
+            if not authors:
+                return None
+            messages = self_query.messages(query, authors)
+            answer = await self._aside("self-query", messages, self_query.MAX_TOKENS, record)
+            if answer is None:
+                return self_query.mentioned(query, authors)
+            try:
+                return self_query.author(answer, authors)
+            except self_query.NonsenseAnswer as error:
+                record.degrade("self-query", f"{error}; the question itself was searched for a name")
+                return self_query.mentioned(query, authors)
+
+    async def _rephrasings(self, query: str, record: Record) -> list[str]:
+        count = self._settings.queries - 1
+        if count == 0:
+            return []
+        with record.step("expansion"):
+            messages = expansion.messages(query, count)
+            answer = await self._aside("expansion", messages, expansion.MAX_TOKENS, record)
+            if answer is None:
+                return []
+            found = expansion.rephrasings(answer, query, count)
+            if not found:
+                record.degrade("expansion", "the LLM's answer holds no rephrasing")
+            return found
+
+    async def _aside(self, step: str, messages: Messages, max_tokens: int, record: Record) -> str | None:
+        """Ask the LLM for what an answer can do without; None where there was no time or no answer."""
+        settings = self._settings
+        seconds = record.budget.spare(settings.step_seconds, settings.generation_reserve_seconds)
+        if seconds <= 0:
+            record.degrade(step, "left out, the budget is too short")
+            return None
+        try:
+            return await self._llm.complete(messages, seconds=seconds, max_tokens=max_tokens)
+        except LlmError as error:
+            record.degrade(step, f"left out, {error}")
+            return None
+
+    async def _search(self, query: str, rephrasings: Sequence[str], author: str | None, record: Record) -> list[Stored]:
+        vectors = await asyncio.to_thread(self._embedder.queries, [query, *rephrasings])
+        near = [True, *(vectors[1:] @ vectors[0] >= expansion.NEAR)]
+        if not all(near):
+            record.degrade("expansion", f"{near.count(False)} of {len(rephrasings)} rephrasings are of something else")
+        per_category = self._settings.k // len(CATEGORIES)
+        return await self._store.search(vectors[near], per_category=per_category, author=author)
+
+    async def _scores(self, query: str, passages: Sequence[Stored], record: Record) -> list[float]:
+        by_vectors = [passage.score for passage in passages]
+        if self._reranker is None or not passages:
+            return by_vectors
+        reading = [passage.reading for passage in passages]
+        try:
+            async with asyncio.timeout(record.budget.needed("rerank")):
+                return await asyncio.to_thread(self._reranker.scores, query, reading)
+        except TimeoutError:
+            record.degrade("rerank", "left out, the budget is too short")
+            return by_vectors
+
+    async def _known_authors(self) -> list[str]:
+        if time.monotonic() - self._authors_read >= _AUTHORS_SECONDS:
+            self._authors = await self._store.authors()
+            self._authors_read = time.monotonic()
+        return self._authors
+
+
+def _source(number: int, ranked: Ranked) -> Source:
+    first = ranked.passages[0]
+    return Source(
+        id=number,
+        title=first.title,
+        url=first.url,
+        category=first.category,
+        author=first.author,
+        score=round(ranked.score, 4),
+    )

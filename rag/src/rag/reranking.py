@@ -1,0 +1,56 @@
+"""How well a passage answers the question, read together: a second look at what the vectors brought."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from rag.carried import TokenModel, Vectors
+
+
+class Reranker(Protocol):
+    """Scores that are comparable within one call."""
+
+    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
+        """One score for each passage; higher is better."""
+
+
+class CrossEncoder:
+    """A model that reads question and passage as one text: the best of the three, and the slowest.
+
+    Args:
+        name: as fastembed lists it.
+        threads: how many compute one batch.
+    """
+
+    def __init__(self, name: str, threads: int) -> None:
+        from fastembed.rerank.cross_encoder import TextCrossEncoder
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        self._model = TextCrossEncoder(name, cache_dir=HF_HUB_CACHE, threads=threads)
+
+    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
+        """The model's logits."""
+        return [float(score) for score in self._model.rerank(query, list(passages))]
+
+
+class LateInteraction:
+    """Each token of the question looks for its nearest in the passage; the mean of those cosines is the score.
+
+    The MaxSim of ColBERT (Khattab and Zaharia 2020), here over a model that was not trained for it.
+    """
+
+    def __init__(self, model: TokenModel) -> None:
+        self._model = model
+
+    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
+        """Between -1 and 1."""
+        asked, *given = (_of_length_one(each) for each in self._model.token_vectors([query, *passages]))
+        return [float((asked @ each.T).max(axis=1).mean()) for each in given]
+
+
+def _of_length_one(vectors: Vectors) -> Vectors:
+    # The marks of a text's begin and end resemble each other in any two texts.
+    inner = vectors[1:-1] if len(vectors) > 2 else vectors
+    normed: Vectors = inner / np.linalg.norm(inner, axis=1, keepdims=True)
+    return normed
