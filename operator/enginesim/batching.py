@@ -25,6 +25,8 @@ class Request:
     max_tokens: int
     answer: Sequence[str] = ()
     """Its words, one for each token; filler when empty."""
+    streams: bool = False
+    """The client takes the answer token by token."""
     arrived: float = field(default_factory=time.monotonic)
     started: float | None = None
     first_token: float | None = None

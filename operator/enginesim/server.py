@@ -127,7 +127,7 @@ class Server:
         refused = self._unauthorized(request) or self._refusal(body, limit)
         if refused is not None:
             return refused
-        job = Request(prompt_tokens=max(len(prompt) // 4, 1), max_tokens=limit)
+        job = Request(prompt_tokens=max(len(prompt) // 4, 1), max_tokens=limit, streams=bool(body.get("stream")))
         if self._options.quotes and (words := quotation(prompt)):
             job.answer, job.max_tokens = words, min(limit, len(words))
         self.batcher.submit(job)

@@ -38,6 +38,7 @@ class Engines:
 
     vllm: Simulator
     tgi: Simulator
+    sglang: Simulator
     unused: Simulator
     ill: Simulator
 
@@ -48,16 +49,19 @@ def engines(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) ->
     with (
         running_simulator(logs, "vllm", "serve", "m", "--max-num-seqs=2") as vllm,
         running_simulator(logs, "tgi", "--max-batch-size=2") as tgi,
+        running_simulator(
+            logs, "sglang", "serve", "--model-path=m", "--max-running-requests=2", "--enable-metrics"
+        ) as sglang,
         running_simulator(logs, "tgi") as unused,
         running_simulator(logs, "vllm", "serve", "m") as ill,
     ):
         # All at once: Prometheus takes new targets in every five seconds.
-        pods = {"vllm": vllm, "twice": vllm, "tgi": tgi, "unused": unused, "ill": ill}
+        pods = {"vllm": vllm, "twice": vllm, "tgi": tgi, "sglang": sglang, "unused": unused, "ill": ill}
         # One that costs next to nothing to scrape, or the engine under test would be slow to answer.
         many = {(f"team-{index}", "unused-engine-1"): unused.address for index in range(ENDPOINTS)}
         prometheus.scrape({("team", f"{name}-engine-1"): engine.address for name, engine in pods.items()} | many)
         prometheus.scrape({("team", "twice-engine-1"): vllm.address}, job="again")
-        yield Engines(vllm, tgi, unused, ill)
+        yield Engines(vllm, tgi, sglang, unused, ill)
 
 
 def endpoint(
@@ -104,11 +108,11 @@ async def from_pod(target: EndpointTarget) -> EngineSample:
     return next(iter(reading.samples.values()))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("vllm", "vLLM"), ("tgi", "TGI"), ("twice", "vLLM")])
+@pytest.mark.parametrize(("name", "kind"), [("vllm", "vLLM"), ("tgi", "TGI"), ("sglang", "SGLang"), ("twice", "vLLM")])
 async def test_a_loaded_engine_reads_as_from_its_pod_however_many_jobs_scrape_it(
     prometheus: Prometheus, engines: Engines, name: str, kind: EngineType
 ) -> None:
-    engine = engines.tgi if name == "tgi" else engines.vllm
+    engine = engines.vllm if name == "twice" else getattr(engines, name)
     target = endpoint(prometheus.url, name, kind, address=engine.address)
     up = f'up{{namespace="team", pod="{name}-engine-1"}}'
     await scraped(target)

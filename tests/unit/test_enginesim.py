@@ -77,14 +77,15 @@ async def test_the_operator_reads_what_sglang_shows_of_a_request() -> None:
         idle = await scraped(client)
         body = {"prompt": "a" * 40, "max_tokens": 3}
         assert (await client.post("/v1/completions", json=body)).status == 200
+        assert b"[DONE]" in await (await client.post("/v1/completions", json={**body, "stream": True})).read()
         used = await scraped(client)
     core.cancel()
     assert isinstance(idle, EngineSample)
     assert isinstance(used, EngineSample)
-    assert (idle.running, idle.requests_total, idle.kv_usage, idle.steps_total) == (0, 0, None, None)
-    assert (used.running, used.waiting, used.requests_total, used.kv_usage) == (0, 0, 1, 0)
-    assert (used.prompt_tokens_total, used.generation_tokens_total) == (10, 3)
-    assert (used.queued_total, used.late_total, used.ttft_buckets[-1][1]) == (1, 0, 1)
+    assert (idle.running, idle.requests_total, idle.kv_usage, idle.steps_total) == (0, 0, 0, None)
+    assert (used.running, used.waiting, used.requests_total, used.kv_usage) == (0, 0, 2, 0)
+    assert (used.prompt_tokens_total, used.generation_tokens_total, used.steps_total) == (20, 6, 6)
+    assert (used.queued_total, used.late_total, used.ttft_buckets[-1][1]) == (2, 0, 2)
 
 
 async def test_sglang_that_drains_is_not_ready_and_takes_what_comes_all_the_same() -> None:

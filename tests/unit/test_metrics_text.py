@@ -135,3 +135,42 @@ def test_tgi_counts_tokens_at_the_end_so_all_are_of_finished_requests() -> None:
     assert isinstance(found, EngineSample)
     assert (found.prompt_tokens_total, found.generation_tokens_total) == (2000, 900)
     assert (found.finished_prompt_tokens_total, found.finished_generation_tokens_total) == (2000, 900)
+
+
+def sglang(text: str) -> EngineSample | str:
+    names = engine_for("SGLang").metrics
+    return sample_of(parse(text, names.wanted), names, taken_at=5.0, own_metrics=names.prefix in text, objective=2.0)
+
+
+def test_stages_of_a_pipeline_and_ranks_of_a_group_count_once_and_data_parallel_ones_each() -> None:
+    queue = "sglang:queue_time_seconds_bucket"
+    found = sglang(
+        "".join(
+            f'sglang:num_running_reqs{{tp_rank="0",pp_rank="{stage}",dp_rank="{rank}"}} 3\n'
+            f'{queue}{{tp_rank="0",pp_rank="{stage}",dp_rank="{rank}",le="1"}} 4\n'
+            f'{queue}{{tp_rank="0",pp_rank="{stage}",dp_rank="{rank}",le="+Inf"}} 5\n'
+            f'sglang:cuda_graph_passes_total{{tp_rank="0",pp_rank="{stage}",dp_rank="{rank}",mode="prefill_none"}} 1\n'
+            f'sglang:cuda_graph_passes_total{{tp_rank="0",pp_rank="{stage}",dp_rank="{rank}",mode="decode_none"}} 9\n'
+            f'sglang:cuda_graph_passes_total{{tp_rank="1",pp_rank="{stage}",dp_rank="{rank}",mode="decode_none"}} 9\n'
+            for stage in (0, 1)
+            for rank in (0, 1)
+        )
+    )
+    assert isinstance(found, EngineSample)
+    assert (found.running, found.queued_total, found.steps_total) == (6, 10, 20)
+
+
+def test_a_gauge_by_priority_counts_by_its_total_and_a_counter_by_each() -> None:
+    found = sglang(
+        'sglang:num_queue_reqs{priority=""} 5\nsglang:num_queue_reqs{priority="1"} 3\n'
+        'sglang:num_queue_reqs{priority="2"} 2\n'
+        'sglang:num_requests_total{priority="1",is_streaming="true"} 7\n'
+        'sglang:num_requests_total{priority="2",is_streaming="true"} 1\n'
+        'sglang:num_requests_total{priority="2",is_streaming="false"} 2\n'
+    )
+    assert isinstance(found, EngineSample)
+    assert (found.waiting, found.requests_total) == (5, 10)
+
+
+def test_sglang_that_shows_nothing_is_not_idle() -> None:
+    assert "without any sglang: metric" in str(sglang("python_info 1\n"))

@@ -56,3 +56,15 @@ def test_bounds_of_one_engine_do_not_hide_those_of_another() -> None:
 )
 def test_nothing_is_left_out_where_bounds_are_unknown_or_would_not_fit_into_an_address(bounds: list[str]) -> None:
     assert "le=~" not in query(bounds, 2.0)
+
+
+def test_series_of_one_engine_that_say_the_same_again_are_not_asked_for() -> None:
+    target = EndpointTarget("team", "llama", "SGLang", scaling(policy="Demand"), [])
+    histogram = "sglang:queue_time_seconds_bucket"
+    queries = signal_queries([target], queue_objectives([target]), {histogram: ["1.0", "2.0", "+Inf"]})
+    assert 'pp_rank=~"|0", priority=~"|"' in queries["sglang:num_running_reqs"]
+    assert 'pp_rank=~"|0", le=~"' in queries[histogram]
+    # Those that stream and those that do not are two series, and both count.
+    requests = queries["sglang:num_requests_total"]
+    assert "is_streaming" in requests
+    assert "=~" not in requests.replace('pod=~".+-engine-.+"', "")

@@ -1,7 +1,7 @@
 """The form in which each engine states its facts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from llmendpoint.api.accelerators import is_grouped
@@ -35,6 +35,8 @@ class MetricNames:
     ttft_bucket: str | None = None
     labels: tuple[str, ...] = ()
     """Labels by which the series of one engine differ."""
+    counting: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Sample name -> labels of the series that count, where others say the same again. A label that is absent fits."""
     appear_on_use: bool = False
     """True where an engine that had no request yet shows no metric of its own at all."""
 

@@ -18,6 +18,9 @@ PORT = 30000
 SLOTS = 256
 SLOTS_FLAG = "--max-running-requests"
 API_KEY = "SGLANG_SERVER_KEY"
+LABELS = (
+    "model_name", "engine_type", "tp_rank", "pp_rank", "moe_ep_rank", "dp_rank", "is_streaming", "priority", "mode",
+)  # fmt: skip
 
 
 def _arguments(spec: EndpointSpec) -> list[str]:
@@ -62,13 +65,20 @@ SGLANG = EngineFacts(
         requests=("sglang:num_requests_total",),
         prompt_tokens=("sglang:prompt_tokens_total",),
         generation_tokens=("sglang:generation_tokens_total",),
-        # It has no counter of steps: tokens are counted when a request is finished.
-        steps=(),
+        # Passes of the model through the GPU. Tokens are counted when a request is finished.
+        steps=("sglang:cuda_graph_passes_total",),
         queue_bucket="sglang:queue_time_seconds_bucket",
         kv_usage=("sglang:token_usage",),
         ttft_bucket="sglang:time_to_first_token_seconds_bucket",
-        labels=("model_name", "engine_type", "tp_rank", "pp_rank", "moe_ep_rank", "dp_rank"),
-        appear_on_use=True,
+        labels=LABELS,
+        # The stages of a pipeline show the same requests, and the gauges show them by priority as well as all of them.
+        # Every rank counts its passes, and those of one group make them together.
+        counting={
+            "sglang:num_running_reqs": {"pp_rank": "0", "priority": ""},
+            "sglang:num_queue_reqs": {"pp_rank": "0", "priority": ""},
+            "sglang:queue_time_seconds_bucket": {"pp_rank": "0"},
+            "sglang:cuda_graph_passes_total": {"pp_rank": "0", "tp_rank": "0"},
+        },
     ),
     arguments=_arguments,
     environment=_environment,

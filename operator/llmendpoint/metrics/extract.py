@@ -1,10 +1,10 @@
 """Parsed samples of an engine become one EngineSample, by the engine's own metric names."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llmendpoint.engines.facts import MetricNames
-from llmendpoint.metrics.parser import Samples
+from llmendpoint.metrics.parser import Sample, Samples
 from llmendpoint.scaling.histogram import Buckets, above
 from llmendpoint.scaling.signals import EngineSample
 
@@ -28,6 +28,7 @@ def sample_of(
             f"/metrics answers without any {names.prefix} metric: another program listens on this port, "
             "or the engine runs with its statistics disabled"
         )
+    samples = {**samples, **{name: _counting(samples, name, labels) for name, labels in names.counting.items()}}
     broken = next((name for name, found in samples.items() if any(abs(one.value) > LARGEST for one in found)), None)
     if broken:
         return f"/metrics answers with an impossible value of {broken}: look at what the engine writes there"
@@ -54,6 +55,14 @@ def sample_of(
         queued_total=queue[-1][1] if queue else 0.0,
         late_total=above(objective, queue),
     )
+
+
+def _counting(samples: Samples, name: str, labels: Mapping[str, str]) -> list[Sample]:
+    return [
+        sample
+        for sample in samples.get(name, ())
+        if all(sample.labels.get(label, value) == value for label, value in labels.items())
+    ]
 
 
 def _sum(samples: Samples, names: Sequence[str]) -> float:

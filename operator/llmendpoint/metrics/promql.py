@@ -55,15 +55,15 @@ def signal_queries(
         labels = ", ".join(("namespace", "pod", *names.labels))
         for name in names.wanted.difference(names.histograms):
             total = "avg" if name in names.kv_usage else "sum"
-            queries[name] = f"{total} by (namespace, pod) ({_once(name, labels)})"
+            queries[name] = f"{total} by (namespace, pod) ({_once(name, labels, PODS + _counting(name, names))})"
         # 22 rows per pod: asked only where somebody wants it.
         if names.ttft_bucket and reads_ttft(target.scaling):
             queries[names.ttft_bucket] = _buckets(names.ttft_bucket, labels, PODS)
         if names.queue_bucket and names.queue_bucket in objectives:
-            known, pods = bounds[names.queue_bucket], PODS
+            known, pods = bounds[names.queue_bucket], PODS + _counting(names.queue_bucket, names)
             if 0 < sum(map(len, known)) <= LONGEST_BOUNDS:
                 near = "|".join(map(re.escape, _near(objectives[names.queue_bucket], known)))
-                pods = f"{PODS}, le=~{json.dumps(near)}"
+                pods += f", le=~{json.dumps(near)}"
             queries[names.queue_bucket] = _buckets(names.queue_bucket, labels, pods)
     return queries
 
@@ -78,7 +78,13 @@ def endpoint_query(
     """
     labels = ", ".join(("namespace", "pod", *names.labels))
     pods = f"namespace={json.dumps(namespace)}, pod=~{json.dumps(f'{re.escape(name)}-engine-.+')}"
-    return _once(metric, labels, pods, last_of_seconds)
+    return _once(metric, labels, pods + _counting(metric, names), last_of_seconds)
+
+
+def _counting(metric: str, names: MetricNames) -> str:
+    """Matchers of the series that count; an empty one fits a label that is absent."""
+    wanted = names.counting.get(metric, {})
+    return "".join(f", {label}=~{json.dumps(f'|{re.escape(value)}')}" for label, value in wanted.items())
 
 
 def _buckets(histogram: str, labels: str, pods: str) -> str:
