@@ -126,6 +126,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("tgi-port", "spec.engine", {"type": "TGI", "args": ["--port=9"]}, ARGS),
     ("sglang-host", "spec.engine", {"type": "SGLang", "args": ["--host=127.0.0.1"]}, ARGS),
     ("sglang-health", "spec.engine", {"type": "SGLang", "env": [{"name": "SGL_FORCE_SHUTDOWN", "value": "1"}]}, ENV),
+    ("sglang-grpc", "spec.engine", {"type": "SGLang", "args": ["--smg-grpc-mode"]}, ARGS),
+    ("sglang-several-fronts", "spec.engine", {"type": "SGLang", "args": ["--tokenizer-worker-num", "2"]}, ARGS),
     ("tgi-drain", "spec.engine", {"type": "TGI", "args": ["--graceful-termination-timeout=1"]}, ARGS),
     ("tgi-port-short", "spec.engine", {"type": "TGI", "args": ["-p9"]}, ARGS),
     ("tgi-port-env", "spec.engine", {"type": "TGI", "env": [{"name": "PROMETHEUS_PORT", "value": "8080"}]}, ENV),

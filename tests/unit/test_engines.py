@@ -104,6 +104,24 @@ def test_several_gpus_are_shared_out_unless_the_user_does_it(kind: str, flag: st
     assert flag.partition("=")[0] not in " ".join(arguments(kind))
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "flag"),
+    [
+        ("vLLM", ["--pipeline-parallel-size=2"], "--tensor-parallel-size=4"),
+        ("vLLM", ["-pp", "2", "--data_parallel_size=2"], "--tensor-parallel-size=2"),
+        ("vLLM", ["-dp=8"], None),
+        ("vLLM", ["-dp=0", "--pipeline-parallel-size=auto"], "--tensor-parallel-size=8"),
+        ("SGLang", ["--pp-size=2"], "--tp-size=4"),
+        ("SGLang", ["--dp-size=2", "--pipeline-parallel-size", "2"], "--tp-size=2"),
+        ("SGLang", ["--dp-size=8", "--enable-dp-attention"], "--tp-size=8"),
+        ("SGLang", ["--attn-dp-size=8"], "--tp-size=8"),
+    ],
+)
+def test_stages_and_data_parallel_ranks_share_out_the_gpus_first(kind: str, given: list[str], flag: str | None) -> None:
+    made = arguments(kind, *given, engine={"resources": {"limits": {"nvidia.com/gpu": 8}}})
+    assert [arg for arg in made if arg.startswith(("--tensor-parallel-size", "--tp-size"))] == ([flag] if flag else [])
+
+
 @pytest.mark.parametrize("kind", get_args(EngineType))
 def test_a_revision_is_passed_on(kind: str) -> None:
     assert "--revision=v2" in arguments(kind, model={"source": "hf://acme/llama", "revision": "v2"})

@@ -13,10 +13,12 @@ RESERVED_ARGS: dict[str, tuple[str, ...]] = {
     "TGI": (
         "--model-id", "--hostname", "--port", "-p", "--prometheus-port", "--api-key", "--graceful-termination-timeout",
     ),
+    # Of several fronts each drains by itself, and the first that is done stops the scheduler of all.
     "SGLang": (
         "--model-path", "--model", "--served-model-name", "--host", "--port", "--api-key", "--admin-api-key",
-        "--enable-metrics", "--enable-metrics-for-all-schedulers", "--ssl-keyfile", "--ssl-certfile", "--nnodes",
-        "--node-rank", "--dist-init-addr", "--config",
+        "--enable-metrics", "--enable-metrics-for-all-schedulers", "--ssl-keyfile", "--ssl-certfile",
+        "--fastapi-root-path", "--grpc-mode", "--smg-grpc-mode", "--tokenizer-worker-num", "--nnodes", "--node-rank",
+        "--dist-init-addr", "--nccl-init-addr", "--config",
     ),
 }  # fmt: skip
 RESERVED_ENV: dict[str, tuple[str, ...]] = {
@@ -27,7 +29,9 @@ RESERVED_ENV: dict[str, tuple[str, ...]] = {
         "MODEL_ID", "REVISION", "HOSTNAME", "PORT", "PROMETHEUS_PORT", "API_KEY", "GRACEFUL_TERMINATION_TIMEOUT",
         "NUM_SHARD", "MAX_CONCURRENT_REQUESTS",
     ),
-    "SGLang": ("SGLANG_SERVER_KEY", "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION", "SGL_FORCE_SHUTDOWN"),
+    "SGLang": (
+        "SGLANG_SERVER_KEY", "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION", "SGL_FORCE_SHUTDOWN", "SGLANG_FORCE_SHUTDOWN",
+    ),
 }  # fmt: skip
 _ARGS_INSTEAD: dict[str, str] = {
     "vLLM": "use model.source, model.servedName, engine.drainSeconds and engine.apiKeySecretRef instead, and write the "

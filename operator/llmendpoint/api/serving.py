@@ -215,7 +215,7 @@ class Engine(ApiModel):
         None,
         description="API key that the engine asks clients for; injected as OPENAI_API_KEY into the business service. "
         "vLLM asks for it under /v1, /v2 and /inference alone: /invocations generates text without it, and "
-        "/metrics and /health are open in both engines. Let a NetworkPolicy say who may reach the engine.",
+        "/metrics and /health are open in all engines. Let a NetworkPolicy say who may reach the engine.",
     )
     startup_timeout_seconds: int = Field(
         900,

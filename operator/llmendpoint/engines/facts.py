@@ -1,5 +1,6 @@
 """The form in which each engine states its facts."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -127,15 +128,23 @@ def argument(args: Sequence[str], flag: str) -> str | None:
     return found
 
 
-def split_argument(spec: EndpointSpec, *flags: str) -> list[str]:
+def split_argument(spec: EndpointSpec, *flags: str, beside: Sequence[Sequence[str]] = ()) -> list[str]:
     """The argument that splits the model over a replica's accelerators; none for one, or where the user gives it.
 
     Args:
         flags: names of the argument; the first one is written.
+        beside: names of each other argument by which accelerators are shared out: each stage of a pipeline and each
+            data-parallel rank has as many as the model is split over.
     """
-    size = group_size(spec)
+    size = group_size(spec) // math.prod(_number(spec, names) for names in beside)
     is_given = any(argument(spec.engine.args, flag) for flag in flags)
     return [f"{flags[0]}={size}"] if size > 1 and not is_given else []
+
+
+def _number(spec: EndpointSpec, flags: Sequence[str]) -> int:
+    """What the user gives for an argument of these names; 1 without it."""
+    given = next(filter(None, (argument(spec.engine.args, flag) for flag in flags)), "")
+    return max(int(given), 1) if given.isdecimal() else 1
 
 
 def slots(facts: EngineFacts, spec: EndpointSpec) -> int:

@@ -17,6 +17,8 @@ from llmendpoint.engines.facts import (
 PORT = 30000
 SLOTS = 256
 SLOTS_FLAG = "--max-running-requests"
+PIPELINE = ("--pp-size", "--pipeline-parallel-size")
+DATA = ("--dp-size", "--data-parallel-size")
 API_KEY = "SGLANG_SERVER_KEY"
 LABELS = (
     "model_name", "engine_type", "tp_rank", "pp_rank", "moe_ep_rank", "dp_rank", "is_streaming", "priority", "mode",
@@ -37,7 +39,9 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     if spec.engine.api_key_secret_ref:
         # It reads none from the environment; the kubelet puts the value in.
         args.append(f"--api-key=$({API_KEY})")
-    args.extend(split_argument(spec, "--tp-size", "--tp", "--tensor-parallel-size"))
+    # Data-parallel attention is within the group, plain data parallelism has a group for each rank.
+    beside = (PIPELINE,) if "--enable-dp-attention" in spec.engine.args else (PIPELINE, DATA)
+    args.extend(split_argument(spec, "--tp-size", "--tp", "--tensor-parallel-size", beside=beside))
     if not argument(spec.engine.args, SLOTS_FLAG):
         # Its own default follows the memory, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")

@@ -17,6 +17,11 @@ from llmendpoint.engines.facts import (
 PORT = 8000
 SLOTS = 256
 SLOTS_FLAG = "--max-num-seqs"
+BESIDE = (
+    ("--pipeline-parallel-size", "-pp"),
+    ("--data-parallel-size", "-dp"),
+    ("--prefill-context-parallel-size", "-pcp"),
+)
 
 
 def _arguments(spec: EndpointSpec) -> list[str]:
@@ -35,7 +40,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         args.append(f"--revision={spec.model.revision}")
     if spec.model.origin.scheme == "s3":
         args.append("--load-format=runai_streamer")
-    args.extend(split_argument(spec, "--tensor-parallel-size", "-tp"))
+    args.extend(split_argument(spec, "--tensor-parallel-size", "-tp", beside=BESIDE))
     if not argument(spec.engine.args, SLOTS_FLAG):
         # Its own default follows the GPU, 1024 on large ones, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")
