@@ -86,6 +86,17 @@ def test_a_replica_gets_the_device_of_its_claim(apiserver: Cluster, namespace: s
     assert reason(apiserver, namespace) == "Unschedulable"
 
 
+def test_a_claim_template_that_does_not_exist_is_named_until_it_does(
+    apiserver: Cluster, namespace: str, node: str
+) -> None:
+    apply(apiserver, namespace, engine={"resourceClaims": CLAIMS})
+    said = "waits for its claim of ResourceClaimTemplate one-gpu: if it stays so, check that this exists"
+    eventually(lambda: said in condition(apiserver, namespace, "Ready")["message"])
+    apiserver.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(TEMPLATE))
+    # The controller tries again after a while that grows with each failure.
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+
+
 def test_accelerators_that_no_node_has_are_named(apiserver: Cluster, namespace: str) -> None:
     kinds = ["amd.com/gpu", "aws.amazon.com/neuron", "google.com/tpu", "gpu.intel.com/xe"]
     apply(apiserver, namespace, engine={"resources": {"limits": dict.fromkeys(kinds, 1)}})

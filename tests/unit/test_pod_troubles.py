@@ -315,6 +315,24 @@ def test_a_claim_whose_devices_are_taken_is_reported() -> None:
     assert "set engine.rollout to Recreate" in unschedulable(said, engine={"resourceClaims": claims}).message
 
 
+def test_a_claim_that_is_not_made_is_reported_until_it_is() -> None:
+    def found() -> Trouble | None:
+        return pod_trouble(endpoint().spec, [view_of(body)])
+
+    body = pod(ready=False, containers=[], conditions=[])
+    claims = [{"name": name, "resourceClaimTemplateName": f"one-{name}"} for name in ("gpu", "nic")]
+    body["spec"] = {"resourceClaims": [*claims, {"name": "own", "resourceClaimName": "mine"}]}
+    assert found() == Trouble(
+        Reason.REPLICAS_STARTING,
+        "pod llama-engine-1 waits for its claim of ResourceClaimTemplate one-gpu, one-nic: if it stays so, check that "
+        "this exists in this namespace, the pod then starts by itself, or see kubectl describe pod llama-engine-1",
+    )
+    made = body["status"]["resourceClaimStatuses"] = [{"name": "gpu", "resourceClaimName": "llama-engine-1-gpu-x"}]
+    assert "ResourceClaimTemplate one-nic:" in (found() or Trouble(Reason.SETTLED, "")).message
+    made.append({"name": "nic", "resourceClaimName": "llama-engine-1-nic-x"})
+    assert found() is None
+
+
 def test_a_business_pod_without_a_node_is_told_of_its_own_fields() -> None:
     short = unschedulable(
         "0/1 nodes are available: 1 Insufficient cpu.", COMPONENT_BUSINESS, scaling={"maxReplicas": 3}

@@ -118,21 +118,22 @@ def test_managed_fields_are_not_kept_and_the_rest_is_left_as_it_was() -> None:
     assert "managedFields" in body["metadata"]
 
 
-def test_only_the_node_the_ports_and_the_limits_of_a_pod_are_kept_of_its_spec() -> None:
+def test_only_what_is_looked_at_is_kept_of_the_spec_of_a_pod() -> None:
     port, limits = {"name": "http", "containerPort": 8000}, {"nvidia.com/gpu": "2"}
     containers = [
         {"name": "engine", "image": "i", "ports": [port], "resources": {"limits": limits, "requests": limits}},
         {"name": "proxy", "image": "i", "restartPolicy": "Always"},
     ]
     store = Store()
-    store.put(pod() | {"spec": {"containers": containers, "nodeName": "one"}})
+    looked_at = {"nodeName": "one", "terminationGracePeriodSeconds": 80, "resourceClaims": [{"name": "gpu"}]}
+    store.put(pod() | {"spec": {"containers": containers, **looked_at, "dnsPolicy": "Default"}})
     store.put(endpoint_object())
     assert store.pods(KEY)[0]["spec"] == {
         "containers": [
             {"name": "engine", "ports": [port], "resources": {"limits": limits}},
             {"name": "proxy", "ports": [], "restartPolicy": "Always"},
         ],
-        "nodeName": "one",
+        **looked_at,
     }
     found = store.endpoint(KEY)
     assert found is not None

@@ -13,6 +13,7 @@ from llmendpoint.manifests.asynchronous import QUEUE_CONTAINER, REDIS_CONTAINER,
 from llmendpoint.manifests.batch import BATCH_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
+from llmendpoint.reconcile.device_claims import claim_sentence
 from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses
 from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.signals import PodPhase
@@ -121,6 +122,12 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
     return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {pod.name}: {advice} ({said})")
 
 
+def claim_not_made(_: EndpointSpec, pod: PodView) -> Trouble | None:
+    """A claim for devices is not made, which takes no more than a moment where its template exists."""
+    said = claim_sentence(pod.body)
+    return Trouble(Reason.REPLICAS_STARTING, said) if said else None
+
+
 def _placement_advice(spec: EndpointSpec, said: str) -> str:
     """Which fields keep an engine's pod from the nodes."""
     if "allocate all claims" in said:
@@ -220,6 +227,7 @@ POD_RULES: tuple[PodRule, ...] = (
     startup_timeout,
     crash_loop,
     unschedulable,
+    claim_not_made,
 )
 
 

@@ -27,6 +27,7 @@ ObjectKey = tuple[str, str]
 
 
 GONE_KEPT = 1000
+LOOKED_AT = ("nodeName", "resourceClaims", "terminationGracePeriodSeconds")
 IDENTITY = ("namespace", "name", "uid", "resourceVersion", "labels")
 
 
@@ -195,22 +196,21 @@ def _identified(body: Manifest) -> Manifest:
 def _slim(body: Manifest) -> Manifest:
     """What is of use here.
 
-    managedFields are half of an object. The spec of a pod is most of what is left, and only its node, its ports and
-    its limits are looked at.
+    managedFields are half of an object. The spec of a pod is most of what is left, and little of it is looked at.
     """
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
     return {**body, "metadata": metadata} | ({"spec": _slim_pod(body)} if body["kind"] == "Pod" else {})
 
 
 def _slim_pod(pod: Manifest) -> Manifest:
-    """The spec of a pod, reduced to its node and to the ports and limits of its containers."""
+    """The spec of a pod, reduced to LOOKED_AT and to the ports and limits of its containers."""
     spec = pod.get("spec", {})
     slim: dict[str, Any] = {
         part: [_slim_container(container) for container in containers]
         for part in ("initContainers", "containers")
         if (containers := spec.get(part))
     }
-    return slim | ({"nodeName": spec["nodeName"]} if "nodeName" in spec else {})
+    return slim | {name: spec[name] for name in LOOKED_AT if name in spec}
 
 
 def _slim_container(container: Manifest) -> Manifest:
