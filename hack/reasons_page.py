@@ -140,6 +140,24 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         ),
         Reason.NOT_READ_YET: ("Unknown", "Wait ten seconds."),
     },
+    ConditionType.ROUTE_ACCEPTED: {
+        Reason.ROUTE_ACCEPTED: ("True", NOTHING),
+        Reason.ROUTE_PENDING: (
+            "Unknown",
+            "Wait some seconds; then look whether the Gateway exists (`kubectl get gateway -A`) and its controller "
+            "runs.",
+        ),
+        Reason.ROUTE_REFUSED: (
+            "False",
+            "Read what the Gateway said; often its listener does not allow routes from the endpoint's namespace, or "
+            "has other host names ([gateway](gateway.md#when-it-does-not-work)).",
+        ),
+        Reason.GATEWAY_KINDS_MISSING: (
+            "False",
+            "Install what the message names, or remove it from `spec.gateway`. The operator notices within a minute. "
+            "Where it is installed, `llmendpoint doctor` says whether the operator may use it.",
+        ),
+    },
 }
 
 

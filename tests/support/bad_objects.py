@@ -37,6 +37,15 @@ GOOD: dict[str, Any] = {
                 "allowedHosts": ["*.team.svc.cluster.local", "a.example:8080", "x-1.b2.c"],
             }
         },
+        "gateway": {
+            "parentRefs": [
+                {"name": "public"},
+                {"name": "public", "namespace": "gateways", "sectionName": "http"},
+                {"name": "public", "namespace": "gateways", "sectionName": "https", "port": 443},
+            ],
+            "hostnames": ["*.example.com", "llama.example.com"],
+            "inferencePool": {"endpointPickerRef": {"name": "picker", "port": 9002}},
+        },
     },
 }
 CLAIM = {"name": "gpu", "resourceClaimTemplateName": "one-gpu"}
@@ -282,6 +291,29 @@ BAD: list[tuple[str, str, Any, str]] = [
         "spec",
         of_one_pod("Recreate", scaling={**scheduled(maxReplicas=2), "maxReplicas": 1}),
         "ReadWriteOncePod",
+    ),
+    ("gateway-without-parent", "spec.gateway", {"parentRefs": []}, "should have at least 1 items"),
+    ("gateway-twice", "spec.gateway", {"parentRefs": [{"name": "a"}, {"name": "a"}]}, "must each name another Gateway"),
+    (
+        "gateway-with-and-without-section",
+        "spec.gateway",
+        {"parentRefs": [{"name": "a"}, {"name": "a", "sectionName": "b"}]},
+        "each another sectionName of it",
+    ),
+    (
+        "gateway-hostname",
+        "spec.gateway",
+        {"parentRefs": [{"name": "a"}], "hostnames": ["https://a.example"]},
+        "hostnames",
+    ),
+    ("pool-without-port", "spec.gateway.inferencePool.endpointPickerRef.port", None, "port: Required value"),
+    ("pool-behind-business", "spec.business", {"image": "rag:1"}, "leave gateway.inferencePool out, or business"),
+    ("pool-that-sleeps", "spec.scaling.minReplicas", 0, "no request could wake an endpoint that sleeps"),
+    (
+        "pool-that-sleeps-at-night",
+        "spec.scaling.schedules",
+        scheduled(minReplicas=0)["schedules"],
+        "no request could wake an endpoint that sleeps",
     ),
     ("replicas-negative", "spec.replicas", -1, "greater than or equal to 0"),
     ("unknown-field", "spec.engine", {"replica": 3}, 'unknown field "spec.engine.replica"'),

@@ -20,6 +20,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "PersistentVolumeClaim": {"volumeMode": "Filesystem", "storageClassName": "standard", "volumeName": "pvc-7"},
     "HorizontalPodAutoscaler": {"behavior": {"scaleUp": {"selectPolicy": "Max"}}},
     "PodDisruptionBudget": {},
+    "HTTPRoute": {},
+    "InferencePool": {"appProtocol": "http"},
 }
 
 

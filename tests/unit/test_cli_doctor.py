@@ -305,6 +305,8 @@ def with_condition(kind: str, status: str, reason: str) -> dict[str, Any]:
         ("Ready", "False", "QueueNotReady", "warn"),
         ("QueueAvailable", "False", "BacklogUnknown", "fail"),
         ("QueueAvailable", "True", "BacklogVolatile", "warn"),
+        ("RouteAccepted", "False", "GatewayKindsMissing", "fail"),
+        ("RouteAccepted", "Unknown", "RoutePending", "warn"),
     ],
 )
 def test_each_trouble_of_an_endpoint_has_a_line(kind: str, status: str, reason: str, level: str) -> None:

@@ -409,11 +409,11 @@ def test_the_scale_subresource_finds_the_engine_pods() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     status = status_of(seen(children=[deployment("engine")]))
-    assert (status.url, status.model, status.business, status.scaling) == (None, None, None, None)
+    assert (status.model, status.business, status.scaling) == (None, None, None)
 
 
 def test_what_is_known_is_handed_through() -> None:
     scaling = ScalingStatus(desired_replicas=2)
-    status = status_of(seen(), Outcome(desired=2, scaling=scaling, url="http://llama", model="acme/llama"))
-    assert (status.url, status.model, status.scaling) == ("http://llama", "acme/llama", scaling)
+    status = status_of(seen(), Outcome(desired=2, scaling=scaling, model="acme/llama"))
+    assert (status.url, status.model, status.scaling) == ("http://llama.team.svc:80", "acme/llama", scaling)
     assert status.business == BusinessStatus(replicas=2, ready_replicas=2)

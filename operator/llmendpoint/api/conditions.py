@@ -16,6 +16,9 @@ class ConditionType(StrEnum):
     """The scaler decides and writes the replica count."""
     QUEUE_AVAILABLE = "QueueAvailable"
     """The API for jobs answers and its backlog can be read. There only with spec.async."""
+    ROUTE_ACCEPTED = "RouteAccepted"
+    """Every Gateway of spec.gateway leads requests to the endpoint. There only with spec.gateway; Ready is about what
+    serves, and does not follow it."""
 
 
 class Reason(StrEnum):
@@ -106,6 +109,16 @@ class Reason(StrEnum):
     """The same, and the jobs are in a Redis for development: they are lost with its pod."""
     BACKLOG_UNKNOWN = "BacklogUnknown"
     """The API is ready and does not say how many jobs wait: no scale-in until it does."""
+
+    # RouteAccepted. Its True has the type's own name.
+    ROUTE_ACCEPTED = "RouteAccepted"
+    """Every Gateway has accepted the route and knows where it leads."""
+    ROUTE_PENDING = "RoutePending"
+    """A Gateway has said nothing of the route, or of its last change, yet."""
+    ROUTE_REFUSED = "RouteRefused"
+    """A Gateway does not accept the route, or does not find where it leads."""
+    GATEWAY_KINDS_MISSING = "GatewayKindsMissing"
+    """The cluster lacks a kind that spec.gateway needs, or the operator may not list it."""
 
 
 class BatchConditionType(StrEnum):

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from llmendpoint.api.asynchronous import Asynchronous
 from llmendpoint.api.base import ApiModel, cel, identity_of
+from llmendpoint.api.gateway import Gateway
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.api.serving import Business, Engine, Model
 from llmendpoint.api.status import EndpointStatus
@@ -26,6 +27,9 @@ class EndpointSpec(ApiModel):
         None,
         alias="async",
         description="Takes jobs beside requests: answered later, by the same engines, which scale on what waits.",
+    )
+    gateway: Gateway | None = Field(
+        None, description="Lets clients in from outside of the cluster, through Gateways of the Gateway API."
     )
     replicas: int | None = Field(
         None,
@@ -57,6 +61,18 @@ class EndpointSpec(ApiModel):
                 "model.cache.accessMode ReadWriteOncePod lets one pod use it: set engine.rollout to Recreate and "
                 "let at most one replica run (scaling.maxReplicas, or replicas where scaling is not Active), or use "
                 "ReadWriteMany",
+            ),
+            (
+                "!has(self.gateway) || !has(self.gateway.inferencePool) || !has(self.business)",
+                "gateway.inferencePool chooses among the engine's replicas, and with a business service requests from "
+                "outside go to that: leave gateway.inferencePool out, or business",
+            ),
+            (
+                "!has(self.gateway) || !has(self.gateway.inferencePool) || !has(self.scaling) || "
+                "self.scaling.mode != 'Active' || self.scaling.minReplicas > 0 && "
+                "self.scaling.schedules.all(s, !has(s.minReplicas) || s.minReplicas > 0)",
+                "gateway.inferencePool leads to replicas only, so that no request could wake an endpoint that sleeps: "
+                "set scaling.minReplicas, and that of each schedule, to 1 or more, or leave gateway.inferencePool out",
             ),
             (
                 "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "

@@ -19,6 +19,7 @@ COMPONENT_ACTIVATOR: Final = "activator"
 COMPONENT_QUEUE: Final = "queue"
 COMPONENT_WORKER: Final = "worker"
 COMPONENT_REDIS: Final = "redis"
+COMPONENT_GATEWAY: Final = "gateway"
 COMPONENT_BATCH: Final = "batch"
 # The target of a Service that leads nowhere.
 COMPONENT_NONE: Final = "none"

@@ -132,7 +132,7 @@ ENDPOINT = Definition(
         ),
         _column("Reason", f"{_READY}.reason", "Why the endpoint is ready or not."),
         _column("Age", ".metadata.creationTimestamp", "Time since it was created.", kind="date"),
-        _column("URL", ".status.url", "Where clients send requests inside the cluster.", priority=1),
+        _column("URL", ".status.url", "Where clients send requests.", priority=1),
         _column("Async", ".status.asyncURL", "Where clients send jobs inside the cluster.", priority=1),
         _column("Message", f"{_READY}.message", "What happened and what to do.", priority=1),
     ),

@@ -139,7 +139,11 @@ class EndpointStatus(ApiModel):
     replicas: int = Field(0, description="Engine replicas that exist.")
     ready_replicas: int = Field(0, description="Engine replicas that are ready.")
     selector: str | None = Field(None, description="Label selector of the engine pods, for the scale subresource.")
-    url: str | None = Field(None, description="Where clients send requests inside the cluster.")
+    url: str | None = Field(
+        None,
+        description="Where clients send requests: a host name of spec.gateway once a Gateway leads there, else the "
+        "Service.",
+    )
     async_url: str | None = Field(
         None, alias="asyncURL", description="Where clients send jobs inside the cluster, when there is spec.async."
     )
@@ -147,7 +151,8 @@ class EndpointStatus(ApiModel):
     business: BusinessStatus | None = Field(None, description="State of the business service, when there is one.")
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Progressing, MetricsAvailable, ScalingActive, and with spec.async QueueAvailable.",
+        description="Ready, Progressing, MetricsAvailable, ScalingActive, with spec.async QueueAvailable, and with "
+        "spec.gateway RouteAccepted.",
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")

@@ -11,6 +11,10 @@ from jsonschema import Draft4Validator, ValidationError, validators
 from llmendpoint.api import names, schema
 
 Schema = Mapping[str, Any]
+CEL_WORDS = frozenset({
+    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
+    "namespace", "null", "package", "return", "true", "var", "void", "while",
+})  # fmt: skip
 
 
 def problems(body: Mapping[str, Any]) -> list[str]:
@@ -121,10 +125,17 @@ def _rules(_validator: Any, rules: list[dict[str, str]], value: Any, _schema: Sc
 
 def _context(value: Any) -> cel.Context:
     """The object, and the functions of the API server's string library that the rules use."""
-    context = cel.Context({"self": value})
+    context = cel.Context({"self": _escaped(value)})
     context.add_function("split", str.split)
     context.add_function("replace", str.replace)
     return context
+
+
+def _escaped(value: Any) -> Any:
+    """Fields whose names are words of CEL's own, by the names that the API server gives them in rules."""
+    if isinstance(value, dict):
+        return {f"__{key}__" if key in CEL_WORDS else key: _escaped(child) for key, child in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list) else value
 
 
 _STRUCTURE = validators.create(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from llmendpoint.api import names
 from llmendpoint.api.accelerators import is_accelerator
 from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.engines import engine_for
@@ -14,6 +15,7 @@ from llmendpoint.manifests.cache import cache_claims
 from llmendpoint.manifests.common import ManifestDefaults, hashed
 from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.engine import engine_deployment
+from llmendpoint.manifests.gateway import gateway_children
 from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.privileges import privilege_problems
 from llmendpoint.manifests.service import engine_url, queue_url, replicas_service, service_url, services
@@ -23,13 +25,19 @@ Manifest = dict[str, Any]
 
 
 def children(
-    endpoint: Endpoint, defaults: ManifestDefaults, *, asleep: bool = False, holding: bool = False
+    endpoint: Endpoint,
+    defaults: ManifestDefaults,
+    *,
+    asleep: bool = False,
+    holding: bool = False,
+    served: frozenset[str] = names.OPTIONAL_KINDS,
 ) -> list[Manifest]:
     """Every child of an endpoint, in the order in which they are best created.
 
     Args:
         asleep: whether the activator stands in for the engine's replicas.
         holding: whether activator pods are there, which hand over what they hold also when they are not wanted.
+        served: kinds of names.OPTIONAL_KINDS that the API server serves.
     """
     activated = asleep or has_activator(endpoint)
     made = [
@@ -41,6 +49,7 @@ def children(
         engine_deployment(endpoint, defaults),
         *business_children(endpoint),
         *asynchronous_children(endpoint, defaults),
+        *gateway_children(endpoint, served),
         *disruption_budgets(endpoint, with_activator=activated),
     ]
     return [hashed(manifest) for manifest in made]

@@ -8,6 +8,8 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import Manifest, hashed, is_sidecar, metadata, selector
 
+# Of the Services that clients send requests and jobs to.
+PORT = 80
 REDIS_PORT = 6379
 Port = tuple[str, int, int | str]
 """(name, port of the Service, port of the pods)"""
@@ -20,7 +22,7 @@ def services(endpoint: Endpoint, *, asleep: bool = False) -> list[Manifest]:
         asleep: the activator stands in for the engine's pods. It has their ports.
     """
     replicas = names.COMPONENT_ACTIVATOR if asleep else names.COMPONENT_ENGINE
-    engine, business = _engine_port(endpoint), ("http", 80, "business")
+    engine, business = _engine_port(endpoint), ("http", PORT, "business")
     behind = f"{endpoint.name}-engine"
     if endpoint.spec.business is None:
         front = _service(endpoint, endpoint.name, names.COMPONENT_ENGINE, replicas, engine)
@@ -42,7 +44,7 @@ def replicas_service(endpoint: Endpoint, *, asleep: bool) -> Manifest:
 
 def queue_services(endpoint: Endpoint, *, with_redis: bool) -> list[Manifest]:
     """``NAME-queue``, where clients send jobs, and ``NAME-redis`` where the operator runs one."""
-    parts = [(names.COMPONENT_QUEUE, ("http", 80, "http"))]
+    parts = [(names.COMPONENT_QUEUE, ("http", PORT, "http"))]
     if with_redis:
         parts.append((names.COMPONENT_REDIS, ("redis", REDIS_PORT, "redis")))
     return [_service(endpoint, f"{endpoint.name}-{part}", part, part, port) for part, port in parts]
@@ -59,19 +61,19 @@ def redirected(endpoint: Endpoint, service: Mapping[str, Any], *, asleep: bool) 
 
 def service_url(endpoint: Endpoint) -> str:
     """Where clients send requests inside the cluster."""
-    return f"http://{endpoint.name}.{endpoint.namespace}.svc:80"
+    return f"http://{endpoint.name}.{endpoint.namespace}.svc:{PORT}"
 
 
 def engine_url(endpoint: Endpoint) -> str:
     """Where the business service finds the engine."""
-    return f"http://{endpoint.name}-engine.{endpoint.namespace}.svc:80"
+    return f"http://{endpoint.name}-engine.{endpoint.namespace}.svc:{PORT}"
 
 
 def queue_url(endpoint: Endpoint) -> str | None:
     """Where clients send jobs inside the cluster; None where they can not."""
     if endpoint.spec.async_ is None:
         return None
-    return f"http://{endpoint.name}-{names.COMPONENT_QUEUE}.{endpoint.namespace}.svc:80"
+    return f"http://{endpoint.name}-{names.COMPONENT_QUEUE}.{endpoint.namespace}.svc:{PORT}"
 
 
 def redis_url(endpoint: Endpoint) -> str:
@@ -96,7 +98,7 @@ def _replicas_ports(endpoint: Endpoint) -> list[Port]:
 def _engine_port(endpoint: Endpoint) -> Port:
     # Beside a business service the engine is a native sidecar, among whose ports Kubernetes before 1.33 finds none by
     # name.
-    return "http", 80, engine_for(endpoint.spec.engine.type).port if is_sidecar(endpoint) else "http"
+    return "http", PORT, engine_for(endpoint.spec.engine.type).port if is_sidecar(endpoint) else "http"
 
 
 def _service(endpoint: Endpoint, name: str, component: str, target: str, *ports: Port) -> Manifest:

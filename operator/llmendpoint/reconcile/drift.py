@@ -7,6 +7,8 @@ from llmendpoint.reconcile.quantity import amount
 
 # Where the API server rewrites amounts. Elsewhere "1k" is another text than "1000".
 _QUANTITY_FIELDS = frozenset({"limits", "requests", "sizeLimit", "divisor"})
+# Lists whose entries have a name and that the API server keeps whole all the same, as one writer has them.
+_WHOLE_LISTS = frozenset({"parentRefs", "backendRefs"})
 # Lists of these keys are merged by the API server: others may add entries, ours must be there as they are.
 # A volume may be mounted at several paths, so the path comes before the name.
 _MERGE_KEYS = ("mountPath", "devicePath", "uid", "name", "containerPort", "topologyKey")
@@ -24,16 +26,22 @@ def agrees(desired: Any, observed: Any, *, amounts: bool = False) -> bool:
         if not desired and observed is None:
             return True  # the API server drops empty maps
         return isinstance(observed, Mapping) and all(
-            agrees(value, observed.get(key), amounts=amounts or key in _QUANTITY_FIELDS)
+            _lists_agree(value, observed.get(key), None)
+            if key in _WHOLE_LISTS
+            else agrees(value, observed.get(key), amounts=amounts or key in _QUANTITY_FIELDS)
             for key, value in desired.items()
         )
     if isinstance(desired, list):
-        return _lists_agree(desired, observed if isinstance(observed, list) else [])
+        return _lists_agree(desired, observed, _merge_key(desired))
     return bool(desired == observed) or (amounts and _same_amount(desired, observed))
 
 
-def _lists_agree(desired: Sequence[Any], observed: Sequence[Any]) -> bool:
-    key = next((key for key in _MERGE_KEYS if desired and all(_has(item, key) for item in desired)), None)
+def _merge_key(desired: Sequence[Any]) -> str | None:
+    return next((key for key in _MERGE_KEYS if desired and all(_has(item, key) for item in desired)), None)
+
+
+def _lists_agree(desired: Sequence[Any], given: Any, key: str | None) -> bool:
+    observed = given if isinstance(given, list) else []
     if key is None:
         return len(desired) == len(observed) and all(map(agrees, desired, observed))
     by_key = {item.get(key): item for item in observed if isinstance(item, Mapping)}

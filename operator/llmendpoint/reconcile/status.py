@@ -8,6 +8,7 @@ from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus, Usage
 from llmendpoint.manifests.service import queue_url
 from llmendpoint.reconcile.asynchronous import queue_condition, queue_trouble
+from llmendpoint.reconcile.gateway import reachable_url, route_condition
 from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
 from llmendpoint.reconcile.sleeping import is_covered
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
@@ -46,7 +47,6 @@ class Outcome:
     """What deserves a look in the scaler's settings."""
     scaling: ScalingStatus | None = None
     usage: Usage | None = None
-    url: str = ""
     model: str = ""
 
 
@@ -153,6 +153,8 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
     }
     if endpoint.spec.async_:
         found[ConditionType.QUEUE_AVAILABLE] = _queue(seen, outcome)
+    if endpoint.spec.gateway:
+        found[ConditionType.ROUTE_ACCEPTED] = route_condition(seen, endpoint.spec.gateway)
     for kind, (status, reason, message) in found.items():
         before = previous.get(kind)
         conditions.append(
@@ -170,7 +172,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
         replicas=len(seen.engine_pods) - seen.count(PodPhase.DRAINING),
         ready_replicas=seen.count(PodPhase.READY),
         selector=f"{names.LABEL_ENDPOINT}={endpoint.name},{names.LABEL_COMPONENT}={names.COMPONENT_ENGINE}",
-        url=outcome.url or None,
+        url=reachable_url(seen),
         async_url=queue_url(endpoint),
         model=outcome.model or None,
         business=_business(seen),

@@ -31,7 +31,9 @@ from llmendpoint.runtime.store import Key, Store
 from llmendpoint.scaling.record import rfc3339, scaling_status, tells_of_hold
 from llmendpoint.scaling.scaler import adopted, bounded, warnings
 
-QUEUE_WARNINGS = frozenset({Reason.BACKLOG_VOLATILE, Reason.BACKLOG_UNKNOWN})
+WARNINGS = frozenset(
+    {Reason.BACKLOG_VOLATILE, Reason.BACKLOG_UNKNOWN, Reason.ROUTE_REFUSED, Reason.GATEWAY_KINDS_MISSING}
+)
 
 
 class Reconciler:
@@ -111,7 +113,9 @@ class Reconciler:
             seen,
             desired=redirections(seen, asleep=asleep)
             if problems
-            else manifests.children(seen.endpoint, self._defaults, asleep=asleep, holding=may_hold(seen)),
+            else manifests.children(
+                seen.endpoint, self._defaults, asleep=asleep, holding=may_hold(seen), served=seen.served
+            ),
             replicas=replicas,
             load=memory.load,
             accepted=memory.accepted,
@@ -141,7 +145,6 @@ class Reconciler:
             warnings=tuple(warnings(endpoint.spec.scaling, memory.state, memory.signals, replica_gpus(seen).total()))
             if endpoint.spec.scaling
             else (),
-            url=manifests.service_url(endpoint),
             model=manifests.served_model(endpoint.spec),
             usage=endpoint.status.usage,
         )
@@ -159,7 +162,7 @@ class Reconciler:
         self._tell(endpoint, status, body)
 
     def _tell(self, endpoint: Endpoint, status: EndpointStatus, body: Mapping[str, Any]) -> None:
-        """Events for a new reason of Ready, for a queue that deserves a look, and for a new hold."""
+        """Events for a new reason of Ready, for a queue or a route that deserves a look, and for a new hold."""
         before = {entry.type: entry.reason for entry in endpoint.status.conditions}
         ready = next(entry for entry in status.conditions if entry.type == ConditionType.READY)
         if before.get(ConditionType.READY) != ready.reason:
@@ -171,7 +174,7 @@ class Reconciler:
             }
             self._recorder.record(body, ready.reason, ready.message, kind="Normal" if usual else "Warning")
         for entry in status.conditions:
-            if entry.reason in QUEUE_WARNINGS and before.get(entry.type) != entry.reason:
+            if entry.reason in WARNINGS and before.get(entry.type) != entry.reason:
                 self._recorder.record(body, entry.reason, entry.message, kind="Warning")
         scaling = status.scaling
         if scaling and scaling.decision and tells_of_hold(scaling, endpoint.status.scaling):

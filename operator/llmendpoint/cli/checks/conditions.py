@@ -12,7 +12,7 @@ from llmendpoint.cluster.errors import ClusterError, NotFound
 from llmendpoint.manifests.common import Manifest
 
 SUBJECT = "Endpoints"
-READ_BY_OPERATOR = (ConditionType.METRICS_AVAILABLE, ConditionType.QUEUE_AVAILABLE)
+BESIDE_READY = (ConditionType.METRICS_AVAILABLE, ConditionType.QUEUE_AVAILABLE, ConditionType.ROUTE_ACCEPTED)
 LEVEL: dict[Health, Level] = {"Ready": "ok", "Underway": "warn", "Failing": "fail", "Unseen": "fail"}
 
 
@@ -62,7 +62,7 @@ def _troubles(body: Manifest) -> Iterator[Check]:
     for entry in endpoint.status.conditions:
         if entry.type == ConditionType.READY and entry.status == "False":
             yield Check(level=LEVEL[health], subject=SUBJECT, found=f"{key}: {entry.reason}: {entry.message}")
-        if entry.type in READ_BY_OPERATOR and entry.status == "False" and entry.reason != Reason.QUEUE_NOT_READY:
+        if entry.type in BESIDE_READY and entry.status == "False" and entry.reason != Reason.QUEUE_NOT_READY:
             yield Check(level="fail", subject=SUBJECT, found=f"{key}: {entry.reason}: {entry.message}")
-        if entry.reason in {Reason.SCALER_WARNING, Reason.BACKLOG_VOLATILE}:
+        if entry.reason in {Reason.SCALER_WARNING, Reason.BACKLOG_VOLATILE, Reason.ROUTE_PENDING}:
             yield Check(level="warn", subject=SUBJECT, found=f"{key}: {entry.reason}: {entry.message}")
