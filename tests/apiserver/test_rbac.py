@@ -19,7 +19,7 @@ import yaml
 from llmendpoint.cli.checks.permissions import NEEDED, review
 from llmendpoint.cluster.client import Cluster as Api
 from llmendpoint.cluster.fence import Fence
-from llmendpoint.cluster.kinds import OPTIONAL_CHILDREN
+from llmendpoint.cluster.kinds import HTTP_ROUTE, INFERENCE_POOL, LEADER_WORKER_SET
 from llmendpoint.reconcile.plan import NEVER_READY_GRACE_SECONDS
 from localcluster import product, tools
 from localcluster.accounts import audit_policy, kubeconfig_of
@@ -31,6 +31,7 @@ from support.clusters import running_apiserver
 from support.endpoints import NAME, apply, endpoint, reason, replicas
 from support.kube import eventually, get
 from support.operators import started_operator
+from support.optional_kinds import install
 from support.permissions import EVERYWHERE, Asked, Permission, allowed_to, asked_by, granted_by
 from support.prometheus import Prometheus, running_simulator
 
@@ -44,10 +45,9 @@ NOT_REQUESTED = {
     # A plugin of admission asks whether the operator may: test_a_child_that_holds_up_its_owner_needs_the_finalizers.
     Permission("llmendpoint.dev", "llmendpoints/finalizers", "update"),
     Permission("llmendpoint.dev", "llmbatches/finalizers", "update"),
-    # Kinds that are not installed in this cluster.
+    # A kind that is not installed in this cluster.
     *(
-        Permission(kind.group, kind.plural, verb)
-        for kind in OPTIONAL_CHILDREN
+        Permission(LEADER_WORKER_SET.group, LEADER_WORKER_SET.plural, verb)
         for verb in ("get", "list", "watch", "create", "patch", "delete")
     ),
 }
@@ -189,6 +189,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": GROWING}, **growing},
             ]
         )
+        for kind in (HTTP_ROUTE, INFERENCE_POOL):
+            install(made, kind.plural)
         yield made
 
 
@@ -248,6 +250,7 @@ def live(cluster: Cluster, namespace: str, prometheus: Prometheus, directory: Pa
     it_is_scaled_and_its_cache_grows(cluster, namespace, prometheus, directory)
     a_child_that_is_not_wanted_is_deleted(cluster, namespace)
     all_that_can_be_left_out_is_deleted(cluster, namespace)
+    a_gateway_leads_to_it(cluster, namespace)
     a_replica_that_never_served_gets_a_shorter_grace(cluster, namespace)
     cluster.kubectl("delete", "llmendpoint", NAME, "-n", namespace)
     a_batch_with_its_own_engines_stops_goes_on_and_removes_itself(cluster, namespace)
@@ -299,6 +302,15 @@ def all_that_can_be_left_out_is_deleted(cluster: Cluster, namespace: str) -> Non
         "Service llama",
         "Service llama-engine",
     ]
+
+
+def a_gateway_leads_to_it(cluster: Cluster, namespace: str) -> None:
+    kinds = f"{HTTP_ROUTE.plural},{INFERENCE_POOL.plural}"
+    pool = {"endpointPickerRef": {"name": "picker", "port": 9002}}
+    apply(cluster, namespace, engine=ENGINE, gateway={"parentRefs": [{"name": "public"}], "inferencePool": pool})
+    eventually(lambda: len(get(cluster, kinds, "-n", namespace)["items"]) == 2)
+    apply(cluster, namespace, engine=ENGINE)
+    eventually(lambda: not get(cluster, kinds, "-n", namespace).get("items"))
 
 
 def a_replica_that_never_served_gets_a_shorter_grace(cluster: Cluster, namespace: str) -> None:
