@@ -44,6 +44,7 @@ def test_the_last_value_of_a_flag_counts(args: list[str], value: str | None) -> 
         ({"habana.ai/gaudi": 8}, 8),
         ({"gpu.intel.com/xe": 2}, 2),
         ({"amd.com/cpx_nps4": 4}, 4),
+        ({"amd.com/tpx_nps1": 3}, 3),
         ({"aws.amazon.com/neuroncore": 2}, 2),
         ({"aws.amazon.com/neuron": 2}, 0),
         ({"nvidia.com/mig-1g.10gb": 2}, 0),
@@ -57,6 +58,19 @@ def test_a_model_is_split_over_accelerators_that_work_together(
     limits: dict[str, int | str] | None, number: int
 ) -> None:
     assert group_size(endpoint(engine={"resources": {"limits": limits}}).spec) == number
+
+
+@pytest.mark.parametrize(
+    ("product", "number"),
+    [
+        ("NVIDIA-H100-80GB-HBM3", 2),
+        ("NVIDIA-H100-80GB-HBM3-MIG-1g.10gb", 0),
+        ("NVIDIA-L4-SHARED", 0),
+    ],
+)
+def test_a_product_says_whether_its_gpus_are_parts(product: str, number: int) -> None:
+    engine = {"accelerator": product, "resources": {"limits": {"nvidia.com/gpu": 2}}}
+    assert group_size(endpoint(engine=engine).spec) == number
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def served_model(spec: EndpointSpec) -> str:
 
 def group_size(spec: EndpointSpec) -> int:
     """Accelerators of one replica over which the model is split. How many a resource claim brings is not known here."""
-    limits = spec.engine.replica_resources.limits or {}
-    return sum(int(amount) for name, amount in limits.items() if is_grouped(name) and str(amount).isdecimal())
+    limits, product = spec.engine.replica_resources.limits or {}, spec.engine.accelerator
+    return sum(int(amount) for name, amount in limits.items() if is_grouped(name, product) and str(amount).isdecimal())
 
 
 def argument(args: Sequence[str], flag: str) -> str | None:

@@ -52,6 +52,8 @@ def _environment(_: EndpointSpec) -> dict[str, str]:
     return {
         # Or each probe generates a token behind those that wait, and a busy engine is killed.
         "SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION": "0",
+        # Kernels that DeepGEMM and FlashInfer compile at the first start are there at the next.
+        "SGLANG_CACHE_DIR": f"{CACHE_PATH}/sglang",
         "TRITON_CACHE_DIR": f"{CACHE_PATH}/triton",
         "TORCHINDUCTOR_CACHE_DIR": f"{CACHE_PATH}/inductor",
     }
