@@ -1,9 +1,11 @@
 """``rag serve``, ``rag ingest DIR``, ``rag ask "..."``."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 from rich.console import Console
@@ -16,6 +18,8 @@ from rag.service import make_app
 from rag.settings import Settings
 from rag.store import StoreUnavailable
 
+# Standard output is for answers.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 

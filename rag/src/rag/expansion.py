@@ -7,8 +7,6 @@ from rag.llm import Messages
 MAX_TOKENS = 160
 _MAX_CHARACTERS = 300
 _NUMBER = re.compile(r"^\s*(?:[-*•]|\(?\d+[.):]?)\s*")
-NEAR = 0.3
-"""Cosine below which a rephrasing has nothing to do with the question."""
 
 
 def messages(query: str, count: int) -> Messages:
@@ -25,7 +23,12 @@ def rephrasings(answer: str, query: str, count: int) -> list[str]:
     found: dict[str, str] = {query.casefold(): query}
     for line in answer.splitlines():
         text = _NUMBER.sub("", line).strip().strip('"“”').strip()
-        words = text.split()
-        if len(words) >= 2 and len(text) <= _MAX_CHARACTERS and len({word.casefold() for word in words}) > 1:
+        if _may_be_a_question(text):
             found.setdefault(text.casefold(), text)
     return list(found.values())[1 : count + 1]
+
+
+def _may_be_a_question(text: str) -> bool:
+    """Not what introduces a list, not an essay, not one word over and over."""
+    different = {word.casefold() for word in text.split()}
+    return len(different) > 1 and len(text) <= _MAX_CHARACTERS and not text.endswith(":")

@@ -1,5 +1,6 @@
 """An OpenAI chat completion: asked again only while no engine has begun with it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -7,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 Messages = Sequence[dict[str, str]]
 CONNECT_SECONDS = 5.0
@@ -49,13 +50,17 @@ class Llm:
         await self._client.aclose()
 
     async def complete(self, messages: Messages, *, seconds: float, max_tokens: int) -> str:
-        """The whole answer.
+        """The whole answer, within ``seconds``.
 
         Raises:
             LlmError: there is none, with a sentence that says why.
         """
-        parts = [part async for part in self.stream(messages, seconds=seconds, max_tokens=max_tokens)]
-        return "".join(parts)
+        try:
+            async with asyncio.timeout(seconds):
+                pieces = [piece async for piece in self.stream(messages, seconds=seconds, max_tokens=max_tokens)]
+        except TimeoutError as error:
+            raise LlmTimeout(f"the LLM at {self._url} was not done within {seconds:.1f} s") from error
+        return "".join(pieces)
 
     async def stream(self, messages: Messages, *, seconds: float, max_tokens: int) -> AsyncIterator[str]:
         """The answer in pieces, as they come. ``seconds`` bound the wait for the first and for each next one.
@@ -80,13 +85,17 @@ class Llm:
         response: httpx.Response | None = None
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(LlmUnavailable),
-            stop=stop_after_delay(seconds),
+            stop=stop_before_delay(seconds),
             wait=wait_random_exponential(multiplier=0.25, max=2.0),
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt:
-                response = await self._post(body, timeouts)
+        try:
+            async with asyncio.timeout(seconds):
+                async for attempt in attempts:
+                    with attempt:
+                        response = await self._post(body, timeouts)
+        except TimeoutError as error:
+            raise LlmTimeout(f"the LLM at {self._url} took no request within {seconds:.1f} s") from error
         assert response is not None  # noqa: S101 - the loop ends with an answer or with an exception
         try:
             yield response

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from rag import citation, expansion, prompt, self_query
-from rag.budget import Budget
+from rag.budget import Budget, BudgetSpent
 from rag.documents import CATEGORIES
 from rag.embedding import Embedder
 from rag.llm import Llm, LlmError, Messages
@@ -60,13 +60,17 @@ class Pipeline:
         """The whole answer.
 
         Raises:
-            BudgetSpent: the time ran out before the LLM was asked.
+            BudgetSpent: the time ran out.
             LlmError: the LLM gave no answer.
             StoreUnavailable: the store does not answer.
         """
         record = self.record()
         found = await self.find(query, record)
-        text = "".join([piece async for piece in self.generate(query, found, record)])
+        try:
+            async with asyncio.timeout(record.budget.needed("generation")):
+                text = "".join([piece async for piece in self.generate(query, found, record)])
+        except TimeoutError as error:
+            raise BudgetSpent("the budget of the request ran out while the LLM answered") from error
         if missing := citation.unknown(found.sources, text):
             record.degrade("generation", f"the answer names sources that there are not: {missing}")
         sources = citation.arranged(found.sources, text)
@@ -79,13 +83,16 @@ class Pipeline:
             BudgetSpent: the time ran out.
             StoreUnavailable: the store does not answer.
         """
+        authors = await self._known_authors()
         # Both ask the LLM, and neither needs the other.
-        author, rephrasings = await asyncio.gather(self._author(query, record), self._rephrasings(query, record))
+        author, rephrasings = await asyncio.gather(
+            self._author(query, authors, record), self._rephrasings(query, record)
+        )
+        queries = [query, *rephrasings]
         with record.step("retrieval"):
-            async with asyncio.timeout(record.budget.needed("retrieval")):
-                passages = await self._search(query, rephrasings, author, record)
+            passages = await self._search(queries, author, record)
         with record.step("rerank"):
-            scores = await self._scores(query, passages, record)
+            scores = await self._scores(queries, passages, record)
         ranked = prompt.ranked(passages, scores, self._settings.sources)
         return Found(ranked, [_source(number, each) for number, each in enumerate(ranked, start=1)])
 
@@ -105,11 +112,10 @@ class Pipeline:
             async for piece in self._llm.stream(messages, seconds=seconds, max_tokens=self._settings.max_tokens):
                 yield piece
 
-    async def _author(self, query: str, record: Record) -> str | None:
+    async def _author(self, query: str, authors: Sequence[str], record: Record) -> str | None:
+        if not authors:
+            return None
         with record.step("self_query"):
-            authors = await self._known_authors()
-            if not authors:
-                return None
             messages = self_query.messages(query, authors)
             answer = await self._aside("self-query", messages, self_query.MAX_TOKENS, record)
             if answer is None:
@@ -147,22 +153,23 @@ class Pipeline:
             record.degrade(step, f"left out, {error}")
             return None
 
-    async def _search(self, query: str, rephrasings: Sequence[str], author: str | None, record: Record) -> list[Stored]:
-        vectors = await asyncio.to_thread(self._embedder.queries, [query, *rephrasings])
-        near = [True, *(vectors[1:] @ vectors[0] >= expansion.NEAR)]
-        if not all(near):
-            record.degrade("expansion", f"{near.count(False)} of {len(rephrasings)} rephrasings are of something else")
+    async def _search(self, queries: Sequence[str], author: str | None, record: Record) -> list[Stored]:
         per_category = self._settings.k // len(CATEGORIES)
-        return await self._store.search(vectors[near], per_category=per_category, author=author)
+        try:
+            async with asyncio.timeout(record.budget.needed("retrieval")):
+                vectors = await asyncio.to_thread(self._embedder.queries, queries)
+                return await self._store.search(vectors, per_category=per_category, author=author)
+        except TimeoutError as error:
+            raise BudgetSpent("the budget of the request ran out while documents were searched") from error
 
-    async def _scores(self, query: str, passages: Sequence[Stored], record: Record) -> list[float]:
+    async def _scores(self, queries: Sequence[str], passages: Sequence[Stored], record: Record) -> list[float]:
         by_vectors = [passage.score for passage in passages]
         if self._reranker is None or not passages:
             return by_vectors
         reading = [passage.reading for passage in passages]
         try:
             async with asyncio.timeout(record.budget.needed("rerank")):
-                return await asyncio.to_thread(self._reranker.scores, query, reading)
+                return await asyncio.to_thread(self._reranker.scores, queries, reading)
         except TimeoutError:
             record.degrade("rerank", "left out, the budget is too short")
             return by_vectors

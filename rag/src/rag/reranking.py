@@ -11,8 +11,8 @@ from rag.carried import TokenModel, Vectors
 class Reranker(Protocol):
     """Scores that are comparable within one call."""
 
-    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
-        """One score for each passage; higher is better."""
+    def scores(self, queries: Sequence[str], passages: Sequence[str]) -> list[float]:
+        """One score for each passage; higher is better. The question comes first, then its rephrasings."""
 
 
 class CrossEncoder:
@@ -29,9 +29,9 @@ class CrossEncoder:
 
         self._model = TextCrossEncoder(name, cache_dir=HF_HUB_CACHE, threads=threads)
 
-    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
-        """The model's logits."""
-        return [float(score) for score in self._model.rerank(query, list(passages))]
+    def scores(self, queries: Sequence[str], passages: Sequence[str]) -> list[float]:
+        """The model's logits, for the question alone: each rephrasing would cost as much again."""
+        return [float(score) for score in self._model.rerank(queries[0], list(passages))]
 
 
 class LateInteraction:
@@ -43,10 +43,11 @@ class LateInteraction:
     def __init__(self, model: TokenModel) -> None:
         self._model = model
 
-    def scores(self, query: str, passages: Sequence[str]) -> list[float]:
-        """Between -1 and 1."""
-        asked, *given = (_of_length_one(each) for each in self._model.token_vectors([query, *passages]))
-        return [float((asked @ each.T).max(axis=1).mean()) for each in given]
+    def scores(self, queries: Sequence[str], passages: Sequence[str]) -> list[float]:
+        """The mean over all queries, between -1 and 1: the passages' vectors are what costs time, and are there."""
+        asked = [_of_length_one(each) for each in self._model.token_vectors(queries)]
+        given = [_of_length_one(each) for each in self._model.token_vectors(passages)]
+        return [float(np.mean([(query @ each.T).max(axis=1).mean() for query in asked])) for each in given]
 
 
 def _of_length_one(vectors: Vectors) -> Vectors:

@@ -29,7 +29,6 @@ _CLIENT_GONE = 499
 _ERRORS: dict[type[Exception], int] = {
     BudgetSpent: 504,
     LlmTimeout: 504,
-    TimeoutError: 504,
     LlmUnavailable: 503,
     StoreUnavailable: 503,
     LlmError: 502,
@@ -162,8 +161,8 @@ def _failure(sentence: str) -> dict[str, object]:
 
 
 def _sentence(error: Exception) -> str:
-    text = str(error) or "the budget of the request ran out"
-    return f"{text[0].upper()}{text[1:]}"
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 async def _fail(_: Request, error: Exception) -> JSONResponse:
