@@ -1,0 +1,77 @@
+"""The LLM's client against a real server: what is asked again, what is not, and what comes through unharmed."""
+
+import asyncio
+
+import pytest
+
+from rag.llm import Llm, LlmError, LlmTimeout, LlmUnavailable
+from support.prometheus import free_port
+from support.scripted_llm import ScriptedLlm
+
+ASKED = [{"role": "system", "content": "Answer."}, {"role": "user", "content": "why?"}]
+Server = tuple[ScriptedLlm, str]
+
+
+async def complete(url: str, seconds: float = 10.0) -> str:
+    client = Llm(url, "tiny", "key")
+    try:
+        return await client.complete(ASKED, seconds=seconds, max_tokens=50)
+    finally:
+        await client.aclose()
+
+
+async def test_a_busy_engine_is_asked_again(llm: Server) -> None:
+    server, url = llm
+    server.statuses = [503, 429]
+    assert await complete(url) == "I do not know."
+    assert len(server.requests) == 3
+    assert len(server.connections) == 3, "each try has a connection of its own"
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+async def test_a_refusal_is_not_asked_again(llm: Server, status: int) -> None:
+    server, url = llm
+    server.statuses = [status]
+    with pytest.raises(LlmError, match=f"answers {status}: .*scripted {status}"):
+        await complete(url)
+    assert len(server.requests) == 1
+
+
+async def test_asking_again_ends_with_the_budget_and_with_the_reason(llm: Server) -> None:
+    server, url = llm
+    server.statuses = [503] * 100
+    with pytest.raises(LlmUnavailable, match="scripted 503"):
+        await asyncio.wait_for(complete(url, seconds=1.0), 3)
+
+
+async def test_nobody_there(llm: Server) -> None:
+    with pytest.raises(LlmUnavailable, match="does not answer: ConnectError"):
+        await complete(f"http://127.0.0.1:{free_port()}", seconds=0.5)
+
+
+async def test_an_answer_that_broke_off_is_not_asked_again(llm: Server) -> None:
+    server, url = llm
+    server.cut = True
+    with pytest.raises(LlmError, match="broke off"):
+        await complete(url)
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_that_stands_still_ends_with_its_time(llm: Server) -> None:
+    server, url = llm
+    server.hold = True
+    with pytest.raises(LlmTimeout, match=r"not done within 0\.5 s"):
+        await complete(url, seconds=0.5)
+
+
+async def test_line_separators_of_unicode_end_no_event(llm: Server) -> None:
+    server, url = llm
+    server.reply = lambda _: "one\u2028two\u0085three"
+    assert await complete(url) == "one\u2028two\u0085three"
+
+
+async def test_an_error_within_a_stream_is_an_error(llm: Server) -> None:
+    server, url = llm
+    server.error = "out of memory"
+    with pytest.raises(LlmError, match="out of memory"):
+        await complete(url)
