@@ -8,8 +8,10 @@ import argparse
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from enginesim.group import Nodes
 
 Flavour = Literal["vllm", "tgi", "sglang"]
 
@@ -89,6 +91,7 @@ class Options:
     api_key: str | None
     hardware: Hardware
     statistics: bool = True
+    nodes: Nodes = field(default_factory=Nodes)
     quotes: bool = False
     """Answer by quoting the prompt, and not with filler of the length that is asked for."""
 
@@ -129,7 +132,17 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
     parser.add_argument("--api-key", default=environment.get("VLLM_API_KEY"))
     parser.add_argument("--disable-log-stats", action="store_true")
+    parser.add_argument("--nnodes", "-n", type=int, default=1)
+    parser.add_argument("--node-rank", "-r", type=int, default=0)
+    parser.add_argument("--master-addr", default=Nodes.address)
+    parser.add_argument("--master-port", type=int, default=Nodes.port)
+    parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--api-server-count", "-asc", type=int)
     known, _ = parser.parse_known_args([_dashed(argument) for argument in arguments])
+    if known.headless and known.api_server_count:
+        parser.error("--api-server-count can not be used with --headless")
+    if (known.node_rank > 0) != known.headless:
+        parser.error("--headless is for every rank but 0")
     return Options(
         flavour="vllm",
         model=known.model,
@@ -144,6 +157,7 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
         api_key=known.api_key,
         hardware=Hardware.from_environment(environment),
         statistics=not known.disable_log_stats,
+        nodes=Nodes(known.nnodes, known.node_rank, known.master_addr, known.master_port),
     )
 
 
@@ -193,7 +207,11 @@ def _sglang(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--context-length", type=int, default=8192)
     parser.add_argument("--api-key")
     parser.add_argument("--enable-metrics", action="store_true")
+    parser.add_argument("--nnodes", type=int, default=1)
+    parser.add_argument("--node-rank", type=int, default=0)
+    parser.add_argument("--dist-init-addr", default=f"{Nodes.address}:{Nodes.port}")
     known, _ = parser.parse_known_args(arguments)
+    address, _, port = known.dist_init_addr.rpartition(":")
     queued = known.max_queued_requests
     return Options(
         flavour="sglang",
@@ -209,4 +227,5 @@ def _sglang(arguments: list[str], environment: Mapping[str, str]) -> Options:
         api_key=known.api_key,
         hardware=Hardware.from_environment(environment),
         statistics=known.enable_metrics,
+        nodes=Nodes(known.nnodes, known.node_rank, address, int(port), leaves_at_sigterm=False),
     )

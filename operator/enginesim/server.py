@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from enginesim.batching import Batcher, Request
 from enginesim.faults import Faults
+from enginesim.group import Group, follow
 from enginesim.options import Flavour, Options
 from enginesim.quoting import quotation
 from enginesim.sglang_metrics import SglangMetrics
@@ -206,9 +207,11 @@ class Server:
 
 async def serve(options: Options) -> int:
     """Load, serve, and end as the real engine does on SIGTERM. Returns the exit status."""
-    stop = asyncio.Event()
+    if options.nodes.rank > 0:
+        return await follow(options.nodes)
+    stop, group = asyncio.Event(), Group(options.nodes)
     loop = asyncio.get_running_loop()
-    if (status := await _load(options, loop)) is not None:
+    if (status := await _load(options, group, loop)) is not None:
         return status
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -220,17 +223,28 @@ async def serve(options: Options) -> int:
     site = web.TCPSite(runner, options.host, options.port, backlog=2048)
     await site.start()
     print(f"enginesim: {options.flavour} serves {options.served_names[0]} on port {options.port}", flush=True)  # noqa: T201
-    await stop.wait()
+    await _first_of(stop.wait(), group.broken.wait())
+    group.close()
+    if group.broken.is_set():
+        return 1
     await _drain(server, site, options)
     core.cancel()
     await runner.cleanup()
     return 0
 
 
-async def _load(options: Options, loop: asyncio.AbstractEventLoop) -> int | None:
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _load(options: Options, group: Group, loop: asyncio.AbstractEventLoop) -> int | None:
     """Nothing listens yet. SIGTERM ends a process that has just begun; later the first one is lost, as in vLLM."""
     term = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, term.set)
+    await _first_of(term.wait(), group.gather())
     early = options.hardware.startup / 3.0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(early):

@@ -8,6 +8,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from enginesim.batching import Batcher, Request
+from enginesim.group import Group, follow
 from enginesim.options import parse
 from enginesim.server import Server
 from enginesim.vllm_metrics import VllmMetrics
@@ -15,6 +16,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.metrics.extract import sample_of
 from llmendpoint.metrics.parser import parse as parse_metrics
 from llmendpoint.scaling.signals import EngineSample
+from support.prometheus import free_port
 
 VLLM = ["vllm", "serve", "acme/llama", "--served-model-name", "tiny", "twin"]
 TGI = ["tgi", "--model-id=acme/llama"]
@@ -125,3 +127,33 @@ async def test_a_quoting_engine_says_what_its_prompt_says(
     choices = [event["choices"][0] for event in events]
     assert "".join(choice.get("delta", choice.get("message"))["content"] for choice in choices) == said
     assert choices[-1]["finish_reason"] == reason
+
+
+async def test_rank_0_waits_for_the_others_and_what_one_loses_ends_them_all() -> None:
+    port = f"--master-port={free_port()}"
+    told = ["--nnodes=3", "--master-addr=127.0.0.1", port, "--node-rank"]
+    first, *others = (parse([*VLLM, *told, str(rank), *["--headless"][: bool(rank)]], {}).nodes for rank in range(3))
+    group = Group(first)
+    gathering = asyncio.create_task(group.gather())
+    early = asyncio.create_task(follow(others[0]))
+    await asyncio.sleep(0.2)
+    assert not gathering.done()
+    late = asyncio.create_task(follow(others[1]))
+    await asyncio.wait_for(gathering, 5)
+    assert not group.broken.is_set()
+    late.cancel()
+    await asyncio.wait_for(group.broken.wait(), 5)
+    group.close()
+    early.cancel()
+    await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("wrong", [["--headless"], ["--headless", "-r", "1", "-asc=1"], ["-r", "1"]])
+def test_a_rank_that_real_vllm_refuses_is_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([*VLLM, "--nnodes=2", *wrong], {})
+
+
+def test_sglang_finds_the_address_of_rank_0() -> None:
+    nodes = parse([*SGLANG, "--nnodes=2", "--node-rank=1", "--dist-init-addr=llama-0.llama:20000"], {}).nodes
+    assert (nodes.rank, nodes.address, nodes.port, nodes.leaves_at_sigterm) == (1, "llama-0.llama", 20000, False)
