@@ -39,6 +39,11 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
             "Read what the API server said: a missing right, an admission webhook, a quota on objects. The operator "
             "tries again by itself.",
         ),
+        Reason.LEADER_WORKER_SET_MISSING: (
+            "False",
+            "Install it; the endpoint then goes on by itself. Or set `engine.nodesPerReplica` to 1. "
+            "[Several nodes](multi-node.md).",
+        ),
         Reason.NOT_OWNED: ("False", "Rename the endpoint, or delete the object of that name if nobody needs it."),
         Reason.SECRET_NOT_FOUND: ("False", "Create it, or add the key; the pod then starts by itself."),
         Reason.CONTAINER_REFUSED: (

@@ -74,7 +74,9 @@ HELM = (Group("helm", ("helm",), 2.0),)
 MONITORING = (Group("monitoring", ("monitoring",), 1.0),)
 # A server with the S3 API that keeps buckets in a folder.
 S3 = (Group("versitygw", ("versitygw",), 1.5),)
-EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING, *S3)
+# The controllers of LeaderWorkerSet, whose main package has that name.
+GROUPS = (Group("lws", ("cmd",), 3.0),)
+EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING, *S3, *GROUPS)
 
 
 def ensure(groups: tuple[Group, ...]) -> None:

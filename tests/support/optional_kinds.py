@@ -7,9 +7,7 @@ from support.kube import eventually
 
 def install(cluster: Cluster, plural: str) -> None:
     """Define a kind and wait until the API server serves it."""
-    file = str(definitions.definition(plural))
-    cluster.kubectl("apply", "--server-side", "-f", file)
-    cluster.kubectl("wait", "--for=condition=Established", "-f", file, "--timeout=20s")
+    cluster.kubectl("apply", "--server-side", "-f", str(definitions.definition(plural)))
     eventually(lambda: is_served(cluster, plural))
 
 

@@ -22,6 +22,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "PodDisruptionBudget": {},
     "HTTPRoute": {},
     "InferencePool": {"appProtocol": "http"},
+    "LeaderWorkerSet": {"replicas": 1},
 }
 
 
@@ -35,10 +36,11 @@ def stored(manifest: dict[str, Any], **status: Any) -> dict[str, Any]:
     }  # fmt: skip
     metadata["annotations"]["example.com/seen-by"] = "another controller"
     body["spec"] = SPEC[body["kind"]] | body["spec"]
-    pod = body["spec"].get("template", {}).get("spec")
-    if pod is not None:
-        body["spec"]["template"]["spec"] = POD | pod
-        for container in pod["containers"]:
+    group = body["spec"].get("leaderWorkerTemplate", {})
+    templates = [body["spec"].get("template"), group.get("leaderTemplate"), group.get("workerTemplate")]
+    for template in filter(None, templates):
+        template["spec"] = POD | template["spec"]
+        for container in template["spec"]["containers"]:
             _complete(container)
     for port in body["spec"].get("ports", []):
         port["nodePort"] = 0

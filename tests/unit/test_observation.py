@@ -98,8 +98,8 @@ MANAGED = {names.LABEL_MANAGED_BY: names.MANAGED_BY}
 )
 def test_only_what_is_the_endpoints_is_its_child(what: str, metadata: dict[str, Any], is_child: bool) -> None:
     seen = observe(endpoint(), [child(**metadata)], [])
-    assert (seen.engine_deployment is not None) == is_child
-    assert seen.deployment_of(names.COMPONENT_BUSINESS) is None
+    assert (seen.engine_workload is not None) == is_child
+    assert seen.workload_of(names.COMPONENT_BUSINESS) is None
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_all_children_of_a_new_endpoint_are_applied_in_order() -> None:
         ("PodDisruptionBudget", "llama-engine"),
         ("PodDisruptionBudget", "llama-business"),
     ]
-    assert made.scale == Scale("llama-engine", None, 2)
+    assert made.scale == Scale(("Deployment", "llama-engine"), None, 2)
 
 
 def test_nothing_is_written_when_nothing_has_changed() -> None:
@@ -78,7 +78,7 @@ def test_nothing_is_written_when_nothing_has_changed() -> None:
 @pytest.mark.parametrize("replicas", [1, 3, 5, None])
 def test_the_count_is_written_when_it_is_another(replicas: int | None) -> None:
     made = plan(settled(endpoint()), replicas)
-    assert made.scale == (None if replicas in (3, None) else Scale("llama-engine", 3, replicas))
+    assert made.scale == (None if replicas in (3, None) else Scale(("Deployment", "llama-engine"), 3, replicas))
     assert made.is_empty == (made.scale is None)
 
 
@@ -86,7 +86,7 @@ def test_where_the_children_are_to_stay_as_they_are_the_count_is_written_all_the
     seen = settled(endpoint(business=BUSINESS))
     changed = observe(endpoint(engine={"env": [{"name": "A", "value": "1"}]}), seen.children.values(), [])
     made = plan(changed, 5, desired=[], is_whole=False)
-    assert (made.applies, made.deletes, made.scale) == ((), (), Scale("llama-engine", 3, 5))
+    assert (made.applies, made.deletes, made.scale) == ((), (), Scale(("Deployment", "llama-engine"), 3, 5))
 
 
 def test_what_is_to_be_written_into_the_endpoint_is_handed_through() -> None:

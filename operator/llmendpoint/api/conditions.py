@@ -31,6 +31,8 @@ class Reason(StrEnum):
     """Nobody uses the endpoint and no replica runs. The activator holds the next request until one is ready."""
     INVALID_SPEC = "InvalidSpec"
     """The spec breaks a rule that the API server could not check. Nothing was changed."""
+    LEADER_WORKER_SET_MISSING = "LeaderWorkerSetMissing"
+    """engine.nodesPerReplica is above 1, and LeaderWorkerSet is not installed in the cluster."""
     APPLY_FAILED = "ApplyFailed"
     """The API server refused a child object or could not be reached."""
     NOT_OWNED = "NotOwned"

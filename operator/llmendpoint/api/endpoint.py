@@ -75,6 +75,17 @@ class EndpointSpec(ApiModel):
                 "set scaling.minReplicas, and that of each schedule, to 1 or more, or leave gateway.inferencePool out",
             ),
             (
+                "self.engine.nodesPerReplica == 1 || !has(self.business) || self.business.placement != 'Sidecar'",
+                "business.placement must be Separate when engine.nodesPerReplica is above 1: any container that is "
+                "restarted restarts its whole group, and the model is loaded again",
+            ),
+            (
+                "self.engine.nodesPerReplica == 1 || !has(self.model.cache) || "
+                "self.model.cache.accessMode == 'ReadWriteMany'",
+                "model.cache.accessMode must be ReadWriteMany when engine.nodesPerReplica is above 1, because pods on "
+                "several nodes use the cache: use a storage class that can, or leave model.cache out",
+            ),
+            (
                 "!(has(self.scaling) && self.scaling.mode == 'Active') || !has(self.replicas) || "
                 "(has(oldSelf.replicas) && oldSelf.replicas == self.replicas)",
                 "spec.replicas can not be set while scaling.mode is Active, where the scaler owns the count: set "

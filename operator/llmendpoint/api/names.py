@@ -14,6 +14,8 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 LABEL_ENDPOINT: Final = f"{GROUP}/endpoint"
 LABEL_COMPONENT: Final = f"{GROUP}/component"
 COMPONENT_ENGINE: Final = "engine"
+# Where a replica takes several nodes: the pods beside the one that serves.
+COMPONENT_ENGINE_WORKER: Final = "engine-worker"
 COMPONENT_BUSINESS: Final = "business"
 COMPONENT_ACTIVATOR: Final = "activator"
 COMPONENT_QUEUE: Final = "queue"

@@ -8,7 +8,7 @@ RESERVED_ARGS: dict[str, tuple[str, ...]] = {
     "vLLM": (
         "--model", "--served-model-name", "--host", "--port", "--uds", "--grpc", "--ssl-keyfile", "--ssl-certfile",
         "--root-path", "--api-key", "--api-server-count", "-asc", "--headless", "--disable-log-stats",
-        "--shutdown-timeout", "--config",
+        "--shutdown-timeout", "--nnodes", "-n", "--node-rank", "-r", "--master-addr", "--config",
     ),
     "TGI": (
         "--model-id", "--hostname", "--port", "-p", "--prometheus-port", "--api-key", "--graceful-termination-timeout",
@@ -34,11 +34,11 @@ RESERVED_ENV: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _ARGS_INSTEAD: dict[str, str] = {
-    "vLLM": "use model.source, model.servedName, engine.drainSeconds and engine.apiKeySecretRef instead, and write the "
-    "content of a --config file as arguments",
+    "vLLM": "use model.source, model.servedName, engine.drainSeconds, engine.apiKeySecretRef and "
+    "engine.nodesPerReplica instead, and write the content of a --config file as arguments",
     "TGI": "use model.source, engine.drainSeconds and engine.apiKeySecretRef instead",
-    "SGLang": "use model.source, model.servedName and engine.apiKeySecretRef instead, and write the content of a "
-    "--config file as arguments",
+    "SGLang": "use model.source, model.servedName, engine.apiKeySecretRef and engine.nodesPerReplica instead, and "
+    "write the content of a --config file as arguments",
 }
 _ENV_INSTEAD: dict[str, str] = {
     "vLLM": "use engine.apiKeySecretRef and engine.startupTimeoutSeconds instead",

@@ -146,7 +146,7 @@ class Model(ApiModel):
 
 
 class Engine(ApiModel):
-    """The inference server that runs the model, one pod per replica."""
+    """The inference server that runs the model: one pod per replica, or one on each of several nodes."""
 
     type: EngineType = Field("vLLM", description="vLLM (default), TGI or SGLang.")
     image: str | None = Field(
@@ -194,8 +194,16 @@ class Engine(ApiModel):
     )
     resources: Resources | None = Field(
         None,
-        description="Compute resources of one replica. Without them and without resourceClaims it is one GPU: "
-        "nvidia.com/gpu, or amd.com/gpu where accelerator is AMD's.",
+        description="Compute resources of one replica, on each of its nodes where nodesPerReplica is above 1. Without "
+        "them and without resourceClaims it is one GPU: nvidia.com/gpu, or amd.com/gpu where accelerator is AMD's.",
+    )
+    nodes_per_replica: int = Field(
+        1,
+        description="Pods, each on a node of its own, over which one replica is spread, for a model that needs more "
+        "GPUs than a node has. Above 1 the engine is a LeaderWorkerSet, which must be installed: the leader serves, a "
+        "group restarts as one, and replicas are groups. For vLLM and SGLang.",
+        ge=1,
+        le=64,
     )
     resource_claims: list[ResourceClaim] = Field(
         default_factory=list,
@@ -259,7 +267,22 @@ class Engine(ApiModel):
         """Labels that a node must have to run a replica."""
         return {**(node_labels(self.accelerator) if self.accelerator else {}), **(self.node_selector or {})}
 
-    model_config = ConfigDict(json_schema_extra=cel(*map(args_rule, RESERVED_ARGS), *map(env_rule, RESERVED_ENV)))
+    @property
+    def is_spread(self) -> bool:
+        """Whether one replica takes several nodes."""
+        return self.nodes_per_replica > 1
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            *map(args_rule, RESERVED_ARGS),
+            *map(env_rule, RESERVED_ENV),
+            (
+                "self.type != 'TGI' || self.nodesPerReplica == 1",
+                "engine.nodesPerReplica must be 1 for TGI, which serves a model on one node: set engine.type to vLLM "
+                "or SGLang",
+            ),
+        )
+    )
 
 
 class BusinessReplicas(ApiModel):

@@ -11,6 +11,10 @@ from llmendpoint.api.scaling import TargetType
 
 CACHE_PATH = "/cache"
 MODEL_PATH = "/models"
+# Where a replica takes several nodes: variables that LeaderWorkerSet's webhook gives each container, for the kubelet to
+# put in.
+LEADER_ADDRESS = "$(LWS_LEADER_ADDRESS)"
+WORKER_INDEX = "$(LWS_WORKER_INDEX)"
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class EngineFacts:
     default_slots: int
     source_schemes: frozenset[str]
     """Schemes of model.source that the engine can serve."""
+    worker_arguments: Callable[[EndpointSpec], list[str]] | None = None
+    """The arguments of the pods beside the one that serves; None where the engine can not spread a replica."""
 
 
 def model_argument(spec: EndpointSpec) -> str:
@@ -106,7 +112,7 @@ def served_model(spec: EndpointSpec) -> str:
 
 
 def group_size(spec: EndpointSpec) -> int:
-    """Accelerators of one replica over which the model is split. How many a resource claim brings is not known here."""
+    """Accelerators of one pod over which the model is split. How many a resource claim brings is not known here."""
     limits, product = spec.engine.replica_resources.limits or {}, spec.engine.accelerator
     return sum(int(amount) for name, amount in limits.items() if is_grouped(name, product) and str(amount).isdecimal())
 
@@ -128,17 +134,28 @@ def argument(args: Sequence[str], flag: str) -> str | None:
     return found
 
 
-def split_argument(spec: EndpointSpec, *flags: str, beside: Sequence[Sequence[str]] = ()) -> list[str]:
-    """The argument that splits the model over a replica's accelerators; none for one, or where the user gives it.
+def split_arguments(
+    spec: EndpointSpec, tensor: Sequence[str], pipeline: Sequence[str] = (), beside: Sequence[Sequence[str]] = ()
+) -> list[str]:
+    """The arguments that split the model over a replica's accelerators, as far as the user does not give them.
+
+    By tensors within a node, where it is fast, and by layers from node to node. Where the user gives one of the two for
+    several nodes, the other one takes what is left.
 
     Args:
-        flags: names of the argument; the first one is written.
-        beside: names of each other argument by which accelerators are shared out: each stage of a pipeline and each
-            data-parallel rank has as many as the model is split over.
+        tensor: names of the argument for the split by tensors; the first one is written.
+        pipeline: the same for the split by layers, which is written for several nodes alone.
+        beside: names of each other argument by which accelerators are shared out: each data-parallel rank has as many
+            as the model is split over.
     """
-    size = group_size(spec) // math.prod(_number(spec, names) for names in beside)
-    is_given = any(argument(spec.engine.args, flag) for flag in flags)
-    return [f"{flags[0]}={size}"] if size > 1 and not is_given else []
+    here, nodes = group_size(spec), spec.engine.nodes_per_replica
+    ranks = math.prod(_number(spec, names) for names in beside)
+    has_tensor, has_pipeline = (any(argument(spec.engine.args, flag) for flag in flags) for flags in (tensor, pipeline))
+    size = here * (nodes if has_pipeline else 1) // _number(spec, pipeline) // ranks
+    shards = _number(spec, tensor) if has_tensor else max(size, 1)
+    stages = here * nodes // (shards * ranks) if here else nodes
+    split = [f"{tensor[0]}={size}"] if size > 1 and not has_tensor else []
+    return [*split, f"{pipeline[0]}={stages}"] if nodes > 1 and stages > 1 and not has_pipeline else split
 
 
 def _number(spec: EndpointSpec, flags: Sequence[str]) -> int:

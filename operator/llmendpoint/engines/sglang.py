@@ -6,17 +6,22 @@ Read in the 0.5.23 wheel; nothing here was measured on a real one. https://docs.
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.engines.facts import (
     CACHE_PATH,
+    LEADER_ADDRESS,
+    WORKER_INDEX,
     EngineFacts,
     MetricNames,
     argument,
     model_argument,
     served_model,
-    split_argument,
+    split_arguments,
 )
 
 PORT = 30000
+# Where the nodes of a replica find each other; it has no default.
+MEETING_PORT = 20000
 SLOTS = 256
 SLOTS_FLAG = "--max-running-requests"
+TENSOR = ("--tp-size", "--tp", "--tensor-parallel-size")
 PIPELINE = ("--pp-size", "--pipeline-parallel-size")
 DATA = ("--dp-size", "--data-parallel-size")
 API_KEY = "SGLANG_SERVER_KEY"
@@ -40,11 +45,15 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         # It reads none from the environment; the kubelet puts the value in.
         args.append(f"--api-key=$({API_KEY})")
     # Data-parallel attention is within the group, plain data parallelism has a group for each rank.
-    beside = (PIPELINE,) if "--enable-dp-attention" in spec.engine.args else (PIPELINE, DATA)
-    args.extend(split_argument(spec, "--tp-size", "--tp", "--tensor-parallel-size", beside=beside))
+    beside = () if "--enable-dp-attention" in spec.engine.args else (DATA,)
+    args.extend(split_arguments(spec, TENSOR, PIPELINE, beside))
     if not argument(spec.engine.args, SLOTS_FLAG):
         # Its own default follows the memory, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")
+    if spec.engine.is_spread:
+        args.append(f"--nnodes={spec.engine.nodes_per_replica}")
+        args.append(f"--node-rank={WORKER_INDEX}")
+        args.append(f"--dist-init-addr={LEADER_ADDRESS}:{MEETING_PORT}")
     return args
 
 
@@ -87,6 +96,8 @@ SGLANG = EngineFacts(
         },
     ),
     arguments=_arguments,
+    # Those of other ranks than 0 serve nobody by themselves.
+    worker_arguments=_arguments,
     environment=_environment,
     api_key_variable=API_KEY,
     slots_flag=SLOTS_FLAG,

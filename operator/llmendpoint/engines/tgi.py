@@ -4,7 +4,7 @@ https://huggingface.co/docs/text-generation-inference/reference/launcher (archiv
 """
 
 from llmendpoint.api.endpoint import EndpointSpec
-from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, model_argument, split_argument
+from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, model_argument, split_arguments
 
 # The image's own 80 needs a capability that the pod drops.
 PORT = 8080
@@ -19,7 +19,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     ]
     if spec.model.revision:
         args.append(f"--revision={spec.model.revision}")
-    return [*args, *split_argument(spec, "--num-shard")]
+    return [*args, *split_arguments(spec, ("--num-shard",))]
 
 
 def _environment(_: EndpointSpec) -> dict[str, str]:

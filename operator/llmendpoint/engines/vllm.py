@@ -3,28 +3,30 @@
 Measured on vLLM 0.32.0; --shutdown-timeout exists from 0.18.0. https://docs.vllm.ai/en/v0.32.0/
 """
 
+from functools import partial
+
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.engines.facts import (
     CACHE_PATH,
+    LEADER_ADDRESS,
+    WORKER_INDEX,
     EngineFacts,
     MetricNames,
     argument,
     model_argument,
     served_model,
-    split_argument,
+    split_arguments,
 )
 
 PORT = 8000
 SLOTS = 256
 SLOTS_FLAG = "--max-num-seqs"
-BESIDE = (
-    ("--pipeline-parallel-size", "-pp"),
-    ("--data-parallel-size", "-dp"),
-    ("--prefill-context-parallel-size", "-pcp"),
-)
+TENSOR = ("--tensor-parallel-size", "-tp")
+PIPELINE = ("--pipeline-parallel-size", "-pp")
+BESIDE = (("--data-parallel-size", "-dp"), ("--prefill-context-parallel-size", "-pcp"))
 
 
-def _arguments(spec: EndpointSpec) -> list[str]:
+def _arguments(spec: EndpointSpec, *, is_worker: bool = False) -> list[str]:
     args = [
         model_argument(spec),
         # Its own default is the path that it loads from, which is not what status.model and LLM_MODEL say.
@@ -34,16 +36,20 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         # Without it SIGTERM cuts every stream; it does not work with several API servers, whose number follows
         # the data-parallel size by default.
         f"--shutdown-timeout={spec.engine.drain_seconds}",
-        "--api-server-count=1",
+        "--headless" if is_worker else "--api-server-count=1",
     ]
     if spec.model.revision:
         args.append(f"--revision={spec.model.revision}")
     if spec.model.origin.scheme == "s3":
         args.append("--load-format=runai_streamer")
-    args.extend(split_argument(spec, "--tensor-parallel-size", "-tp", beside=BESIDE))
+    args.extend(split_arguments(spec, TENSOR, PIPELINE, BESIDE))
     if not argument(spec.engine.args, SLOTS_FLAG):
         # Its own default follows the GPU, 1024 on large ones, and the scaler has to know when a batch is full.
         args.append(f"{SLOTS_FLAG}={SLOTS}")
+    if spec.engine.is_spread:
+        args.append(f"--nnodes={spec.engine.nodes_per_replica}")
+        args.append(f"--node-rank={WORKER_INDEX}")
+        args.append(f"--master-addr={LEADER_ADDRESS}")
     return args
 
 
@@ -79,6 +85,7 @@ VLLM = EngineFacts(
         labels=("engine", "model_name", "finished_reason"),
     ),
     arguments=_arguments,
+    worker_arguments=partial(_arguments, is_worker=True),
     environment=_environment,
     api_key_variable="VLLM_API_KEY",
     slots_flag=SLOTS_FLAG,

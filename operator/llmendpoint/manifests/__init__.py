@@ -14,11 +14,12 @@ from llmendpoint.manifests.business import business_children
 from llmendpoint.manifests.cache import cache_claims
 from llmendpoint.manifests.common import ManifestDefaults, hashed
 from llmendpoint.manifests.contract import contract_problems
-from llmendpoint.manifests.engine import engine_deployment
 from llmendpoint.manifests.gateway import gateway_children
+from llmendpoint.manifests.leader_worker_set import name_problems
 from llmendpoint.manifests.pod_template import template_problems
 from llmendpoint.manifests.privileges import privilege_problems
 from llmendpoint.manifests.service import engine_url, queue_url, replicas_service, service_url, services
+from llmendpoint.manifests.workload import engine_workload
 from llmendpoint.scaling.schedules import schedule_problems
 
 Manifest = dict[str, Any]
@@ -46,7 +47,7 @@ def children(
         *([replicas_service(endpoint, asleep=asleep)] if activated or holding else []),
         *([activator_deployment(endpoint, defaults)] if activated else []),
         *services(endpoint, asleep=asleep),
-        engine_deployment(endpoint, defaults),
+        engine_workload(endpoint, defaults),
         *business_children(endpoint),
         *asynchronous_children(endpoint, defaults),
         *gateway_children(endpoint, served),
@@ -67,7 +68,7 @@ def problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
             "or another engine.type"
         )
     schedules = schedule_problems(endpoint.spec.scaling) if endpoint.spec.scaling else []
-    asked = [*_target_problems(endpoint.spec), *_budget_problems(endpoint.spec)]
+    asked = [*_target_problems(endpoint.spec), *_budget_problems(endpoint.spec), *name_problems(endpoint)]
     return [*found, *asked, *schedules, *_template_problems(endpoint, defaults)]
 
 
@@ -104,4 +105,7 @@ def _budget_problems(spec: EndpointSpec) -> list[str]:
     ]
 
 
-__all__ = ["ManifestDefaults", "children", "engine_url", "problems", "queue_url", "served_model", "service_url"]
+__all__ = [
+    "ManifestDefaults", "children", "engine_url", "engine_workload", "problems", "queue_url", "served_model",
+    "service_url",
+]  # fmt: skip

@@ -7,7 +7,7 @@ from llmendpoint.manifests.common import Manifest, metadata, selector
 
 def disruption_budgets(endpoint: Endpoint, *, with_activator: bool) -> list[Manifest]:
     """One budget per component. maxUnavailable, because minAvailable would block the drain of a single replica."""
-    made = [_budget(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)]
+    made = [_engine_budget(endpoint)]
     business = endpoint.spec.business
     if business is not None and business.placement == "Separate":
         made.append(_budget(endpoint, f"{endpoint.name}-business", names.COMPONENT_BUSINESS))
@@ -17,6 +17,18 @@ def disruption_budgets(endpoint: Endpoint, *, with_activator: bool) -> list[Mani
         made.append(_budget(endpoint, f"{endpoint.name}-queue", names.COMPONENT_QUEUE))
         made.append(_budget(endpoint, f"{endpoint.name}-worker", names.COMPONENT_WORKER))
     return made
+
+
+def _engine_budget(endpoint: Endpoint) -> Manifest:
+    budget = _budget(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)
+    if endpoint.spec.engine.is_spread:
+        # With any pod of a group the whole group goes, so that no two groups may lose one at once.
+        parts = [names.COMPONENT_ENGINE, names.COMPONENT_ENGINE_WORKER]
+        budget["spec"]["selector"] = {
+            "matchLabels": {names.LABEL_ENDPOINT: endpoint.name},
+            "matchExpressions": [{"key": names.LABEL_COMPONENT, "operator": "In", "values": parts}],
+        }
+    return budget
 
 
 def _budget(endpoint: Endpoint, name: str, component: str) -> Manifest:

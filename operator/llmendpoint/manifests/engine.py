@@ -1,4 +1,4 @@
-"""The Deployment that runs the engine, one pod per replica."""
+"""The pod that runs the engine, and the Deployment of it where a replica is one pod."""
 
 import math
 
@@ -30,30 +30,39 @@ EXIT_SECONDS = 15
 
 def engine_deployment(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     """The engine's Deployment. spec.replicas is left out: the scaler owns it."""
-    spec = endpoint.spec
-    template = strategic_merge(engine_template(endpoint, defaults), spec.engine.pod_template or {})
-    if is_sidecar(endpoint):
-        template = _engine_around_business(template)
-    # Selector labels are not the user's: a pod without them is nobody's.
-    ours = {"metadata": {"labels": selector(endpoint, names.COMPONENT_ENGINE)}}
+    engine = endpoint.spec.engine
     surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(endpoint),
+        "metadata": engine_metadata(endpoint),
         "spec": {
             "selector": {"matchLabels": selector(endpoint, names.COMPONENT_ENGINE)},
-            "strategy": surge if spec.engine.rollout == "Surge" else {"type": "Recreate"},
+            "strategy": surge if engine.rollout == "Surge" else {"type": "Recreate"},
             "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": spec.engine.startup_timeout_seconds + 120,
-            "template": strategic_merge(template, ours),
+            "progressDeadlineSeconds": engine.startup_timeout_seconds + 120,
+            "template": serving_template(endpoint, defaults),
         },
     }
 
 
+def serving_template(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
+    """The template of the pod that serves, with the user's merged over it."""
+    template = strategic_merge(engine_template(endpoint, defaults), endpoint.spec.engine.pod_template or {})
+    if is_sidecar(endpoint):
+        template = _engine_around_business(template)
+    # Selector labels are not the user's: a pod without them is nobody's.
+    return strategic_merge(template, {"metadata": {"labels": selector(endpoint, names.COMPONENT_ENGINE)}})
+
+
 def engine_template(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     """The pod template over which the user's is merged."""
-    return {"metadata": {"labels": _metadata(endpoint)["labels"]}, "spec": _pod_spec(endpoint, defaults)}
+    return {"metadata": {"labels": engine_metadata(endpoint)["labels"]}, "spec": _pod_spec(endpoint, defaults)}
+
+
+def engine_metadata(endpoint: Endpoint) -> Manifest:
+    """Metadata of what the engine's replicas are made by."""
+    return metadata(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)
 
 
 def _engine_around_business(template: Manifest) -> Manifest:
@@ -67,10 +76,6 @@ def _engine_around_business(template: Manifest) -> Manifest:
     others = [entry for entry in pod["containers"] if entry is not engine]
     inits = [*pod.pop("initContainers", []), {**engine, "restartPolicy": "Always"}]
     return {**template, "spec": {"initContainers": inits, **pod, "containers": others}}
-
-
-def _metadata(endpoint: Endpoint) -> Manifest:
-    return metadata(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)
 
 
 def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:

@@ -20,7 +20,7 @@ def queue_trouble(seen: Observation) -> Trouble | None:
     if wanted is None:
         return None
     for component, what in PARTS.items():
-        deployment = seen.deployment_of(component)
+        deployment = seen.workload_of(component)
         is_wanted = component != names.COMPONENT_REDIS or wanted.redis is None
         if is_wanted and not ((deployment or {}).get("status") or {}).get("readyReplicas"):
             return Trouble(

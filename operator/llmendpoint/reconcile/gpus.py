@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmendpoint.api.accelerators import is_accelerator
+from llmendpoint.manifests.workload import replica_pods
 from llmendpoint.reconcile.quantity import amount
 
 Manifest = Mapping[str, Any]
@@ -28,6 +29,14 @@ def gpus_of(pod_spec: Manifest) -> Counter[str]:
     for container in pod_spec.get("containers") or ():
         together = together + _limits(container)
     return together | first
+
+
+def gpus_of_replica(workload: Manifest) -> Counter[str]:
+    """GPUs of one replica by resource name, by the manifest of what makes the engine's replicas."""
+    total: Counter[str] = Counter()
+    for pod_spec, pods in replica_pods(workload):
+        total += Counter({resource: each * pods for resource, each in gpus_of(pod_spec).items()})
+    return total
 
 
 def gpus_among(resources: Manifest) -> Counter[str]:

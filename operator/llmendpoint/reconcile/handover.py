@@ -1,10 +1,14 @@
-"""When the Service that clients use moves from one backend to another: not before the other one serves."""
+"""When what serves makes way for what is to serve instead: not before the other one does.
+
+The Service that clients use may move to another backend, and the engine from a Deployment to a LeaderWorkerSet or back.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from llmendpoint.api import names
+from llmendpoint.manifests.workload import LEADER_WORKER_SET, WORKLOADS
 from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, rolling_out
 from llmendpoint.scaling.signals import PodPhase
 
@@ -18,10 +22,29 @@ class Backend:
 
 
 def held_back(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -> frozenset[ChildKey]:
-    """Children that must stay as they are until the new backend of the front Service is ready.
+    """Children that must stay as they are until those that follow them serve.
 
-    Empty when the Service does not move, when the new backend serves, or when the old one does not either.
+    Empty when nothing moves, when what follows serves, or when what was before does not either.
     """
+    return _backend_held_back(seen, wanted) | _engine_held_back(seen)
+
+
+def _engine_held_back(seen: Observation) -> frozenset[ChildKey]:
+    """What made the engine's replicas before. With rollout Recreate it goes as soon as what follows is there."""
+    before, after = seen.predecessor, seen.workload_of(names.COMPONENT_ENGINE)
+    if before is None:
+        return frozenset()
+    is_group = before["kind"] == LEADER_WORKER_SET
+    ready = [bool(pod.group) is is_group for pod in seen.engine_pods if pod.phase is PodPhase.READY]
+    if after is not None:
+        has_taken_over = ready.count(False) >= max(after["spec"].get("replicas", 1), 1)
+        if seen.endpoint.spec.engine.rollout == "Recreate" or has_taken_over or True not in ready:
+            return frozenset()
+    return frozenset({(before["kind"], before["metadata"]["name"])})
+
+
+def _backend_held_back(seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -> frozenset[ChildKey]:
+    """The front Service and its backend."""
     front: ChildKey = ("Service", seen.endpoint.name)
     if front not in seen.children or front not in wanted:
         return frozenset()
@@ -44,7 +67,7 @@ def _backend_of(service: Mapping[str, Any]) -> Backend:
 def _is_backend(child: Manifest, backend: Backend) -> bool:
     """Whether a child belongs to the component that a Service leads to; its pods end with it or change with it."""
     return (
-        child["kind"] in {"Deployment", "HorizontalPodAutoscaler"}
+        child["kind"] in {*WORKLOADS, "HorizontalPodAutoscaler"}
         and child["metadata"]["labels"].get(names.LABEL_COMPONENT) == backend.component
     )
 
@@ -57,8 +80,8 @@ def _serves(seen: Observation, backend: Backend) -> bool:
 
 
 def _has_taken_over(seen: Observation, backend: Backend) -> bool:
-    deployment = seen.deployment_of(backend.component)
-    return deployment is not None and not rolling_out(deployment) and _serves(seen, backend)
+    workload = seen.workload_of(backend.component)
+    return workload is not None and not rolling_out(workload) and _serves(seen, backend)
 
 
 def _port_names(pod: Manifest) -> set[str]:

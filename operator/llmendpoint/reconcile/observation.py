@@ -7,11 +7,14 @@ from typing import Any
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.manifests.engine import ENGINE_CONTAINER
+from llmendpoint.manifests.workload import DEPLOYMENT, WORKLOADS, workload_kind
 from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.signals import PodPhase
 
 Manifest = Mapping[str, Any]
-REVISION_LABEL = "pod-template-hash"
+# By which a Deployment and a LeaderWorkerSet say which of their revisions a pod is of.
+REVISION_LABELS = ("pod-template-hash", "leaderworkerset.sigs.k8s.io/template-revision-hash")
+GROUP_LABEL = "leaderworkerset.sigs.k8s.io/group-index"
 ChildKey = tuple[str, str]
 """(kind, name) of a child."""
 
@@ -45,8 +48,14 @@ class PodView:
 
     @property
     def revision(self) -> str:
-        """The Deployment's revision that the pod is of, by the label that its controller sets; empty without one."""
-        return str((self.body["metadata"].get("labels") or {}).get(REVISION_LABEL, ""))
+        """The revision that the pod is of, by the label that its controller sets; empty without one."""
+        labels = self.body["metadata"].get("labels") or {}
+        return str(next((labels[name] for name in REVISION_LABELS if name in labels), ""))
+
+    @property
+    def group(self) -> str:
+        """The number of the pod's group; empty where a replica is one pod."""
+        return str((self.body["metadata"].get("labels") or {}).get(GROUP_LABEL, ""))
 
 
 @dataclass(frozen=True)
@@ -61,27 +70,41 @@ class Observation:
 
     @property
     def engine_pods(self) -> tuple[PodView, ...]:
-        """Pods that run the engine."""
+        """Pods that serve, one for each replica."""
         return tuple(pod for pod in self.pods if pod.component == names.COMPONENT_ENGINE)
 
     @property
-    def engine_deployment(self) -> Manifest | None:
-        """The engine's Deployment, where it exists."""
-        return self.deployment_of(names.COMPONENT_ENGINE)
+    def worker_pods(self) -> tuple[PodView, ...]:
+        """The pods beside them, where a replica takes several nodes."""
+        return tuple(pod for pod in self.pods if pod.component == names.COMPONENT_ENGINE_WORKER)
+
+    @property
+    def engine_workload(self) -> Manifest | None:
+        """What makes the engine's replicas; until one of the kind that the spec asks for is there, the one before."""
+        return self.workload_of(names.COMPONENT_ENGINE) or self.predecessor
+
+    @property
+    def predecessor(self) -> Manifest | None:
+        """The engine's workload of the kind that the spec does not ask for any more, while it is there."""
+        wanted, name = self.workload_key(names.COMPONENT_ENGINE)
+        return next(
+            (self.children[kind, name] for kind in WORKLOADS if kind != wanted and (kind, name) in self.children), None
+        )
 
     @property
     def ordered(self) -> int | None:
-        """Engine replicas that are ordered; None where there is no Deployment, or none with a count yet."""
-        deployment = self.engine_deployment
-        return deployment["spec"].get("replicas") if deployment else None
+        """Engine replicas that are ordered; None where there is no workload, or none with a count yet."""
+        workload = self.engine_workload
+        return workload["spec"].get("replicas") if workload else None
 
-    def deployment_key(self, component: str) -> ChildKey:
-        """Where the Deployment of a component is among the children."""
-        return "Deployment", f"{self.endpoint.name}-{component}"
+    def workload_key(self, component: str) -> ChildKey:
+        """Where what makes the pods of a component is among the children."""
+        kind = workload_kind(self.endpoint) if component == names.COMPONENT_ENGINE else DEPLOYMENT
+        return kind, f"{self.endpoint.name}-{component}"
 
-    def deployment_of(self, component: str) -> Manifest | None:
-        """The Deployment of a component, where it exists."""
-        return self.children.get(self.deployment_key(component))
+    def workload_of(self, component: str) -> Manifest | None:
+        """What makes the pods of a component, where it exists."""
+        return self.children.get(self.workload_key(component))
 
     @property
     def serving_revision(self) -> str:
@@ -165,15 +188,15 @@ def condition(body: Manifest, kind: str) -> Manifest | None:
     return next((entry for entry in conditions if entry["type"] == kind), None)
 
 
-def rolling_out(deployment: Manifest, revised_at: int | None = None) -> bool:
-    """Whether a Deployment still has replicas of an older revision, or its controller has not seen the new one yet.
+def rolling_out(workload: Manifest, revised_at: int | None = None) -> bool:
+    """Whether a workload still has replicas of an older revision, or its controller has not seen the new one yet.
 
     Args:
         revised_at: generation of the last change of the pod template; every change counts where it is not known.
     """
-    status = deployment.get("status") or {}
+    status = workload.get("status") or {}
     if revised_at is None:
-        revised_at = deployment["metadata"].get("generation", 0)
+        revised_at = workload["metadata"].get("generation", 0)
     if status.get("observedGeneration", 0) < revised_at:
         return True
     return bool(status.get("replicas", 0) > status.get("updatedReplicas", 0))

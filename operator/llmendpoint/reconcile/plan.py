@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmendpoint.api import names
+from llmendpoint.manifests.workload import DEPLOYMENT
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.handover import held_back
 from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, is_owned, rolling_out
@@ -14,13 +15,14 @@ from llmendpoint.scaling.signals import PodPhase, finite
 # A replica that never served has no streams to finish; an engine loses the first SIGTERM while it loads, so
 # its GPU would stay busy for the whole grace period.
 NEVER_READY_GRACE_SECONDS = 5
+SERVED = frozenset({PodPhase.READY, PodPhase.UNREADY, PodPhase.DRAINING})
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Set the engine Deployment to a number of replicas."""
+    """Set what makes the engine's replicas to a number of them."""
 
-    deployment: str
+    workload: ChildKey
     current: int | None
     replicas: int
 
@@ -71,10 +73,9 @@ def make_plan(
     """
     wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
     held = held_back(seen, wanted)
-    scale = _scale(seen, replicas)
-    scaling_in = scale is not None and scale.current is not None and scale.replicas < scale.current
+    scale = _scale(seen, replicas, wanted)
     return Plan(
-        costs=_costs(seen.engine_pods, load) if scaling_in else {},
+        costs=_costs(seen.engine_pods, load) if scale and _chooses_pods(scale) else {},
         applies=tuple(
             body
             for key, body in wanted.items()
@@ -95,7 +96,7 @@ def make_plan(
                 and is_owned(body, seen.endpoint.uid)
             )
         ),
-        evictions=tuple(_never_served(seen.engine_pods)),
+        evictions=tuple(_without_streams(seen)),
         spec_replicas=spec_replicas,
     )
 
@@ -122,7 +123,7 @@ def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) 
 def _waits_for_engine(body: Mapping[str, Any], seen: Observation, wanted: Mapping[ChildKey, Mapping[str, Any]]) -> bool:
     """A new revision of the business service waits for the engine's: it keeps serving during the roll-out."""
     key = (body["kind"], body["metadata"]["name"])
-    engine, business = (seen.deployment_key(part) for part in (names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS))
+    engine, business = (seen.workload_key(part) for part in (names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS))
     if key != business or engine not in seen.children or business not in seen.children:
         return False
     if _hash_of(seen.children[business]) == _hash_of(body):
@@ -140,10 +141,18 @@ def _lives(body: Manifest) -> bool:
     return "deletionTimestamp" not in body["metadata"]
 
 
-def _scale(seen: Observation, replicas: int | None) -> Scale | None:
-    if replicas is None or replicas == seen.ordered:
-        return None
-    return Scale(seen.deployment_key(names.COMPONENT_ENGINE)[1], seen.ordered, replicas)
+def _scale(seen: Observation, replicas: int | None, wanted: Mapping[ChildKey, Any]) -> Scale | None:
+    """The order for what is to make the replicas, or for what makes them as long as the other one can not be made."""
+    workload, key = seen.engine_workload, seen.workload_key(names.COMPONENT_ENGINE)
+    if workload is not None and not (key in wanted and _is_served(key, seen)):
+        key = workload["kind"], workload["metadata"]["name"]
+    current = seen.children[key]["spec"].get("replicas") if key in seen.children else None
+    return None if replicas is None or replicas == current else Scale(key, current, replicas)
+
+
+def _chooses_pods(scale: Scale) -> bool:
+    """Whether it takes replicas away, and those that cost least. Of a LeaderWorkerSet the last ones go."""
+    return scale.current is not None and scale.replicas < scale.current and scale.workload[0] == DEPLOYMENT
 
 
 def _costs(pods: Iterable[PodView], load: Mapping[str, float]) -> dict[str, int]:
@@ -157,8 +166,12 @@ def _costs(pods: Iterable[PodView], load: Mapping[str, float]) -> dict[str, int]
     }
 
 
-def _never_served(pods: Iterable[PodView]) -> Iterable[PodView]:
-    for pod in pods:
+def _without_streams(seen: Observation) -> Iterable[PodView]:
+    """Terminating pods that have nothing to finish: replicas that never served, and workers without one that does."""
+    served = {pod.group for pod in seen.engine_pods if not pod.never_started and pod.phase in SERVED}
+    for pod in (*seen.engine_pods, *seen.worker_pods):
         grace = pod.body["metadata"].get("deletionGracePeriodSeconds", 0)
-        if pod.phase is PodPhase.DRAINING and pod.never_started and grace > NEVER_READY_GRACE_SECONDS:
+        is_worker = pod.component == names.COMPONENT_ENGINE_WORKER
+        is_done = pod.group not in served if is_worker else pod.never_started
+        if pod.phase is PodPhase.DRAINING and is_done and grace > NEVER_READY_GRACE_SECONDS:
             yield pod

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
-from llmendpoint.reconcile.gpus import gpus_of
+from llmendpoint.reconcile.gpus import gpus_of_replica
 from llmendpoint.reconcile.observation import Manifest, Observation
 from llmendpoint.reconcile.quantity import amount
 from llmendpoint.scaling.decision import Room
@@ -48,9 +48,9 @@ def promised_to(seen: Observation, wanted: int) -> Counter[str]:
 
 
 def replica_gpus(seen: Observation) -> Counter[str]:
-    """GPUs of one more replica by resource; empty where there is no Deployment yet."""
-    deployment = seen.engine_deployment
-    return gpus_of(deployment["spec"]["template"]["spec"]) if deployment else Counter()
+    """GPUs of one more replica by resource; empty where nothing makes replicas yet."""
+    workload = seen.engine_workload
+    return gpus_of_replica(workload) if workload else Counter()
 
 
 def _counted(quota: Manifest, column: str, resource: str) -> Decimal | None:

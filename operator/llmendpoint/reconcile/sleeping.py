@@ -16,7 +16,7 @@ def is_asleep(seen: Observation, desired: int) -> bool:
     """
     is_none_ready = seen.count(PodPhase.READY) == 0
     if not has_activator(seen.endpoint):
-        return is_none_ready and seen.deployment_of(names.COMPONENT_ACTIVATOR) is not None
+        return is_none_ready and seen.workload_of(names.COMPONENT_ACTIVATOR) is not None
     return is_none_ready or (desired == 0 and is_covered(seen))
 
 
@@ -38,7 +38,7 @@ def leads_to_activator(seen: Observation) -> bool:
 
 def redirections(seen: Observation, *, asleep: bool) -> list[Manifest]:
     """The Services as they are, but for whom they lead to: for a spec that can not be done, but sleeps and wakes."""
-    if seen.deployment_of(names.COMPONENT_ACTIVATOR) is None:
+    if seen.workload_of(names.COMPONENT_ACTIVATOR) is None:
         return []
     return [redirected(seen.endpoint, body, asleep=asleep) for body in _engine_services(seen)]
 

@@ -9,7 +9,8 @@ from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, Sc
 from llmendpoint.manifests.service import queue_url
 from llmendpoint.reconcile.asynchronous import queue_condition, queue_trouble
 from llmendpoint.reconcile.gateway import reachable_url, route_condition
-from llmendpoint.reconcile.observation import Manifest, Observation, rolling_out
+from llmendpoint.reconcile.groups import last_ending, missing_pods, not_installed, takeover
+from llmendpoint.reconcile.observation import Observation, rolling_out
 from llmendpoint.reconcile.sleeping import is_covered
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
 from llmendpoint.reconcile.usage import trial_sentence
@@ -39,7 +40,7 @@ class Outcome:
     unread_pods: tuple[tuple[str, str], ...] = ()
     """(pod, why) of the ready replicas whose metrics could not be read."""
     revised: Mapping[str, int] = field(default_factory=dict)
-    """Deployment -> its generation when this operator last changed the pod template. A change of the replica count
+    """Workload -> its generation when this operator last changed the pod template. A change of the replica count
     is a new generation as well, and no roll-out."""
     unanswered_targets: tuple[str, ...] = ()
     """Why PromQL targets have no value."""
@@ -58,20 +59,22 @@ def spec_is_valid(_: Observation, outcome: Outcome) -> Trouble | None:
     return Trouble(Reason.INVALID_SPEC, "; ".join(outcome.problems)) if outcome.problems else None
 
 
-def children_applied(_: Observation, outcome: Outcome) -> Trouble | None:
-    """The API server took every child."""
-    return outcome.failure
+def children_applied(seen: Observation, outcome: Outcome) -> Trouble | None:
+    """The API server knows every kind of child, and took every child."""
+    return not_installed(seen) or outcome.failure
 
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
     """Quota and admission allow the pods."""
-    return next((found for one in COMPONENTS if (found := creation_trouble(seen.deployment_of(one)))), None)
+    return next((found for one in COMPONENTS if (found := creation_trouble(seen.workload_of(one)))), None)
 
 
-def pods_are_well(seen: Observation, _: Outcome) -> Trouble | None:
-    """No pod that should serve is in trouble."""
-    others = (pod for pod in seen.pods if pod.component != names.COMPONENT_ENGINE)
-    return pod_trouble(seen.endpoint.spec, seen.engine_pods) or pod_trouble(seen.endpoint.spec, others)
+def pods_are_well(seen: Observation, outcome: Outcome) -> Trouble | None:
+    """No pod that should serve is in trouble, nor did one end and take its group with it."""
+    engine = (*seen.engine_pods, *seen.worker_pods)
+    others = (pod for pod in seen.pods if pod not in engine)
+    found = pod_trouble(seen.endpoint.spec, engine) or pod_trouble(seen.endpoint.spec, others)
+    return found or (last_ending(seen) if _lacks_replicas(seen, outcome) else None)
 
 
 def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
@@ -87,7 +90,7 @@ def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def engine_rolled_out(seen: Observation, outcome: Outcome) -> Trouble | None:
     """Every replica runs the current revision."""
-    return _rolled_out(seen.engine_deployment, "engine", outcome)
+    return takeover(seen) or _rolled_out(seen, names.COMPONENT_ENGINE, outcome)
 
 
 def requests_are_held(seen: Observation, outcome: Outcome) -> Trouble | None:
@@ -99,10 +102,14 @@ def requests_are_held(seen: Observation, outcome: Outcome) -> Trouble | None:
 
 def engine_replicas_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
     """As many replicas serve as are wanted."""
-    ready = seen.count(PodPhase.READY)
-    if outcome.desired is None or ready >= outcome.desired:
+    if not _lacks_replicas(seen, outcome):
         return None
-    return Trouble(Reason.REPLICAS_STARTING, f"{ready} of {outcome.desired} engine replicas are ready")
+    said = f"{seen.count(PodPhase.READY)} of {outcome.desired} engine replicas are ready"
+    return Trouble(Reason.REPLICAS_STARTING, said + missing_pods(seen, outcome.desired or 0))
+
+
+def _lacks_replicas(seen: Observation, outcome: Outcome) -> bool:
+    return outcome.desired is not None and seen.count(PodPhase.READY) < outcome.desired
 
 
 def business_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
@@ -110,11 +117,11 @@ def business_ready(seen: Observation, outcome: Outcome) -> Trouble | None:
     business = seen.endpoint.spec.business
     if business is None or business.placement == "Sidecar":
         return None
-    deployment = seen.deployment_of(names.COMPONENT_BUSINESS)
+    deployment = seen.workload_of(names.COMPONENT_BUSINESS)
     ready = ((deployment or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < business.replicas.min:
         return Trouble(Reason.BUSINESS_NOT_READY, f"{ready} of {business.replicas.min} business replicas are ready")
-    return _rolled_out(deployment, "business", outcome)
+    return _rolled_out(seen, names.COMPONENT_BUSINESS, outcome)
 
 
 def jobs_are_taken(seen: Observation, _: Outcome) -> Trouble | None:
@@ -267,20 +274,21 @@ def _queue(seen: Observation, outcome: Outcome) -> ConditionParts:
 
 
 def _business(seen: Observation) -> BusinessStatus | None:
-    deployment = seen.deployment_of(names.COMPONENT_BUSINESS)
+    deployment = seen.workload_of(names.COMPONENT_BUSINESS)
     if deployment is None:
         return None
     status = deployment.get("status") or {}
     return BusinessStatus(replicas=status.get("replicas", 0), ready_replicas=status.get("readyReplicas", 0))
 
 
-def _rolled_out(deployment: Manifest | None, what: str, outcome: Outcome) -> Trouble | None:
-    if deployment is None or not (deployment.get("status") or {}).get("observedGeneration"):
-        return Trouble(Reason.REPLICAS_STARTING, f"the {what} Deployment is being created")
-    if rolling_out(deployment, outcome.revised.get(deployment["metadata"]["name"], 0)):
-        updated = (deployment.get("status") or {}).get("updatedReplicas", 0)
-        replicas = deployment["spec"].get("replicas", 1)
-        return Trouble(Reason.ROLLING_OUT, f"{updated} of {replicas} {what} replicas run the current revision")
+def _rolled_out(seen: Observation, component: str, outcome: Outcome) -> Trouble | None:
+    workload, (kind, name) = seen.workload_of(component), seen.workload_key(component)
+    if workload is None or not (workload.get("status") or {}).get("observedGeneration"):
+        return Trouble(Reason.REPLICAS_STARTING, f"the {component} {kind} is being created")
+    if rolling_out(workload, outcome.revised.get(name, 0)):
+        updated = (workload.get("status") or {}).get("updatedReplicas", 0)
+        replicas = workload["spec"].get("replicas", 1)
+        return Trouble(Reason.ROLLING_OUT, f"{updated} of {replicas} {component} replicas run the current revision")
     return None
 
 

@@ -14,7 +14,7 @@ from llmendpoint.manifests.batch import BATCH_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
 from llmendpoint.reconcile.device_claims import claim_sentence
-from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses
+from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses, restarts
 from llmendpoint.scaling.record import epoch
 from llmendpoint.scaling.signals import PodPhase
 
@@ -29,6 +29,7 @@ LESS_MEMORY = {
     WORKER_CONTAINER: "lower async.workers.concurrency",
     REDIS_CONTAINER: "name a larger one in async.redis.urlSecretRef",
 }
+ENGINE_COMPONENTS = frozenset({names.COMPONENT_ENGINE, names.COMPONENT_ENGINE_WORKER})
 # From the last failed probe to the signal and from the exit to its record.
 SLACK_SECONDS = 15.0
 # The runtime's way to the cause of a failed pull, and addresses that are others at each try.
@@ -104,14 +105,14 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
             Reason.VOLUME_PENDING,
             f"pod {pod.name} waits for a volume ({said}): see kubectl get pvc, and check {fields}",
         )
-    is_engine = pod.component == names.COMPONENT_ENGINE
+    is_engine = pod.component in ENGINE_COMPONENTS
     short = sorted(set(re.findall(r"Insufficient ([^\s,]+?)(?=[,.]?(?:\s|$))", said)))
     if short:
         asks, count = "engine.resources", "scaling.maxReplicas" if spec.scaling else "spec.replicas"
         if pod.component == names.COMPONENT_BUSINESS:
             asks, count = "business.resources", "business.replicas"
         advice = f"add nodes, free some, ask for less in {asks} or lower {count}"
-        if pod.component not in {names.COMPONENT_ENGINE, names.COMPONENT_BUSINESS}:
+        if pod.component not in {*ENGINE_COMPONENTS, names.COMPONENT_BUSINESS}:
             advice = "add nodes or free some"
         if any(map(is_accelerator, short)):
             advice += _spare_advice(spec)
@@ -211,10 +212,13 @@ def crash_loop(_: EndpointSpec, pod: PodView) -> Trouble | None:
         else:
             cause = f"exit code {ended.get('exitCode', '?')}"
         last_words = _last_line(ended.get("message"))
+        where = f"see kubectl logs {pod.name} -c {name} --previous"
+        if pod.group:
+            where = f"its group starts anew each time, see kubectl logs {pod.name} -c {name} --follow"
         return Trouble(
             Reason.CRASH_LOOP,
             f"container {name} of pod {pod.name} keeps exiting ({cause}{': ' + last_words if last_words else ''}): "
-            f"see kubectl logs {pod.name} -c {name} --previous",
+            f"{where}",
         )
     return None
 
@@ -233,7 +237,8 @@ POD_RULES: tuple[PodRule, ...] = (
 
 def pod_trouble(spec: EndpointSpec, pods: Iterable[PodView]) -> Trouble | None:
     """The first trouble of the pods that should serve and do not."""
-    waiting = [pod for pod in pods if pod.phase in {PodPhase.STARTING, PodPhase.UNREADY, PodPhase.UNSCHEDULABLE}]
+    unwell = {PodPhase.STARTING, PodPhase.UNREADY, PodPhase.UNSCHEDULABLE}
+    waiting = [pod for pod in pods if pod.phase in unwell or _failed_its_group(pod)]
     return next((found for rule in POD_RULES for pod in waiting if (found := rule(spec, pod))), None)
 
 
@@ -288,9 +293,15 @@ def _endings(pod: PodView) -> list[tuple[str, Manifest]]:
     found = []
     for status in container_statuses(pod.body):
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
-        if ended and not status.get("ready") and not status.get("started"):
+        is_up = status.get("ready") or status.get("started")
+        if ended and (not is_up or _failed_its_group(pod)):
             found.append((status["name"], ended))
     return found
+
+
+def _failed_its_group(pod: PodView) -> bool:
+    """Whether a pod goes because one of its containers ended: the whole group is then made anew."""
+    return bool(pod.group) and pod.phase is PodPhase.DRAINING and restarts(pod.body) > 0
 
 
 def _last_line(message: str | None) -> str:

@@ -116,7 +116,7 @@ def counted(account: Account, seen: Observation, wanted: int, now: float, defaul
 
 def gpus_held(seen: Observation) -> int:
     """GPUs of the engine's pods that are on a node: those start, serve or drain, and all of it is paid."""
-    specs = (pod.body.get("spec") or {} for pod in seen.engine_pods)
+    specs = (pod.body.get("spec") or {} for pod in (*seen.engine_pods, *seen.worker_pods))
     return sum(gpus_of(spec).total() for spec in specs if "nodeName" in spec)
 
 

@@ -14,6 +14,7 @@ from llmendpoint.cluster.client import Cluster
 from llmendpoint.cluster.errors import ClusterError, Conflict, NotFound, NotOwned, Throttled, Unreachable
 from llmendpoint.cluster.events import Recorder
 from llmendpoint.cluster.kinds import ENDPOINT, POD, kind_of
+from llmendpoint.manifests.workload import WORKLOADS
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.observation import ChildKey, Observation, PodView, is_ours
@@ -93,7 +94,7 @@ class Executor:
         self._store.put(stored)
         if not agrees(manifest, stored):
             memory.accepted[child] = fingerprint(stored)
-        if manifest["kind"] == "Deployment":
+        if manifest["kind"] in WORKLOADS:
             memory.revised[child[1]] = stored["metadata"]["generation"]
         log.info(
             "applied",
@@ -131,21 +132,20 @@ class Executor:
         """
         endpoint = seen.endpoint
         children = self._store.children(Key(endpoint.namespace, endpoint.name))
-        if not any(
-            (child["kind"], child["metadata"]["name"]) == ("Deployment", scale.deployment) for child in children
-        ):
+        if not any((child["kind"], child["metadata"]["name"]) == scale.workload for child in children):
             return  # it could not be created, and an apply of a count alone would be refused
         intent = memory.scaling_status
         if intent is not None and intent != endpoint.status.scaling:
             await self.write_status(endpoint, endpoint.status.model_copy(update={"scaling": intent}))
+        kind, name = scale.workload
         manifest = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": scale.deployment, "namespace": endpoint.namespace},
+            "apiVersion": kind_of(kind).api_version,
+            "kind": kind,
+            "metadata": {"name": name, "namespace": endpoint.namespace},
             "spec": {"replicas": scale.replicas},
         }
         self._store.put(await self._cluster.apply(manifest, manager=names.MANAGER_SCALER))
-        self._exporter.writes.labels("apply", "Deployment").inc()
+        self._exporter.writes.labels("apply", kind).inc()
         if scale.current is not None:
             self._tell_of_scale(scale, scale.current, seen, memory, body)
 

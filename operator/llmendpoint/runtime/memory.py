@@ -39,7 +39,7 @@ class Memory:
     accepted: dict[ChildKey, Any] = field(default_factory=dict)
     """Children as the API server stored our last apply (see reconcile.plan.make_plan)."""
     revised: dict[str, int] = field(default_factory=dict)
-    """Deployment -> its generation when its pod template was last applied."""
+    """Workload -> its generation when its pod template was last applied."""
     is_moved: bool = False
     """Whether the times of the status are those of a clock that was set since."""
     served: frozenset[str] | None = None

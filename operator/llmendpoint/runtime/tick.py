@@ -287,7 +287,7 @@ def _oldest_start(seen: Observation, now: float) -> float:
 def _target(seen: Observation) -> EndpointTarget | None:
     """What has to be read for an endpoint; None while it has no engine."""
     spec = seen.endpoint.spec
-    if seen.engine_deployment is None:
+    if seen.engine_workload is None:
         return None
     port = engine_for(spec.engine.type).port
     return EndpointTarget(
