@@ -32,12 +32,12 @@ def template(gpus: int = 2, resource: str = GPU) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": "engine", "resources": {"limits": {resource: gpus}}}]}}
 
 
-def seen(pods: int = 2, draining: int = 0, gpus: int = 2) -> Observation:
+def seen(pods: int = 2, draining: int = 0, gpus: int = 2, resource: str = GPU) -> Observation:
     labels = {LABEL_COMPONENT: COMPONENT_ENGINE, LABEL_MANAGED_BY: MANAGED_BY}
     deployment = {
         "kind": "Deployment",
         "metadata": {"name": "llama-engine", "labels": labels},
-        "spec": {"replicas": pods, "template": template(gpus)},
+        "spec": {"replicas": pods, "template": template(gpus, resource)},
     }
     made = [pod(f"p{index}", deleting=index < draining) for index in range(pods + draining)]
     return observe(endpoint(scaling={"maxReplicas": 9}), [deployment], made)
@@ -62,6 +62,14 @@ def seen(pods: int = 2, draining: int = 0, gpus: int = 2) -> Observation:
 def test_the_tightest_quota_counts(what: str, quotas: list[dict[str, Any]], replicas: int | None) -> None:
     room = room_in(quotas, seen(2), Counter())
     assert (room.replicas if room else None) == replicas
+
+
+def test_parts_of_gpus_have_quotas_of_their_own() -> None:
+    mig = "nvidia.com/mig-1g.10gb"
+    quotas = [quota("4", "4"), quota("8", "5", resource=mig, name="parts")]
+    assert room_in(quotas, seen(2, resource=mig), Counter()) == Room(
+        3, "ResourceQuota parts has 3 of 8 nvidia.com/mig-1g.10gb left, and a replica takes 2"
+    )
 
 
 def test_it_says_what_is_left() -> None:
