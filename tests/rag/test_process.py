@@ -12,12 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from support.collector import running_collector
 from support.prometheus import free_port
 from support.rag_services import CORPUS, until_ready
 from support.scripted_llm import ScriptedLlm
 
 Server = tuple[ScriptedLlm, str]
 MOST_MEBIBYTES = 500
+STEPS = ("self_query", "expansion", "retrieval", "rerank", "generation")
 PATIENCE = 180
 """Seconds for a start on a machine that has other things to do; two seconds of processor time are needed."""
 
@@ -62,12 +64,19 @@ def port() -> int:
     return free_port()
 
 
-async def test_sigterm_lets_an_answer_end(llm: Server, folder: Path, tmp_path: Path, port: int) -> None:
+async def test_sigterm_lets_an_answer_and_its_trace_end(llm: Server, folder: Path, tmp_path: Path, port: int) -> None:
     server, url = llm
     env = environment(url, tmp_path / "store", PORT=str(port), RAG_CORPUS_DIR=str(folder))
     began = time.monotonic()
-    with started("serve", env=env) as process:
-        await _stop_while_it_answers(process, server, port, began)
+    with running_collector() as collector:
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
+        with started("serve", env=env) as process:
+            await _stop_while_it_answers(process, server, port, began)
+    request = next(span for span in collector.spans if span.name == "POST /rag")
+    steps = {span.name: span for span in collector.below(request) if span.name.startswith("rag.")}
+    assert steps.keys() == {f"rag.{step}" for step in STEPS}
+    assert [span.name for span in collector.below(steps["rag.generation"])] == ["POST"], "the request to the LLM"
+    assert collector.services == {"llm-twin-rag"}
 
 
 async def _stop_while_it_answers(

@@ -10,6 +10,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
+from rag.hub import ModelUnavailable
 from rag.ingestion import Report, ingest, name_of
 from rag.loading import Readiness, load_models, open_store
 from rag.models import Answer
@@ -38,7 +39,7 @@ def ingest_folder(
     """Make the store hold a folder as it is now: new, changed and deleted documents."""
     try:
         report = asyncio.run(_ingest(Settings(), folder, corpus or name_of(folder)))
-    except (StoreUnavailable, NotADirectoryError, ModuleNotFoundError) as error:
+    except (StoreUnavailable, ModelUnavailable, NotADirectoryError, ModuleNotFoundError) as error:
         raise _failed(str(error)) from error
     _print_report(report)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rag import hub
 from rag.carried import TokenModel
 
 Matrix = NDArray[np.float32]
@@ -48,14 +49,16 @@ class HubEmbedder:
     Args:
         name: as fastembed lists it.
         threads: how many compute one batch.
+
+    Raises:
+        ModelUnavailable: it can not be loaded.
     """
 
     def __init__(self, name: str, threads: int) -> None:
         from fastembed import TextEmbedding
-        from huggingface_hub.constants import HF_HUB_CACHE
 
         self.name = name
-        self._model = TextEmbedding(name, cache_dir=HF_HUB_CACHE, threads=threads)
+        self._model = hub.load(TextEmbedding, name, threads)
 
     def passages(self, texts: Sequence[str]) -> Matrix:
         """One row for each passage."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -62,7 +62,7 @@ class Llm:
             raise LlmTimeout(f"the LLM at {self._url} was not done within {seconds:.1f} s") from error
         return "".join(pieces)
 
-    async def stream(self, messages: Messages, *, seconds: float, max_tokens: int) -> AsyncIterator[str]:
+    async def stream(self, messages: Messages, *, seconds: float, max_tokens: int) -> AsyncGenerator[str]:
         """The answer in pieces, as they come. ``seconds`` bound the wait for the first and for each next one.
 
         Raises:

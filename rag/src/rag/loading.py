@@ -33,7 +33,8 @@ def load_models(settings: Settings) -> Models:
     """Load, or fetch from the hub. Takes seconds, and minutes the first time.
 
     Raises:
-        Exception: whatever the hub or the model's format is not content with.
+        ModelUnavailable: one can not be loaded.
+        ModuleNotFoundError: the carried model is asked for, and its packages are not installed.
     """
     carried = settings.embedding_model == CARRIED or settings.reranker == "late-interaction"
     tokens = TokenModel(settings.threads) if carried else None
@@ -97,7 +98,7 @@ class Readiness:
 
         Raises:
             StoreUnavailable: the store does not answer, or can not be used.
-            Exception: whatever the hub or the model's format is not content with.
+            ModelUnavailable: a model can not be loaded.
         """
         settings = self._settings
         if self._models is None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from rag import citation, expansion, prompt, self_query
@@ -96,7 +97,7 @@ class Pipeline:
         ranked = prompt.ranked(passages, scores, self._settings.sources)
         return Found(ranked, [_source(number, each) for number, each in enumerate(ranked, start=1)])
 
-    async def generate(self, query: str, found: Found, record: Record) -> AsyncIterator[str]:
+    async def generate(self, query: str, found: Found, record: Record) -> AsyncGenerator[str]:
         """The LLM's answer in pieces.
 
         Raises:
@@ -109,8 +110,10 @@ class Pipeline:
                 return
             seconds = record.budget.needed("generation")
             messages = prompt.messages(query, found.ranked, self._settings.context_characters)
-            async for piece in self._llm.stream(messages, seconds=seconds, max_tokens=self._settings.max_tokens):
-                yield piece
+            answer = self._llm.stream(messages, seconds=seconds, max_tokens=self._settings.max_tokens)
+            async with aclosing(answer):
+                async for piece in answer:
+                    yield piece
 
     async def _author(self, query: str, authors: Sequence[str], record: Record) -> str | None:
         if not authors:

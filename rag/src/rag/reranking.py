@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rag import hub
 from rag.carried import TokenModel, Vectors
 
 
@@ -21,13 +22,15 @@ class CrossEncoder:
     Args:
         name: as fastembed lists it.
         threads: how many compute one batch.
+
+    Raises:
+        ModelUnavailable: it can not be loaded.
     """
 
     def __init__(self, name: str, threads: int) -> None:
         from fastembed.rerank.cross_encoder import TextCrossEncoder
-        from huggingface_hub.constants import HF_HUB_CACHE
 
-        self._model = TextCrossEncoder(name, cache_dir=HF_HUB_CACHE, threads=threads)
+        self._model = hub.load(TextCrossEncoder, name, threads)
 
     def scores(self, queries: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The model's logits, for the question alone: each rephrasing would cost as much again."""

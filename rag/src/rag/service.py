@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -122,8 +122,9 @@ async def _events(query: str, pipeline: Pipeline) -> AsyncIterator[str]:
         with metrics.IN_FLIGHT.track_inprogress():
             found = await pipeline.find(query, record)
             yield _event("sources", {"sources": [source.model_dump(by_alias=True) for source in found.sources]})
-            async for piece in pipeline.generate(query, found, record):
-                yield _event("token", {"text": piece})
+            async with aclosing(pipeline.generate(query, found, record)) as answer:
+                async for piece in answer:
+                    yield _event("token", {"text": piece})
             done = {"timings": record.finish().model_dump(by_alias=True), "degraded": record.degraded}
             outcome = "answered"
             yield _event("done", done)
