@@ -57,7 +57,7 @@ test-browser: sync ## Tests of the HTML report in headless Chromium
 	$(RUN) pytest tests/browser
 
 test-apiserver: sync ## Tests against a real API server, a real Prometheus, a real Redis, a real S3 server and the engine simulator; the RAG service
-	$(RUN) pytest tests/prometheus tests/jobqueue tests/batch tests/rag tests/realtime tests/apiserver tests/fuzz tests/chaos
+	$(RUN) pytest tests/prometheus tests/jobqueue tests/batch tests/modelfetch tests/rag tests/realtime tests/apiserver tests/fuzz tests/chaos
 
 test-e2e: sync ## Tests on a real node with real containers
 	$(RUN) pytest tests/e2e
@@ -66,7 +66,7 @@ e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.
 	$(RUN) pytest tests/vllm -m vllm -s
 
 test: check unit test-browser ## Everything: check, unit tests, laws, tests in a browser, on a real API server and a real node
-	$(RUN) pytest tests/prometheus tests/jobqueue tests/batch tests/rag tests/realtime tests/apiserver tests/fuzz tests/chaos tests/e2e
+	$(RUN) pytest tests/prometheus tests/jobqueue tests/batch tests/modelfetch tests/rag tests/realtime tests/apiserver tests/fuzz tests/chaos tests/e2e
 
 fuzz: sync ## Generated objects through a real API server (FUZZ_OBJECTS=10000 FUZZ_SEED=1); make test sends 300
 	$(RUN) pytest tests/fuzz -s --fuzz-objects $(FUZZ_OBJECTS) --fuzz-seed $(FUZZ_SEED)

@@ -67,6 +67,7 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
             "message says which.",
         ),
         Reason.OUT_OF_MEMORY: ("False", "Raise `resources.limits.memory` of the container that the message names."),
+        Reason.MODEL_NOT_FOUND: ("False", "Put the model there, or correct the path in `model.source`."),
         Reason.CRASH_LOOP: (
             "False",
             "Read `kubectl logs POD -c CONTAINER --previous`; often it is an argument in `engine.args`.",
@@ -125,6 +126,19 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         Reason.SCALER_WARNING: ("True", "Change what the message names, or leave it if you mean it."),
         Reason.DRY_RUN: ("False", "Compare `status.usage.dryRun` with what ran, then set `scaling.mode: Active`."),
         Reason.SCALING_OFF: ("False", "Nothing, or set `scaling.mode: Active`."),
+    },
+    ConditionType.MODEL_CACHED: {
+        Reason.MODEL_FETCHED: ("True", NOTHING),
+        Reason.FETCHING_MODEL: (
+            "False",
+            "Wait: `status.modelCache` has the figures. Where no pod comes, `kubectl describe job` says why.",
+        ),
+        Reason.FETCH_RETRIED: ("False", "Wait; if it comes again, do what its message says."),
+        Reason.FETCH_FAILED: (
+            "False",
+            "Do what the message says. A changed spec is tried by itself; after a change elsewhere, of a Secret's "
+            "content for example, delete the Job ([model sources](model-sources.md#prefetch)).",
+        ),
     },
     ConditionType.QUEUE_AVAILABLE: {
         Reason.BACKLOG_READ: ("True", NOTHING),

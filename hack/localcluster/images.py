@@ -22,12 +22,13 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "queue": ("operator/engineclient", "operator/jobqueue"),
     "redis": (),
     "batch": ("operator/engineclient", "operator/batchworker"),
+    "modelfetch": ("operator/modelfetch",),
     "enginesim": ("operator/enginesim", "images/bin"),
     "business": ("tests/business",),
     "vllm": (),
 }
 """Image -> what it is made of beside SHARED."""
-PRODUCT = ("operator", "queue", "redis", "batch", "enginesim")
+PRODUCT = ("operator", "queue", "redis", "batch", "modelfetch", "enginesim")
 """What each cluster with our product has."""
 SHARED = ("images/Dockerfile", "pyproject.toml", "uv.lock")
 BASE = "docker.io/llmendpoint/base:dev"

@@ -46,6 +46,7 @@ def install(
         "queueImage": images.image_name("queue"),
         "redisImage": images.image_name("redis"),
         "batchImage": images.image_name("batch"),
+        "fetchImage": images.image_name("modelfetch"),
         "tickSeconds": tick_seconds,
         "watchNamespaces": list(watch_namespaces),
         **(simulation if simulated else {"allowPrivilegedPodTemplates": True}),

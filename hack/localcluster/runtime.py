@@ -6,7 +6,7 @@ from pathlib import Path
 from localcluster.commands import UV, run
 from localcluster.paths import ROOT
 
-LOCKED = ("--frozen", "--no-dev", "--extra=batch", "--extra=tracing")
+LOCKED = ("--frozen", "--no-dev", "--extra=batch", "--extra=fetch", "--extra=tracing")
 
 
 def export_requirements() -> None:

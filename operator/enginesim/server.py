@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -211,6 +212,9 @@ async def serve(options: Options) -> int:
         return await follow(options.nodes)
     stop, group = asyncio.Event(), Group(options.nodes)
     loop = asyncio.get_running_loop()
+    if not _has_model(options.model):
+        print(f"ValueError: Invalid repository ID or local directory specified: '{options.model}'.", flush=True)  # noqa: T201
+        return 1
     if (status := await _load(options, group, loop)) is not None:
         return status
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -238,6 +242,11 @@ async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+def _has_model(model: str) -> bool:
+    """Whether a path leads to a model; what is no path would be looked for on the hub."""
+    return not model.startswith("/") or Path(model, "config.json").is_file()
 
 
 async def _load(options: Options, group: Group, loop: asyncio.AbstractEventLoop) -> int | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from llmendpoint.manifests.common import ACTIVATOR_IMAGE, BATCH_IMAGE, QUEUE_IMAGE, REDIS_IMAGE
+from llmendpoint.manifests.common import ACTIVATOR_IMAGE, BATCH_IMAGE, FETCH_IMAGE, QUEUE_IMAGE, REDIS_IMAGE
 
 
 class Settings(BaseSettings):
@@ -46,6 +46,9 @@ class Settings(BaseSettings):
 
     batch_image: str = BATCH_IMAGE
     """Image of the workers of batches."""
+
+    fetch_image: str = FETCH_IMAGE
+    """Image of what fetches models before engines start, for endpoints with model.cache.prefetch."""
 
     allow_privileged_pod_templates: bool = False
     """True lets engine.podTemplate ask for host paths, privileges, service accounts and the like: whoever may write an

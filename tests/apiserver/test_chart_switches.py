@@ -11,7 +11,7 @@ import install_yaml
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.cli import validation
 from llmendpoint.manifests import ManifestDefaults, children
-from llmendpoint.manifests.common import BATCH_IMAGE
+from llmendpoint.manifests.common import BATCH_IMAGE, FETCH_IMAGE
 from localcluster import product, tools
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
@@ -225,10 +225,14 @@ def test_the_annotations_for_artifact_hub_say_what_the_chart_holds() -> None:
         assert validation.problems(example) == []
 
 
-def test_the_workers_of_batches_run_the_image_of_the_values() -> None:
+@pytest.mark.parametrize(
+    ("value", "variable", "built_in"),
+    [("batchImage", "BATCH_IMAGE", BATCH_IMAGE), ("fetchImage", "FETCH_IMAGE", FETCH_IMAGE)],
+)
+def test_pods_of_our_own_run_the_image_of_the_values(value: str, variable: str, built_in: str) -> None:
     def image(**values: Any) -> str:
         (container,) = one("Deployment", **values)["spec"]["template"]["spec"]["containers"]
-        return next(entry["value"] for entry in container["env"] if entry["name"] == "LLMENDPOINT_BATCH_IMAGE")
+        return next(entry["value"] for entry in container["env"] if entry["name"] == f"LLMENDPOINT_{variable}")
 
-    assert image() == BATCH_IMAGE
-    assert image(batchImage="mirror.test/batch:2") == "mirror.test/batch:2"
+    assert image() == built_in
+    assert image(**{value: "mirror.test/it:2"}) == "mirror.test/it:2"

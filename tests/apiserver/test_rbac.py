@@ -113,7 +113,7 @@ FORBIDDEN: list[tuple[str, str, tuple[str, ...]]] = [
     ("apps", "replicasets", ANY),
     ("apps", "statefulsets", ANY),
     ("apps", "daemonsets", ANY),
-    ("batch", "jobs", ("update", "delete", "deletecollection")),
+    ("batch", "jobs", ("update", "deletecollection")),
     ("batch", "jobs/status", ("get", "update", "patch")),
     ("batch", "cronjobs", ANY),
     ("autoscaling", "horizontalpodautoscalers", ("update", "deletecollection")),

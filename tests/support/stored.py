@@ -23,6 +23,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "HTTPRoute": {},
     "InferencePool": {"appProtocol": "http"},
     "LeaderWorkerSet": {"replicas": 1},
+    "Job": {"completions": 1, "parallelism": 1, "suspend": False},
 }
 
 

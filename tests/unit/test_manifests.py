@@ -248,7 +248,8 @@ def test_the_simulator_takes_the_engines_place_only_when_told() -> None:
 
 def test_a_source_that_the_engine_can_not_load_is_a_problem() -> None:
     assert problems(endpoint(model={"source": "s3://bucket/x"}, engine={"type": "TGI"}), ManifestDefaults()) == [
-        "TGI can not load a model from s3://: use one of hf://, oci://, pvc://, or another engine.type"
+        "TGI can not load a model from s3://: set model.cache.prefetch, use one of hf://, oci://, pvc://, "
+        "or another engine.type"
     ]
 
 

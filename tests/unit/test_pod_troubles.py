@@ -166,6 +166,30 @@ def test_a_crash_loop_says_how_it_ends(code: int, reason: str, cause: str) -> No
     assert f"keeps exiting ({cause})" in found.message
 
 
+def test_a_path_of_a_claim_without_a_model_is_named() -> None:
+    said = "ValueError: Invalid repository ID or local directory specified: '/models/llama'.\nPlease verify ..."
+    found = trouble([ended(3, 1, message=said)], model={"source": "pvc://models/llama"})
+    assert found.reason == Reason.MODEL_NOT_FOUND
+    assert "finds no model at llama of PersistentVolumeClaim models: put one there" in found.message
+    assert trouble([ended(3, 1, message=said)]).reason == Reason.CRASH_LOOP
+
+
+def test_an_image_of_a_model_is_named_in_place_of_the_engines() -> None:
+    said = 'Back-off pulling image "registry.invalid/llama:8b": ErrImagePull: not found'
+    found = trouble([waiting("ImagePullBackOff", said)], model={"source": "oci://registry.invalid/llama:8b"})
+    assert found.message.startswith("image registry.invalid/llama:8b of pod")
+    assert "model.source" in found.message
+
+
+def test_a_cluster_without_image_volumes_is_told_what_it_lacks() -> None:
+    said = "apply Deployment llama-engine: spec.template.spec.volumes[3]: Required value: must specify a volume type"
+    failure = Trouble(Reason.APPLY_FAILED, said)
+    for source, message in (("oci://registry.invalid/llama:8b", "feature gate ImageVolume"), ("pvc://a/b", said)):
+        of = endpoint(model={"source": source})
+        status = make_status(observe(of, [], []), Outcome(1, failure=failure), now="2025-06-15T15:00:00Z")
+        assert message in next(entry.message for entry in status.conditions if entry.type == "Ready")
+
+
 def test_an_init_container_that_crashes_is_named() -> None:
     made = pod(ready=False, containers=[waiting("PodInitializing", "")])
     made["status"]["initContainerStatuses"] = [{**ended(3, 1, message="no route to host"), "name": "fetch"}]

@@ -26,8 +26,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [llmendpoints/finalizers, llmbatches/finalizers] # owner references with blockOwnerDeletion
   verbs: [update]
 - apiGroups: [batch]
-  resources: [jobs]
-  verbs: [get, list, watch, create, patch]
+  resources: [jobs] # delete: those that fetched what nobody asks for any more
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]

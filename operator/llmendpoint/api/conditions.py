@@ -19,6 +19,8 @@ class ConditionType(StrEnum):
     ROUTE_ACCEPTED = "RouteAccepted"
     """Every Gateway of spec.gateway leads requests to the endpoint. There only with spec.gateway; Ready is about what
     serves, and does not follow it."""
+    MODEL_CACHED = "ModelCached"
+    """The model that the spec names is whole on the cache volume. There only with model.cache.prefetch."""
 
 
 class Reason(StrEnum):
@@ -51,6 +53,8 @@ class Reason(StrEnum):
     """A container image can not be pulled."""
     OUT_OF_MEMORY = "OutOfMemory"
     """A container was killed for using more memory than its limit."""
+    MODEL_NOT_FOUND = "ModelNotFound"
+    """The claim of a pvc:// source has no model at its path."""
     CRASH_LOOP = "CrashLoop"
     """A container keeps exiting."""
     STARTUP_TIMEOUT = "StartupTimeout"
@@ -103,6 +107,16 @@ class Reason(StrEnum):
     """The scaler decides and writes nothing."""
     SCALING_OFF = "ScalingOff"
     """spec.replicas counts."""
+
+    # ModelCached
+    MODEL_FETCHED = "ModelFetched"
+    """All files are on the cache volume, from which engines load them."""
+    FETCHING_MODEL = "FetchingModel"
+    """A Job fetches the model. Replicas that need it start when it is whole; older ones serve on."""
+    FETCH_RETRIED = "FetchRetried"
+    """A try failed and the Job makes another one, which goes on from the files that are there."""
+    FETCH_FAILED = "FetchFailed"
+    """The model can not be fetched: no try would go better, or too many have failed."""
 
     # QueueAvailable
     BACKLOG_READ = "BacklogRead"

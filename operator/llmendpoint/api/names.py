@@ -23,6 +23,7 @@ COMPONENT_WORKER: Final = "worker"
 COMPONENT_REDIS: Final = "redis"
 COMPONENT_GATEWAY: Final = "gateway"
 COMPONENT_BATCH: Final = "batch"
+COMPONENT_PREFETCH: Final = "prefetch"
 # The target of a Service that leads nowhere.
 COMPONENT_NONE: Final = "none"
 
@@ -37,6 +38,8 @@ MANAGED_BY: Final = "llmendpoint-operator"
 
 # Hash of the desired manifest: an apply that would change nothing is skipped.
 ANNOTATION_HASH: Final = f"{GROUP}/desired-hash"
+# On engine pods: the folder that they load the model from.
+ANNOTATION_MODEL: Final = f"{GROUP}/model-path"
 # Read by the ReplicaSet controller: the pod with the lowest cost goes first on scale-in.
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 

@@ -7,10 +7,10 @@ from pydantic import ConfigDict, Field
 from llmendpoint.api.accelerators import PRODUCT, node_labels, usual_resource
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
 from llmendpoint.api.reserved import RESERVED_ARGS, RESERVED_ENV, args_rule, env_rule
+from llmendpoint.api.s3 import DNS_LABEL, S3
 from llmendpoint.api.sources import Source, source_rules
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 ENV_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
 
@@ -94,6 +94,11 @@ class Cache(ApiModel):
         description="ReadWriteMany lets replicas on several nodes share the cache; ReadWriteOnce ties them to one; "
         "ReadWriteOncePod is for a single replica with rollout Recreate.",
     )
+    prefetch: bool = Field(
+        False,
+        description="Fetch hf:// and s3:// once by a Job before engines start: they load the model from this volume, "
+        "offline and without a token. Before a new source or revision is rolled out it is fetched as well.",
+    )
 
     # The claim's own rules, said before the API server refuses the claim for ever.
     model_config = ConfigDict(
@@ -134,6 +139,7 @@ class Model(ApiModel):
     token_secret_ref: SecretKeyRef | None = Field(
         None, description="Hugging Face token for gated or private models; injected as HF_TOKEN."
     )
+    s3: S3 | None = Field(None, description="How s3:// is reached.")
     cache: Cache | None = Field(
         None,
         description="Volume for weights and compile cache; without it every start downloads the weights again.",
@@ -143,6 +149,11 @@ class Model(ApiModel):
     def origin(self) -> Source:
         """The source, taken apart."""
         return Source.of(self.source)
+
+    @property
+    def is_fetched_first(self) -> bool:
+        """Whether a Job fetches it, so that engines find it on the cache volume."""
+        return self.cache is not None and self.cache.prefetch and self.origin.is_fetchable
 
 
 class Engine(ApiModel):

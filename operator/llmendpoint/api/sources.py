@@ -1,9 +1,14 @@
 """Where files are: what the address of a model, an adapter or a batch's file says, and which addresses are ones."""
 
+import hashlib
+import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from llmendpoint.api.base import cel
+
+FETCHABLE = frozenset({"hf", "s3"})
 
 # Scheme, pattern of what follows it, and what to write instead.
 _FORMS = (
@@ -14,6 +19,7 @@ _FORMS = (
         "put a branch, tag or commit into {parent}.revision",
     ),
     ("pvc", r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?", "must be claim/path, for example pvc://models/llama-3.1-8b"),
+    ("s3", r"[A-Za-z0-9][A-Za-z0-9._-]*(/.*)?", "must be bucket/prefix, for example s3://models/llama-3.1-8b"),
 )
 
 
@@ -40,6 +46,16 @@ class Source:
     def claim(self) -> str | None:
         """The claim of a pvc:// address."""
         return self.root if self.scheme == "pvc" else None
+
+    @property
+    def is_fetchable(self) -> bool:
+        """Whether its files come over the network; the others are mounted as they are."""
+        return self.scheme in FETCHABLE
+
+    def folder(self, revision: str | None) -> str:
+        """Name of a folder for its files on a volume, another one for each revision."""
+        digest = hashlib.sha256(json.dumps([self.uri, revision]).encode()).hexdigest()[:8]
+        return f"{re.sub('[^A-Za-z0-9.-]+', '--', self.name)[:80].strip('-.') or self.scheme}-{digest}"
 
     @property
     def name(self) -> str:

@@ -132,6 +132,19 @@ class Usage(ApiModel):
     dry_run: DryRunUsage | None = Field(None, description="What mode DryRun would have used.")
 
 
+class ModelCacheStatus(ApiModel):
+    """How far the Job is that fills the cache volume."""
+
+    state: Literal["Pending", "Fetching", "Cached", "Failed"] = Field(
+        description="Pending until its pod runs; the condition ModelCached says more."
+    )
+    job: str = Field(description="Name of the Job.")
+    bytes_done: int | None = Field(None, description="Bytes on the volume.")
+    bytes_total: int | None = Field(None, description="Bytes of all files; absent until they are listed.")
+    files_done: int | None = Field(None, description="Files on the volume.")
+    files_total: int | None = Field(None, description="All files; absent until they are listed.")
+
+
 class EndpointStatus(ApiModel):
     """What the operator last saw and did."""
 
@@ -149,10 +162,13 @@ class EndpointStatus(ApiModel):
     )
     model: str | None = Field(None, description="Model name that clients send.")
     business: BusinessStatus | None = Field(None, description="State of the business service, when there is one.")
+    model_cache: ModelCacheStatus | None = Field(
+        None, description="How far the fetch of the model is, with model.cache.prefetch."
+    )
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Ready, Progressing, MetricsAvailable, ScalingActive, with spec.async QueueAvailable, and with "
-        "spec.gateway RouteAccepted.",
+        "spec.gateway RouteAccepted and with model.cache.prefetch ModelCached.",
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")

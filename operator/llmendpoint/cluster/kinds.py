@@ -51,11 +51,11 @@ LEADER_WORKER_SET = Kind("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "lead
 HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 INFERENCE_POOL = Kind("inference.networking.k8s.io/v1", "InferencePool", "inferencepools")
 
-CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, HPA, PDB)
+CHILDREN = (DEPLOYMENT, SERVICE, CLAIM, JOB, HPA, PDB)
 OPTIONAL_CHILDREN = (LEADER_WORKER_SET, HTTP_ROUTE, INFERENCE_POOL)
 """Kinds of other projects, names.OPTIONAL_KINDS: an API server serves those that were installed."""
 _BY_NAME = {
-    kind.kind: kind for kind in (ENDPOINT, BATCH, POD, JOB, *CHILDREN, *OPTIONAL_CHILDREN, EVENT, LEASE, ACCESS_REVIEW)
+    kind.kind: kind for kind in (ENDPOINT, BATCH, POD, *CHILDREN, *OPTIONAL_CHILDREN, EVENT, LEASE, ACCESS_REVIEW)
 }
 
 

@@ -10,6 +10,8 @@ from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.scaling import TargetType
 
 CACHE_PATH = "/cache"
+FETCHED_PATH = f"{CACHE_PATH}/models"
+"""Where a Job puts what it fetches."""
 MODEL_PATH = "/models"
 # Where a replica takes several nodes: variables that LeaderWorkerSet's webhook gives each container, for the kubelet to
 # put in.
@@ -101,9 +103,17 @@ class EngineFacts:
 def model_argument(spec: EndpointSpec) -> str:
     """What the engine is told to load: a hub name, an s3:// address or a path in the pod."""
     origin = spec.model.origin
+    if spec.model.is_fetched_first:
+        return f"{FETCHED_PATH}/{origin.folder(spec.model.revision)}"
     if origin.scheme in {"pvc", "oci"}:
         return f"{MODEL_PATH}/{origin.path}" if origin.path else MODEL_PATH
     return origin.uri if origin.scheme == "s3" else origin.root
+
+
+def revision_argument(spec: EndpointSpec) -> list[str]:
+    """The argument that names the hub's revision; none where the model is loaded from a path."""
+    revision = spec.model.revision
+    return [f"--revision={revision}"] if revision and not spec.model.is_fetched_first else []
 
 
 def served_model(spec: EndpointSpec) -> str:

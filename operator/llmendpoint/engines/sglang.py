@@ -12,6 +12,7 @@ from llmendpoint.engines.facts import (
     MetricNames,
     argument,
     model_argument,
+    revision_argument,
     served_model,
     split_arguments,
 )
@@ -39,8 +40,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         f"--port={PORT}",
         "--enable-metrics",
     ]
-    if spec.model.revision:
-        args.append(f"--revision={spec.model.revision}")
+    args.extend(revision_argument(spec))
     if spec.engine.api_key_secret_ref:
         # It reads none from the environment; the kubelet puts the value in.
         args.append(f"--api-key=$({API_KEY})")

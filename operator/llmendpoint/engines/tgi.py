@@ -4,7 +4,14 @@ https://huggingface.co/docs/text-generation-inference/reference/launcher (archiv
 """
 
 from llmendpoint.api.endpoint import EndpointSpec
-from llmendpoint.engines.facts import CACHE_PATH, EngineFacts, MetricNames, model_argument, split_arguments
+from llmendpoint.engines.facts import (
+    CACHE_PATH,
+    EngineFacts,
+    MetricNames,
+    model_argument,
+    revision_argument,
+    split_arguments,
+)
 
 # The image's own 80 needs a capability that the pod drops.
 PORT = 8080
@@ -17,9 +24,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         f"--port={PORT}",
         f"--graceful-termination-timeout={spec.engine.drain_seconds}",
     ]
-    if spec.model.revision:
-        args.append(f"--revision={spec.model.revision}")
-    return [*args, *split_arguments(spec, ("--num-shard",))]
+    return [*args, *revision_argument(spec), *split_arguments(spec, ("--num-shard",))]
 
 
 def _environment(_: EndpointSpec) -> dict[str, str]:

@@ -14,6 +14,7 @@ from llmendpoint.engines.facts import (
     MetricNames,
     argument,
     model_argument,
+    revision_argument,
     served_model,
     split_arguments,
 )
@@ -38,9 +39,8 @@ def _arguments(spec: EndpointSpec, *, is_worker: bool = False) -> list[str]:
         f"--shutdown-timeout={spec.engine.drain_seconds}",
         "--headless" if is_worker else "--api-server-count=1",
     ]
-    if spec.model.revision:
-        args.append(f"--revision={spec.model.revision}")
-    if spec.model.origin.scheme == "s3":
+    args.extend(revision_argument(spec))
+    if _is_streamed(spec):
         args.append("--load-format=runai_streamer")
     args.extend(split_arguments(spec, TENSOR, PIPELINE, BESIDE))
     if not argument(spec.engine.args, SLOTS_FLAG):
@@ -53,7 +53,15 @@ def _arguments(spec: EndpointSpec, *, is_worker: bool = False) -> list[str]:
     return args
 
 
+def _is_streamed(spec: EndpointSpec) -> bool:
+    """Whether weights go from a bucket into the accelerator, by Run:ai Model Streamer."""
+    return spec.model.origin.scheme == "s3" and not spec.model.is_fetched_first
+
+
 def _environment(spec: EndpointSpec) -> dict[str, str]:
+    s3 = spec.model.s3 if _is_streamed(spec) else None
+    # https://docs.vllm.ai/en/v0.32.0/models/extensions/runai_model_streamer/: of servers that are not Amazon's.
+    streamer = {"RUNAI_STREAMER_S3_USE_VIRTUAL_ADDRESSING": "0", "AWS_EC2_METADATA_DISABLED": "true"}
     return {
         # vLLM gives up after 600 s by itself; the startup probe is to decide.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(spec.engine.startup_timeout_seconds),
@@ -61,6 +69,7 @@ def _environment(spec: EndpointSpec) -> dict[str, str]:
         "VLLM_CACHE_ROOT": f"{CACHE_PATH}/vllm",
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
+        **(streamer if s3 and s3.endpoint_url else {}),
     }
 
 

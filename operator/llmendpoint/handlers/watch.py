@@ -50,7 +50,9 @@ def _kopf_settings() -> kopf.OperatorSettings:
     for kind in (*CHILDREN, *OPTIONAL_CHILDREN, POD):
         # Without a selector the operator would stream every Deployment and Pod of the cluster.
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = names.LABEL_ENDPOINT
-    settings.watching.label_selectors[JOB.group, JOB.version, JOB.plural] = names.LABEL_BATCH
+    # Those of endpoints and of batches.
+    managed = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
+    settings.watching.label_selectors[JOB.group, JOB.version, JOB.plural] = managed
     settings.watching.chunk_size = 100
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310

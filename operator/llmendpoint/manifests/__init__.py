@@ -1,5 +1,6 @@
 """The children of an endpoint as plain manifests: one file per part, one list of them all."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from llmendpoint.api import names
@@ -17,6 +18,7 @@ from llmendpoint.manifests.contract import contract_problems
 from llmendpoint.manifests.gateway import gateway_children
 from llmendpoint.manifests.leader_worker_set import name_problems
 from llmendpoint.manifests.pod_template import template_problems
+from llmendpoint.manifests.prefetch import prefetch_jobs, prefetch_problems
 from llmendpoint.manifests.privileges import privilege_problems
 from llmendpoint.manifests.service import engine_url, queue_url, replicas_service, service_url, services
 from llmendpoint.manifests.workload import engine_workload
@@ -32,6 +34,7 @@ def children(
     asleep: bool = False,
     holding: bool = False,
     served: frozenset[str] = names.OPTIONAL_KINDS,
+    in_use: Iterable[str] = (),
 ) -> list[Manifest]:
     """Every child of an endpoint, in the order in which they are best created.
 
@@ -39,10 +42,12 @@ def children(
         asleep: whether the activator stands in for the engine's replicas.
         holding: whether activator pods are there, which hand over what they hold also when they are not wanted.
         served: kinds of names.OPTIONAL_KINDS that the API server serves.
+        in_use: paths that engines load fetched models from now.
     """
     activated = asleep or has_activator(endpoint)
     made = [
         *cache_claims(endpoint),
+        *prefetch_jobs(endpoint, defaults, in_use),
         # First the one that ends or begins to lead to replicas: nothing is to be sent to one that drains.
         *([replicas_service(endpoint, asleep=asleep)] if activated or holding else []),
         *([activator_deployment(endpoint, defaults)] if activated else []),
@@ -59,14 +64,16 @@ def children(
 def problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
     """Rules that the spec breaks and that the API server can not check, each with what to do."""
     found = []
-    scheme = endpoint.spec.model.origin.scheme
-    facts = engine_for(endpoint.spec.engine.type)
-    if scheme not in facts.source_schemes:
+    model, facts = endpoint.spec.model, engine_for(endpoint.spec.engine.type)
+    scheme = model.origin.scheme
+    if scheme not in facts.source_schemes and not model.is_fetched_first:
         known = ", ".join(f"{name}://" for name in sorted(facts.source_schemes))
+        fetched = "set model.cache.prefetch, " if model.origin.is_fetchable else ""
         found.append(
-            f"{endpoint.spec.engine.type} can not load a model from {scheme}://: use one of {known}, "
+            f"{endpoint.spec.engine.type} can not load a model from {scheme}://: {fetched}use one of {known}, "
             "or another engine.type"
         )
+    found += prefetch_problems(endpoint)
     schedules = schedule_problems(endpoint.spec.scaling) if endpoint.spec.scaling else []
     asked = [*_target_problems(endpoint.spec), *_budget_problems(endpoint.spec), *name_problems(endpoint)]
     return [*found, *asked, *schedules, *_template_problems(endpoint, defaults)]

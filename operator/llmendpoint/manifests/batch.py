@@ -3,7 +3,6 @@
 from llmendpoint.api import names
 from llmendpoint.api.batch import Batch
 from llmendpoint.api.endpoint import Endpoint, EndpointSpec
-from llmendpoint.api.serving import SecretKeyRef
 from llmendpoint.api.sources import Source
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import (
@@ -15,8 +14,8 @@ from llmendpoint.manifests.common import (
     literal,
     owner_reference,
     secret_variable,
-    variable,
 )
+from llmendpoint.manifests.s3 import UNSIGNED, has_credentials, s3_environment
 from llmendpoint.manifests.service import engine_url
 
 BATCH_CONTAINER = "batch"
@@ -30,7 +29,6 @@ RETRIES_PER_SHARD = 6
 GRACE_SECONDS = 30
 USER = 65532
 RESOURCES: Manifest = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def endpoint_of(batch: Batch) -> Endpoint | None:
@@ -164,18 +162,12 @@ def _container(batch: Batch, endpoint: Endpoint, defaults: ManifestDefaults) -> 
 
 
 def _environment(batch: Batch, endpoint: Endpoint) -> list[Manifest]:
-    env, s3 = [], batch.spec.s3
+    env = []
     if key := endpoint.spec.engine.api_key_secret_ref:
         env.append(secret_variable("OPENAI_API_KEY", key))
-    if s3 and s3.endpoint_url:
-        env.append(variable("AWS_ENDPOINT_URL", s3.endpoint_url))
-    if s3 and s3.region:
-        env.append(variable("AWS_REGION", s3.region))
-    if s3 and (secret := s3.credentials_secret_ref):
-        env += [secret_variable(name, SecretKeyRef(name=secret.name, key=name)) for name in CREDENTIALS]
-    elif "s3" in {batch.spec.input.place.scheme, batch.spec.output.place.scheme}:
-        # Or the worker would look for credentials itself, and have those of its node.
-        env.append(variable("AWS_SKIP_SIGNATURE", "true"))
+    env += s3_environment(batch.spec.s3)
+    if not has_credentials(batch.spec.s3) and "s3" in {batch.spec.input.place.scheme, batch.spec.output.place.scheme}:
+        env.append(UNSIGNED)
     return env
 
 

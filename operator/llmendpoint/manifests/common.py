@@ -20,6 +20,7 @@ ACTIVATOR_IMAGE = "ghcr.io/llmendpoint/operator:0.1.0"
 QUEUE_IMAGE = "ghcr.io/llmendpoint/queue:0.1.0"
 REDIS_IMAGE = "docker.io/valkey/valkey:8.1"
 BATCH_IMAGE = "ghcr.io/llmendpoint/batch:0.1.0"
+FETCH_IMAGE = "ghcr.io/llmendpoint/modelfetch:0.1.0"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class ManifestDefaults:
     """Let pod templates ask for what reaches beyond the endpoint's pods."""
     batch_image: str = BATCH_IMAGE
     """Image of the workers of batches."""
+    fetch_image: str = FETCH_IMAGE
+    """Image of what fetches models before engines start."""
 
     def image_of(self, kind: EngineType, given: str | None, built_in: str) -> str:
         """The engine image to run."""

@@ -6,7 +6,7 @@ from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.serving import Engine
 from llmendpoint.engines import engine_for
-from llmendpoint.engines.facts import CACHE_PATH, MODEL_PATH
+from llmendpoint.engines.facts import CACHE_PATH, MODEL_PATH, model_argument
 from llmendpoint.manifests.business import business_container
 from llmendpoint.manifests.common import (
     RESTRICTED,
@@ -21,9 +21,12 @@ from llmendpoint.manifests.common import (
     variable,
 )
 from llmendpoint.manifests.pod_template import strategic_merge
+from llmendpoint.manifests.s3 import s3_environment
 
 ENGINE_CONTAINER = "engine"
 STARTUP_PERIOD_SECONDS = 2
+# Nothing is to be looked for on the hub where the model is on a volume.
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 # From the last token to the exit a real vLLM took about 10 s.
 EXIT_SECONDS = 15
 
@@ -57,12 +60,22 @@ def serving_template(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest
 
 def engine_template(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     """The pod template over which the user's is merged."""
-    return {"metadata": {"labels": engine_metadata(endpoint)["labels"]}, "spec": _pod_spec(endpoint, defaults)}
+    return {
+        "metadata": {"labels": engine_metadata(endpoint)["labels"], **_model_path(endpoint)},
+        "spec": _pod_spec(endpoint, defaults),
+    }
 
 
 def engine_metadata(endpoint: Endpoint) -> Manifest:
     """Metadata of what the engine's replicas are made by."""
-    return metadata(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE)
+    return metadata(endpoint, f"{endpoint.name}-engine", names.COMPONENT_ENGINE) | _model_path(endpoint)
+
+
+def _model_path(endpoint: Endpoint) -> Manifest:
+    """So that it is known what a replica of an older revision loads, and nobody removes it."""
+    if not endpoint.spec.model.is_fetched_first:
+        return {}
+    return {"annotations": {names.ANNOTATION_MODEL: model_argument(endpoint.spec)}}
 
 
 def _engine_around_business(template: Manifest) -> Manifest:
@@ -148,8 +161,15 @@ def _environment(endpoint: Endpoint) -> list[Manifest]:
     facts = engine_for(spec.engine.type)
     ours = {"HOME": "/tmp", "HF_HOME": f"{CACHE_PATH}/huggingface", **facts.environment(spec)}  # noqa: S108
     env = [variable(name, value) for name, value in ours.items()]
-    if spec.model.token_secret_ref:
+    if spec.model.is_fetched_first:
+        env += [variable(name, "1") for name in OFFLINE]
+    elif spec.model.token_secret_ref:
         env.append(secret_variable("HF_TOKEN", spec.model.token_secret_ref))
+    if spec.model.origin.scheme == "s3" and not spec.model.is_fetched_first:
+        env += s3_environment(spec.model.s3)
+        if spec.model.s3 and spec.model.s3.region:
+            # vLLM lists the bucket by boto3, which reads this one alone.
+            env.append(variable("AWS_DEFAULT_REGION", spec.model.s3.region))
     if spec.engine.api_key_secret_ref:
         env.append(secret_variable(facts.api_key_variable, spec.engine.api_key_secret_ref))
     return merged_env(env, spec.engine.env)

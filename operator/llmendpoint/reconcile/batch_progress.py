@@ -36,8 +36,8 @@ def parse_progress(text: str) -> Progress | None:
         return None
     if not isinstance(said, dict):
         return None
-    counts = [_count(said.get(name, 0)) for name in _COUNTS]
-    lines = None if said.get("lines") is None else _count(said["lines"])
+    counts = [count_of(said.get(name, 0)) for name in _COUNTS]
+    lines = None if said.get("lines") is None else count_of(said["lines"])
     pace = said.get("linesPerSecond", 0.0)
     if None in counts or "completed" not in said or not _is_number(pace):
         return None
@@ -48,7 +48,8 @@ def parse_progress(text: str) -> Progress | None:
 _COUNTS = ("completed", "failed", "promptTokens", "completionTokens", "linesResumed")
 
 
-def _count(value: Any) -> int | None:
+def count_of(value: Any) -> int | None:
+    """A count within bounds; None for what is no number."""
     return min(max(int(value), 0), MOST) if _is_number(value) else None
 
 

@@ -12,7 +12,7 @@ from llmendpoint.api.status import Condition
 from llmendpoint.manifests.batch import BATCH_CONTAINER, batch_job, own_endpoint
 from llmendpoint.manifests.common import ManifestDefaults
 from llmendpoint.reconcile.batch_progress import Progress
-from llmendpoint.reconcile.observation import Manifest, condition, container_status, is_owned
+from llmendpoint.reconcile.observation import Manifest, condition, ending, is_owned
 from llmendpoint.reconcile.trouble import Trouble
 
 SHARD_ANNOTATION = "batch.kubernetes.io/job-completion-index"
@@ -149,28 +149,23 @@ def shard_of(pod: Manifest) -> int | None:
 
 def last_words(pod: Manifest) -> str:
     """What the worker in a pod said when it ended; empty where it has not, or said nothing."""
-    return str(_ending(pod).get("message") or "").strip()
+    return str(ending(pod, BATCH_CONTAINER).get("message") or "").strip()
 
 
 def exit_code(pod: Manifest) -> int | None:
     """How the worker in a pod ended; None where it has not."""
-    code: int | None = _ending(pod).get("exitCode")
+    code: int | None = ending(pod, BATCH_CONTAINER).get("exitCode")
     return code
 
 
 def ended_by(pod: Manifest) -> str:
     """Why it ended in one word of the kubelet's, for example OOMKilled."""
-    return str(_ending(pod).get("reason", ""))
+    return str(ending(pod, BATCH_CONTAINER).get("reason", ""))
 
 
 def phase(pod: Manifest) -> str:
     """Pending, Running, Succeeded or Failed."""
     return str((pod.get("status") or {}).get("phase", ""))
-
-
-def _ending(pod: Manifest) -> Manifest:
-    state = (container_status(pod, BATCH_CONTAINER) or {}).get("state") or {}
-    return state.get("terminated") or {}
 
 
 def _other(job: Manifest | None, *, suspend: bool) -> bool | None:

@@ -65,6 +65,8 @@ class Observation:
     endpoint: Endpoint
     children: Mapping[ChildKey, Manifest]
     pods: tuple[PodView, ...]
+    fetches: tuple[Manifest, ...] = ()
+    """Pods that fetch a model or have, oldest first."""
     served: frozenset[str] = frozenset()
     """Which of names.OPTIONAL_KINDS the API server serves."""
 
@@ -121,10 +123,13 @@ def observe(
     endpoint: Endpoint, children: Iterable[Manifest], pods: Iterable[Manifest], served: frozenset[str] = frozenset()
 ) -> Observation:
     """Gather one Observation from objects as the API server returns them. Only what the endpoint owns is its child."""
+    there = list(pods)
+    fetches = [body for body in there if _component_of(body) == names.COMPONENT_PREFETCH]
     return Observation(
         endpoint=endpoint,
         children={(body["kind"], body["metadata"]["name"]): body for body in children if is_ours(body, endpoint)},
-        pods=tuple(sorted((view_of(body) for body in pods if not is_finished(body)), key=lambda pod: pod.name)),
+        pods=tuple(sorted((view_of(body) for body in there if not is_finished(body)), key=lambda pod: pod.name)),
+        fetches=tuple(sorted(fetches, key=lambda body: str(body["metadata"]["creationTimestamp"]))),
         served=served,
     )
 
@@ -150,7 +155,7 @@ def view_of(body: Manifest) -> PodView:
     return PodView(
         name=metadata["name"],
         uid=metadata["uid"],
-        component=metadata.get("labels", {}).get(names.LABEL_COMPONENT, ""),
+        component=_component_of(body),
         phase=_phase(body, ready, engine),
         ip=status.get("podIP"),
         created=epoch(metadata["creationTimestamp"]),
@@ -160,6 +165,10 @@ def view_of(body: Manifest) -> PodView:
         deletion_cost=int(metadata.get("annotations", {}).get(names.ANNOTATION_DELETION_COST, "0")),
         body=body,
     )
+
+
+def _component_of(body: Manifest) -> str:
+    return str((body["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT, ""))
 
 
 def _phase(body: Manifest, ready: Manifest | None, engine: Manifest | None) -> PodPhase:
@@ -180,6 +189,12 @@ def _phase(body: Manifest, ready: Manifest | None, engine: Manifest | None) -> P
 def is_finished(body: Manifest) -> bool:
     """Whether a pod has ended: evicted, failed or done. It is replaced and serves nothing."""
     return (body.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def ending(body: Manifest, container: str) -> Manifest:
+    """How a container of a pod ended; empty where it has not."""
+    state = (container_status(body, container) or {}).get("state") or {}
+    return state.get("terminated") or {}
 
 
 def condition(body: Manifest, kind: str) -> Manifest | None:

@@ -9,6 +9,7 @@ from llmendpoint.manifests.workload import DEPLOYMENT
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.handover import held_back
 from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, is_owned, rolling_out
+from llmendpoint.reconcile.prefetch import stale_jobs, waits_for_model
 from llmendpoint.reconcile.replicas import SpecReplicas
 from llmendpoint.scaling.signals import PodPhase, finite
 
@@ -74,6 +75,7 @@ def make_plan(
     wanted = {(body["kind"], body["metadata"]["name"]): body for body in desired}
     held = held_back(seen, wanted)
     scale = _scale(seen, replicas, wanted)
+    stale = set(stale_jobs(seen))
     return Plan(
         costs=_costs(seen.engine_pods, load) if scale and _chooses_pods(scale) else {},
         applies=tuple(
@@ -83,6 +85,7 @@ def make_plan(
             and _is_served(key, seen)
             and not _is_current(body, seen.children.get(key), (accepted or {}).get(key))
             and not _waits_for_engine(body, seen, wanted)
+            and not (key == seen.workload_key(names.COMPONENT_ENGINE) and waits_for_model(seen))
         ),
         scale=scale,
         deletes=tuple(
@@ -90,7 +93,7 @@ def make_plan(
                 key
                 for key, body in seen.children.items()
                 if is_whole
-                and key not in {*wanted, *held}
+                and (key in stale or key not in {*wanted, *held})
                 and _is_served(key, seen)
                 and _lives(body)
                 and is_owned(body, seen.endpoint.uid)
@@ -113,6 +116,8 @@ def _is_served(child: ChildKey, seen: Observation) -> bool:
 
 
 def _is_current(body: Mapping[str, Any], child: Manifest | None, accepted: Any) -> bool:
+    if child is not None and child["kind"] == "Job":
+        return True  # it can not be changed, and its name says what it does
     if child is None or not _lives(child) or _hash_of(child) != _hash_of(body):
         return False
     if accepted is not None and accepted == fingerprint(child):

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from llmendpoint.api import names
 from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus, Usage
+from llmendpoint.manifests.prefetch import downloads
 from llmendpoint.manifests.service import queue_url
 from llmendpoint.reconcile.asynchronous import queue_condition, queue_trouble
+from llmendpoint.reconcile.fetch_progress import FetchProgress
 from llmendpoint.reconcile.gateway import reachable_url, route_condition
 from llmendpoint.reconcile.groups import last_ending, missing_pods, not_installed, takeover
 from llmendpoint.reconcile.observation import Observation, rolling_out
+from llmendpoint.reconcile.prefetch import cache_status, fetch_condition, fetch_trouble
 from llmendpoint.reconcile.sleeping import is_covered
 from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
 from llmendpoint.reconcile.usage import trial_sentence
@@ -48,6 +51,8 @@ class Outcome:
     """What deserves a look in the scaler's settings."""
     scaling: ScalingStatus | None = None
     usage: Usage | None = None
+    fetched: FetchProgress | None = None
+    """How far the fetch of the model is, where its pod says so."""
     model: str = ""
 
 
@@ -61,7 +66,15 @@ def spec_is_valid(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def children_applied(seen: Observation, outcome: Outcome) -> Trouble | None:
     """The API server knows every kind of child, and took every child."""
-    return not_installed(seen) or outcome.failure
+    failure, oci = outcome.failure, seen.endpoint.spec.model.origin.scheme == "oci"
+    if failure and oci and "must specify a volume type" in failure.message:
+        # An API server without the feature drops the field, and finds a volume of no kind.
+        return Trouble(
+            Reason.APPLY_FAILED,
+            "this cluster knows no image volumes, which model.source oci:// needs: turn the feature gate ImageVolume "
+            "on in the API server and the kubelets, as Kubernetes 1.35 and later have it, or use another source",
+        )
+    return not_installed(seen) or failure
 
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
@@ -75,6 +88,11 @@ def pods_are_well(seen: Observation, outcome: Outcome) -> Trouble | None:
     others = (pod for pod in seen.pods if pod not in engine)
     found = pod_trouble(seen.endpoint.spec, engine) or pod_trouble(seen.endpoint.spec, others)
     return found or (last_ending(seen) if _lacks_replicas(seen, outcome) else None)
+
+
+def model_is_cached(seen: Observation, outcome: Outcome) -> Trouble | None:
+    """The model that replicas wait for is on the cache volume."""
+    return fetch_trouble(seen, outcome.fetched)
 
 
 def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
@@ -135,6 +153,7 @@ READY_RULES: tuple[ReadyRule, ...] = (
     pods_can_be_created,
     pods_are_well,
     engines_make_tokens,
+    model_is_cached,
     engine_rolled_out,
     requests_are_held,
     engine_replicas_ready,
@@ -160,6 +179,8 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
     }
     if endpoint.spec.async_:
         found[ConditionType.QUEUE_AVAILABLE] = _queue(seen, outcome)
+    if downloads(endpoint):
+        found[ConditionType.MODEL_CACHED] = fetch_condition(seen, outcome.fetched)
     if endpoint.spec.gateway:
         found[ConditionType.ROUTE_ACCEPTED] = route_condition(seen, endpoint.spec.gateway)
     for kind, (status, reason, message) in found.items():
@@ -183,6 +204,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
         async_url=queue_url(endpoint),
         model=outcome.model or None,
         business=_business(seen),
+        model_cache=cache_status(seen, outcome.fetched),
         conditions=conditions,
         scaling=outcome.scaling,
         usage=outcome.usage,
@@ -208,8 +230,11 @@ def _is_to_sleep(seen: Observation, outcome: Outcome) -> bool:
 
 def _progressing(seen: Observation, outcome: Outcome) -> ConditionParts:
     draining = seen.count(PodPhase.DRAINING)
+    fetching = model_is_cached(seen, outcome)
     rolling = engine_rolled_out(seen, outcome)
     starting = engine_replicas_ready(seen, outcome)
+    if fetching and fetching.reason == Reason.FETCHING_MODEL:
+        return "True", fetching.reason, fetching.message
     if rolling:
         return "True", rolling.reason, rolling.message
     if starting:

@@ -13,6 +13,7 @@ from llmendpoint.manifests.asynchronous import QUEUE_CONTAINER, REDIS_CONTAINER,
 from llmendpoint.manifests.batch import BATCH_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, STARTUP_PERIOD_SECONDS
+from llmendpoint.manifests.prefetch import PREFETCH_CONTAINER
 from llmendpoint.reconcile.device_claims import claim_sentence
 from llmendpoint.reconcile.observation import Manifest, PodView, condition, container_statuses, restarts
 from llmendpoint.scaling.record import epoch
@@ -37,6 +38,13 @@ _PULL_NOISE = re.compile(
     r'Back-off pulling image "[^"]*"(?:: ErrImagePull)?(?:: )?|rpc error: code = \w+ desc = '
     r'|failed to (?:pull and unpack image|resolve reference) "[^"]*": |failed to (?:resolve image|do request): '
     r'|(?:Head|Get) "[^"]*": |read udp \S+: | on \S+:53(?=:)'
+)
+
+
+# What vLLM, transformers below TGI and SGLang, and Python say of a path without a model.
+_NO_MODEL = re.compile(
+    r"Invalid repository ID or local directory|Repo id must|is not a local folder|does not appear to have a file named"
+    r"|No such file or directory"
 )
 
 
@@ -149,22 +157,25 @@ def _scheduler_says(message: str) -> str:
     return counted.strip().rstrip(".")
 
 
-def image_pull_failed(_: EndpointSpec, pod: PodView) -> Trouble | None:
+def image_pull_failed(spec: EndpointSpec, pod: PodView) -> Trouble | None:
     """An image can not be pulled."""
     for status in container_statuses(pod.body):
         state = status.get("state", {}).get("waiting") or {}
         if state.get("reason") in PULL_FAILURES:
-            cause = _PULL_NOISE.sub("", state.get("message") or "").strip() or state["reason"]
+            said = state.get("message") or ""
+            cause = _PULL_NOISE.sub("", said).strip() or state["reason"]
+            image, field = status.get("image") or "?", _field(status["name"], "image")
+            if spec.model.origin.scheme == "oci" and spec.model.origin.root in said:
+                image, field = spec.model.origin.root, "model.source"
             return Trouble(
                 Reason.IMAGE_PULL_FAILED,
-                f"image {status.get('image') or '?'} of pod {pod.name} can not be pulled ({cause}): "
-                f"{_pull_advice(status['name'], state['reason'], cause)}",
+                f"image {image} of pod {pod.name} can not be pulled ({cause}): "
+                f"{_pull_advice(field, state['reason'], cause)}",
             )
     return None
 
 
-def _pull_advice(container: str, reason: str, cause: str) -> str:
-    field = _field(container, "image")
+def _pull_advice(field: str, reason: str, cause: str) -> str:
     if re.search(r"unauthorized|denied|forbidden|\b40[13]\b", cause, re.IGNORECASE):
         return f"give the registry's credentials in engine.imagePullSecrets, and check the name in {field}"
     if reason == "InvalidImageName" or re.search(r"not found|invalid reference", cause):
@@ -204,6 +215,19 @@ def startup_timeout(spec: EndpointSpec, pod: PodView) -> Trouble | None:
     return None
 
 
+def model_not_found(spec: EndpointSpec, pod: PodView) -> Trouble | None:
+    """The path of a model that is mounted is not there."""
+    origin = spec.model.origin
+    for name, ended in _endings(pod):
+        if name == ENGINE_CONTAINER and origin.claim and _NO_MODEL.search(ended.get("message") or ""):
+            return Trouble(
+                Reason.MODEL_NOT_FOUND,
+                f"the engine in pod {pod.name} finds no model at {origin.path or 'the root'} of PersistentVolumeClaim "
+                f"{origin.claim}: put one there, a folder with config.json, or correct the path in model.source",
+            )
+    return None
+
+
 def crash_loop(_: EndpointSpec, pod: PodView) -> Trouble | None:
     """A container keeps exiting."""
     for name, ended in _endings(pod):
@@ -229,6 +253,7 @@ POD_RULES: tuple[PodRule, ...] = (
     image_pull_failed,
     out_of_memory,
     startup_timeout,
+    model_not_found,
     crash_loop,
     unschedulable,
     claim_not_made,
@@ -273,6 +298,7 @@ def _field(container: str, path: str) -> str:
         WORKER_CONTAINER: "queueImage of the operator's chart",
         REDIS_CONTAINER: "redisImage of the operator's chart",
         BATCH_CONTAINER: "batchImage of the operator's chart",
+        PREFETCH_CONTAINER: "fetchImage of the operator's chart",
     }
     return parts.get(container, f"its {path} in engine.podTemplate")
 

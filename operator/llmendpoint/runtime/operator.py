@@ -23,6 +23,7 @@ from llmendpoint.metrics.scrape import PodScraper, scrape_session
 from llmendpoint.runtime.backlogs import Backlogs
 from llmendpoint.runtime.batches import Batches
 from llmendpoint.runtime.clock import Clock
+from llmendpoint.runtime.fetches import Fetches
 from llmendpoint.runtime.memory import Memories
 from llmendpoint.runtime.queue import WorkQueue
 from llmendpoint.runtime.reconciler import Reconciler
@@ -77,7 +78,9 @@ class Operator:
             settings.redis_image,
             settings.allow_privileged_pod_templates,
             batch_image=settings.batch_image,
+            fetch_image=settings.fetch_image,
         )
+        self._fetches = Fetches(session, self.store)
         self._reconciler = Reconciler(
             cluster=cluster,
             store=self.store,
@@ -87,6 +90,7 @@ class Operator:
             defaults=defaults,
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
+            fetched=self._fetches.progress,
         )
         self.batches = Batches(
             cluster=cluster,
@@ -135,6 +139,7 @@ class Operator:
                 asyncio.create_task(operator._look_after_batches()),
                 asyncio.create_task(operator._waker.run(operator._ticker.wake)),
                 asyncio.create_task(operator._backlogs.run(operator._ticker.wake)),
+                asyncio.create_task(operator._fetches.run(operator._look_again)),
             ]
             try:
                 yield operator
@@ -192,6 +197,7 @@ class Operator:
                 # First: who waits is heard where a reconcile fails, because a child is refused say.
                 self._waker.follow(key)
                 self._backlogs.follow(key)
+                self._fetches.follow(key)
                 with TRACER.start_as_current_span("reconcile", attributes=_attributes(key)):
                     await self._reconciler.reconcile(key)
             except NotLeading:
@@ -213,6 +219,9 @@ class Operator:
             finally:
                 self._queue.done(key)
                 self.exporter.reconcile_seconds.observe(time.monotonic() - started)
+
+    async def _look_again(self, key: Key) -> None:
+        self._queue.add(key)
 
     async def _look_after_batches(self) -> None:
         # Before the first listing their endpoints would not seem to be there.

@@ -1,7 +1,7 @@
 """One reconcile: observe, plan, apply, report."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,10 @@ from llmendpoint.cluster.client import Cluster
 from llmendpoint.cluster.errors import ClusterError, NotFound, NotOwned
 from llmendpoint.cluster.events import Recorder
 from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.reconcile.fetch_progress import FetchProgress
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
+from llmendpoint.reconcile.prefetch import paths_in_use
 from llmendpoint.reconcile.quota import replica_gpus
 from llmendpoint.reconcile.replicas import replicas_of, wanted_replicas
 from llmendpoint.reconcile.sleeping import is_asleep, may_hold, redirections
@@ -50,8 +52,10 @@ class Reconciler:
         defaults: manifests.ManifestDefaults,
         gpu_hour_price: float | None = None,
         clock: Clock,
+        fetched: Callable[[Key], FetchProgress | None] = lambda _: None,
     ) -> None:
         self._store = store
+        self._fetched = fetched
         self._memories = memories
         self._recorder = recorder
         self._exporter = exporter
@@ -114,7 +118,12 @@ class Reconciler:
             desired=redirections(seen, asleep=asleep)
             if problems
             else manifests.children(
-                seen.endpoint, self._defaults, asleep=asleep, holding=may_hold(seen), served=seen.served
+                seen.endpoint,
+                self._defaults,
+                asleep=asleep,
+                holding=may_hold(seen),
+                served=seen.served,
+                in_use=paths_in_use(seen),
             ),
             replicas=replicas,
             load=memory.load,
@@ -147,6 +156,7 @@ class Reconciler:
             else (),
             model=manifests.served_model(endpoint.spec),
             usage=endpoint.status.usage,
+            fetched=self._fetched(Key(endpoint.namespace, endpoint.name)),
         )
         now = self._clock()
         memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
@@ -169,6 +179,7 @@ class Reconciler:
             usual = ready.status == "True" or ready.reason in {
                 Reason.REPLICAS_STARTING,
                 Reason.ROLLING_OUT,
+                Reason.FETCHING_MODEL,
                 Reason.BUSINESS_NOT_READY,
                 Reason.QUEUE_NOT_READY,
             }

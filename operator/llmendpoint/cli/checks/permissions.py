@@ -26,7 +26,7 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("llmendpoint.dev", "llmbatches", ("get", *WATCH, "delete")),
     ("llmendpoint.dev", "llmbatches/status", ("patch",)),
     ("llmendpoint.dev", "llmbatches/finalizers", ("update",)),
-    ("batch", "jobs", ("get", *WATCH, "create", "patch")),
+    ("batch", "jobs", CHILD),
     ("apps", "deployments", CHILD),
     ("", "services", CHILD),
     ("", "persistentvolumeclaims", CHILD),

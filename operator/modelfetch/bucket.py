@@ -1,0 +1,112 @@
+"""s3://: the objects under a prefix of a bucket. S3 is reached as AWS_* variables say."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import (
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from modelfetch.origin import File, Origin, Refused, Unavailable, is_plain
+
+if TYPE_CHECKING:  # obstore has it for type checkers only
+    from obstore import GetOptions, ObjectMeta
+    from obstore.store import RetryConfig
+
+PART = 8 * 1024 * 1024
+PARTS_AT_ONCE = 16
+UNFINISHED = ".incomplete"
+RETRIES: "RetryConfig" = {"max_retries": 20, "retry_timeout": timedelta(minutes=3)}
+
+
+class Bucket(Origin):
+    """All objects under a prefix, each in parts that are asked for at the same time."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self._uri = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._bucket = bucket
+        plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+        self._store = S3Store(bucket, prefix=prefix or None, client_options={"allow_http": plain}, retry_config=RETRIES)
+        self._turns = asyncio.Semaphore(PARTS_AT_ONCE)
+
+    async def files(self) -> Sequence[File]:
+        """What the prefix holds."""
+        found: list[ObjectMeta] = []
+        with self._explaining():
+            async for some in obstore.list(self._store):
+                found += some
+        # A name that ends with a slash is a folder of somebody's file manager.
+        files = [
+            File(entry["path"], entry["size"], entry["e_tag"] or entry["last_modified"].isoformat())
+            for entry in found
+            if is_plain(entry["path"])
+        ]
+        if not files:
+            raise Refused(f"{self._uri}: there is no object under this prefix: correct the bucket or the prefix")
+        return files
+
+    async def fetch(self, file: File, folder: Path) -> None:
+        """Part by part, under another name until all of them are there."""
+        path = folder / file.name
+        aside = path.with_name(path.name + UNFINISHED)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for start in range(0, file.size, PART):
+                    await self._turns.acquire()
+                    part = tasks.create_task(self._part(file, number, start))
+                    part.add_done_callback(lambda _: self._turns.release())
+            await asyncio.to_thread(os.fsync, number)
+        except ExceptionGroup as group:
+            # The first one has ended all others.
+            raise group.exceptions[0] from group
+        finally:
+            os.close(number)
+        aside.rename(path)
+
+    async def _part(self, file: File, number: int, start: int) -> None:
+        stop = min(start + PART, file.size)
+        wanted: GetOptions = {"range": (start, stop)}
+        if file.tag.startswith('"'):  # an ETag; not every server has one of every object
+            wanted["if_match"] = file.tag
+        with self._explaining():
+            answer = await obstore.get_async(self._store, file.name, options=wanted)
+            content = await answer.bytes_async()
+        if len(content) != stop - start:
+            raise Unavailable(f"{self._uri}/{file.name}: {len(content)} bytes came in place of {stop - start}")
+        await asyncio.to_thread(os.pwrite, number, content, start)
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise Refused(
+                f"{self._uri}: access is refused: look at model.s3.credentialsSecretRef, the bucket and its policy "
+                f"({_said(error)})"
+            ) from error
+        except (PreconditionError, NotFoundError, FileNotFoundError) as error:
+            if "<Code>NoSuchBucket</Code>" in str(error):
+                raise Refused(f"{self._uri}: there is no bucket {self._bucket}: correct model.source") from error
+            raise Unavailable(f"{self._uri} was changed while it was fetched ({_said(error)})") from error
+        except BaseError as error:
+            # To list a bucket that is not there is an error of no kind of its own.
+            if "NoSuchBucket" in str(error):
+                raise Refused(f"{self._uri}: there is no bucket {self._bucket}: correct model.source") from error
+            raise Unavailable(f"{self._uri} is out of reach ({_said(error)}): look at model.s3.endpointURL") from error
+
+
+def _said(error: Exception) -> str:
+    return str(error).partition("\n")[0][:300]

@@ -1,0 +1,47 @@
+"""Where files come from, as a fetch sees it: a list of files, and a way to get each."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class File:
+    """One file as its origin has it."""
+
+    name: str
+    """Path below the source, with slashes."""
+    size: int
+    """Bytes."""
+    tag: str
+    """Another one is another content."""
+
+
+class Refused(Exception):
+    """Nothing gets better by trying again: the message says what is wrong, where, and what to do."""
+
+
+class Unavailable(Exception):
+    """It may go better the next time: the message says what is wrong."""
+
+
+class Origin(ABC):
+    """A source. Every method raises Refused or Unavailable."""
+
+    @abstractmethod
+    async def files(self) -> Sequence[File]:
+        """What is to be fetched."""
+
+    @abstractmethod
+    async def fetch(self, file: File, folder: Path) -> None:
+        """Put a file at its name below a folder, in whole or not at all.
+
+        Raises:
+            OSError: the folder can not be written.
+        """
+
+
+def is_plain(name: str) -> bool:
+    """Whether a file's name leads to nowhere but below its folder."""
+    return bool(name) and {"", ".", ".."}.isdisjoint(name.split("/"))

@@ -1,0 +1,138 @@
+"""A model of a hub, by the hub's own client."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelfetch.hub import wanted
+from modelfetch.origin import File
+from support.fetches import RunningHub, download, fetch, fetch_process, files_of, running_hub, write_model
+from support.hub_server import COMMIT
+from support.kube import eventually
+from support.prometheus import free_port
+
+LLAMA = download("hf://acme/llama", "llama-1")
+SLOW = "--rate=2000000"
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[RunningHub]:
+    with running_hub(tmp_path / "hub") as server:
+        yield server
+
+
+def at(hub: RunningHub, **more: str) -> dict[str, str]:
+    return {"HF_ENDPOINT": hub.url, **more}
+
+
+def test_a_model_is_fetched_once(tmp_path: Path, hub: RunningHub) -> None:
+    files = write_model(hub.folder / "acme" / "llama")
+    status, said = fetch(tmp_path, LLAMA, environment=at(hub))
+    assert status == 0, said
+    figures = json.loads(said)
+    assert figures["bytesDone"] == figures["bytesTotal"] == sum(map(len, files.values()))
+    assert figures["filesDone"] == figures["filesTotal"] == len(files)
+    assert files_of(tmp_path / "models" / "llama-1") == files
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["llama-1"]
+    before = len(hub.requests)
+    assert fetch(tmp_path, LLAMA, environment=at(hub))[0] == 0
+    assert len(hub.requests) == before, "what is whole needs no network"
+
+
+def test_all_files_are_of_one_commit(tmp_path: Path, hub: RunningHub) -> None:
+    write_model(hub.folder / "acme" / "llama")
+    assert fetch(tmp_path, LLAMA | {"revision": "main"}, environment=at(hub))[0] == 0
+    assert all(f"/resolve/{COMMIT}/" in line for line in hub.requests if "/resolve/" in line)
+
+
+def test_a_killed_fetch_goes_on_from_the_files_that_are_there(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", SLOW) as hub:
+        files = write_model(hub.folder / "acme" / "llama", shards=2)
+        with fetch_process(tmp_path, LLAMA, environment=at(hub)) as process:
+            said = eventually(lambda: (one := process.progress()) and one["filesDone"] == 2 and one)
+            assert said["bytesTotal"] == sum(map(len, files.values()))
+            eventually(lambda: (one := process.progress()) and one["bytesPerSecond"] > 0)
+            process.kill()
+        assert not (tmp_path / "models" / "llama-1").exists()
+        begun = hub.fetched()
+        with fetch_process(tmp_path, LLAMA, environment=at(hub)) as process:
+            assert process.end() == 0
+        again = hub.fetched()[len(begun) :]
+        assert files_of(tmp_path / "models" / "llama-1") == files
+        assert {name for name in again if name.endswith(".json")} == set()
+
+
+def test_a_fetch_that_is_told_to_stop_stops_at_once(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", "--rate=100000") as hub:
+        write_model(hub.folder / "acme" / "llama")
+        with fetch_process(tmp_path, LLAMA, environment=at(hub)) as process:
+            eventually(lambda: (one := process.progress()) and one["filesTotal"])
+            process.process.terminate()
+            assert process.end(3) == 1
+            assert "goes on from the files that are there" in process.last_word
+
+
+@pytest.mark.parametrize("damage", ["short", "gone"])
+def test_a_damaged_model_is_mended(tmp_path: Path, hub: RunningHub, damage: str) -> None:
+    files = write_model(hub.folder / "acme" / "llama")
+    assert fetch(tmp_path, LLAMA, environment=at(hub))[0] == 0
+    whole = tmp_path / "models" / "llama-1"
+    if damage == "short":
+        (whole / "model-00001.safetensors").write_bytes(b"half")
+    else:
+        (whole / "model-00001.safetensors").unlink()
+    before = len(hub.fetched())
+    assert fetch(tmp_path, LLAMA, environment=at(hub))[0] == 0
+    assert files_of(whole) == files
+    assert hub.fetched()[before:] == ["model-00001.safetensors"]
+
+
+def test_the_token_is_sent(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", "--token=secret") as hub:
+        write_model(hub.folder / "acme" / "llama")
+        assert fetch(tmp_path, LLAMA, environment=at(hub, HF_TOKEN="secret"))[0] == 0
+        status, said = fetch(tmp_path, download("hf://acme/llama", "other"), environment=at(hub, HF_TOKEN=""))
+        assert (status, "model.tokenSecretRef" in said) == (2, True), said
+
+
+def test_a_gated_model_is_refused(tmp_path: Path) -> None:
+    with running_hub(tmp_path / "hub", "--gated") as hub:
+        status, said = fetch(tmp_path, LLAMA, environment=at(hub))
+        assert (status, said) == (
+            2,
+            "hf://acme/llama is gated: accept its terms on the hub, and give a token of that account in "
+            "model.tokenSecretRef",
+        )
+
+
+def test_a_model_or_revision_that_is_not_there_is_named(tmp_path: Path, hub: RunningHub) -> None:
+    write_model(hub.folder / "acme" / "llama")
+    status, said = fetch(tmp_path, download("hf://acme/none", "none"), environment=at(hub))
+    assert (status, said.startswith("hf://acme/none: there is no such model, or it is private")) == (2, True), said
+    status, said = fetch(tmp_path, LLAMA | {"revision": "v9"}, environment=at(hub))
+    assert (status, said) == (2, "hf://acme/llama has no revision v9: correct model.revision")
+
+
+def test_a_hub_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    status, said = fetch(tmp_path, LLAMA, environment={"HF_ENDPOINT": url})
+    assert status == 1
+    assert said.startswith(f"hf://acme/llama: {url} is out of reach"), said
+
+
+def test_folders_that_nobody_loads_are_removed_first(tmp_path: Path, hub: RunningHub) -> None:
+    write_model(hub.folder / "acme" / "llama")
+    models = tmp_path / "models"
+    for name in ("serving", "old", "older.partial"):
+        write_model(models / name, size=10)
+    assert fetch(tmp_path, LLAMA, keep=("serving",), environment=at(hub))[0] == 0
+    assert {path.name for path in models.iterdir()} == {"serving", "llama-1"}
+
+
+def test_weights_that_no_engine_loads_are_left_out() -> None:
+    names = ["config.json", "a.safetensors", "pytorch_model.bin", "original/c.pth", "tf_model.h5", "onnx/m.onnx"]
+    files = [File(name, 1, "t") for name in names]
+    assert [file.name for file in wanted(files)] == ["config.json", "a.safetensors"]
+    assert [file.name for file in wanted(files[2:])] == ["pytorch_model.bin", "original/c.pth"]
