@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -92,20 +93,23 @@ class Bucket(Origin):
     def _explaining(self) -> Iterator[None]:
         try:
             yield
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise Refused(
+        except (BaseError, FileNotFoundError) as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: Exception) -> Refused | Unavailable:
+        said = _said(error)
+        if "NoSuchBucket" in str(error):
+            return Refused(f"{self._uri}: there is no bucket {self._bucket}: correct model.source")
+        # What goes wrong with a listing is of no kind of its own.
+        is_refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+        if is_refused or re.search("status code: 40[13]", said):
+            return Refused(
                 f"{self._uri}: access is refused: look at model.s3.credentialsSecretRef, the bucket and its policy "
-                f"({_said(error)})"
-            ) from error
-        except (PreconditionError, NotFoundError, FileNotFoundError) as error:
-            if "<Code>NoSuchBucket</Code>" in str(error):
-                raise Refused(f"{self._uri}: there is no bucket {self._bucket}: correct model.source") from error
-            raise Unavailable(f"{self._uri} was changed while it was fetched ({_said(error)})") from error
-        except BaseError as error:
-            # To list a bucket that is not there is an error of no kind of its own.
-            if "NoSuchBucket" in str(error):
-                raise Refused(f"{self._uri}: there is no bucket {self._bucket}: correct model.source") from error
-            raise Unavailable(f"{self._uri} is out of reach ({_said(error)}): look at model.s3.endpointURL") from error
+                f"({said})"
+            )
+        if isinstance(error, PreconditionError | NotFoundError | FileNotFoundError):
+            return Unavailable(f"{self._uri} was changed while it was fetched ({said})")
+        return Unavailable(f"{self._uri} is out of reach ({said}): look at model.s3.endpointURL")
 
 
 def _said(error: Exception) -> str:
