@@ -167,8 +167,8 @@ class EndpointStatus(ApiModel):
     )
     conditions: list[Condition] = Field(
         default_factory=list,
-        description="Ready, Progressing, MetricsAvailable, ScalingActive, with spec.async QueueAvailable, and with "
-        "spec.gateway RouteAccepted and with model.cache.prefetch ModelCached.",
+        description="Ready, Progressing, MetricsAvailable, ScalingActive, with spec.async QueueAvailable, with "
+        "spec.gateway RouteAccepted, and with model.cache.prefetch ModelCached.",
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")
