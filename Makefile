@@ -37,7 +37,7 @@ check: sync ## Lint, types, layers, and drift of what is generated
 
 audit: sync ## Known vulnerabilities of the packages in the images, as PyPI knows them
 	@cd hack && $(RUN) python -c "from localcluster import runtime; runtime.export_requirements()"
-	@$(uv) tool run --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes -r .build/requirements.txt || \
+	@$(uv) tool run --quiet pip-audit@2.10.1 --strict --disable-pip --require-hashes -r .build/requirements.txt -r .build/requirements-rag.txt || \
 		{ echo "audit: a package has a known vulnerability, or PyPI's advisories can not be read from here" >&2; exit 1; }
 
 generate: sync ## Write what is derived from the code: CRD, chart values, dashboards, pages

@@ -24,13 +24,14 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "batch": ("operator/engineclient", "operator/batchworker"),
     "modelfetch": ("operator/modelfetch",),
     "enginesim": ("operator/enginesim", "images/bin"),
+    "rag": ("rag",),
     "business": ("tests/business",),
     "vllm": (),
 }
 """Image -> what it is made of beside SHARED."""
 PRODUCT = ("operator", "queue", "redis", "batch", "modelfetch", "enginesim")
 """What each cluster with our product has."""
-SHARED = ("images/Dockerfile", "pyproject.toml", "uv.lock")
+SHARED = ("images/Dockerfile", "images/strip", "pyproject.toml", "uv.lock")
 BASE = "docker.io/llmendpoint/base:dev"
 BUILD_IMAGE_USER_FILES = ("/etc/ssl/certs", "/etc/pip.conf")
 # Another checkout's archives may be in use: only what nobody built for days goes.

@@ -14,6 +14,21 @@ from localcluster.paths import ROOT
 
 RELEASE = "llmendpoint-operator"
 NAMESPACE = "llmendpoint-system"
+# For a second after a Service has its first pod, nodes still refuse connections to it.
+ASK = """
+import json, sys, time, urllib.request
+url, question = sys.argv[1:]
+headers = {"Content-Type": "application/json"}
+request = urllib.request.Request(f"{url}/rag", json.dumps({"query": question}).encode(), headers)
+for attempt in range(10):
+    try:
+        print(urllib.request.urlopen(request).read().decode())
+        break
+    except urllib.error.URLError as error:
+        if attempt == 9 or not isinstance(error.reason, ConnectionError):
+            raise
+        time.sleep(1)
+"""
 CHART = ROOT / "charts" / "llmendpoint-operator"
 
 
@@ -71,6 +86,17 @@ def helm(cluster: Cluster, *args: str, stdin: str | None = None) -> str:
     """
     environment = {"KUBECONFIG": str(cluster.kubeconfig)}
     return run([tools.program("helm"), *args], environment=environment, stdin=stdin).stdout
+
+
+def ask(cluster: Cluster, namespace: str, workload: str, url: str, question: str) -> str:
+    """What a RAG service answers, as JSON, to a client in the cluster.
+
+    Args:
+        workload: whose business container is the client.
+        url: of the service.
+    """
+    inside = ("exec", workload, "-n", namespace, "-c", "business", "--", "python3", "-c", ASK, url, question)
+    return cluster.kubectl(*inside).stdout
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""The Python packages that the product's images carry: for the images themselves, and for a process like theirs."""
+"""The Python packages that our images carry: for the images themselves, and for a process like the operator's."""
 
 import sys
 from pathlib import Path
@@ -7,13 +7,15 @@ from localcluster.commands import UV, run
 from localcluster.paths import ROOT
 
 LOCKED = ("--frozen", "--no-dev", "--extra=batch", "--extra=fetch", "--extra=tracing")
+RAG_LOCKED = ("--frozen", "--no-dev", "--package=llm-twin-rag", "--extra=carried", "--extra=tracing")
 
 
 def export_requirements() -> None:
     """Write them where the Dockerfile looks for them."""
     (ROOT / ".build").mkdir(exist_ok=True)
-    command = [UV, "export", *LOCKED, "--no-emit-project", "--no-header", "--no-annotate"]
-    (ROOT / ".build" / "requirements.txt").write_text(run(command, cwd=ROOT).stdout)
+    for name, locked in (("requirements.txt", LOCKED), ("requirements-rag.txt", RAG_LOCKED)):
+        command = [UV, "export", *locked, "--no-emit-workspace", "--no-header", "--no-annotate"]
+        (ROOT / ".build" / name).write_text(run(command, cwd=ROOT).stdout)
 
 
 def python() -> Path:
