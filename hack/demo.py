@@ -1,6 +1,7 @@
-"""``make demo``: a cluster, the product, a load spike, and what the scaler makes of it, in about five minutes.
+"""``make demo``: a cluster, the product, questions to a RAG service, a spike of them, and what the scaler makes of it.
 
-Everything is as in production but the engine image, which is the simulator, and the scaling settings, which are quick.
+Everything is as in production but the engine image, which is a simulator that answers by quoting its prompt, and the
+scaling settings, which are quick. It takes about five minutes.
 """
 
 import json
@@ -23,14 +24,23 @@ from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.paths import ROOT
 from localcluster.product import Load
+from rag.models import Answer
+from rag.page import page
 
 NAME = "llm-twin"
 URL = f"http://{NAME}.default.svc.cluster.local"
+QUESTION = "How do I keep streams alive when a pod ends?"
+OTHERS = ("What did Ada Brandt write about cold starts?", "How does a graph index find neighbours?")
+QUESTIONS = ("--questions", QUESTION, *OTHERS)
 SPIKE_SECONDS = 60
 LONGEST = 420.0
 # Below one replica's target, so that each scale-in has streams to spare.
-EVERYDAY = ["--rate=0.2", f"--seconds={LONGEST}", "--max-tokens=240", "--seed=2"]
-SPIKE = ["--rate=1.5", f"--seconds={SPIKE_SECONDS}", "--max-tokens=120"]
+EVERYDAY = ["--rate=0.2", f"--seconds={LONGEST}", "--seed=2", *QUESTIONS]
+SPIKE = ["--rate=1.5", f"--seconds={SPIKE_SECONDS}", *QUESTIONS]
+# A slow accelerator: answers take some seconds.
+SIMULATOR = {"ENGINESIM_QUOTES": "1", "ENGINESIM_ITERATION_SECONDS": "0.06"}
+# One question is three requests: for the author, for rephrasings, for the answer.
+TARGET = 60
 BAD = ("cut", "refused", "failed")
 console = Console()
 
@@ -93,12 +103,14 @@ def _run() -> int:
         cluster = local.up()
     with console.status("building images, installing the operator by Helm"):
         product.install(cluster, tick_seconds=1.0)
-        product.load_images(cluster, "business")
+        product.load_images(cluster, "rag")
     cluster.kubectl("delete", "llmendpoint", NAME, "--ignore-not-found", "--wait=true")
     cluster.kubectl("delete", "pod", "everyday", "spike", "--ignore-not-found", "--wait=true")
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_endpoint()))
     with console.status("waiting for the first replica"):
         cluster.kubectl("wait", "--for=condition=Ready", f"llmendpoint/{NAME}", "--timeout=90s")
+    console.print(page(QUESTION, _ask(cluster)))
+    console.print("[dim]The engine is simulated: it quotes source 1. Search, sources and times are real.")
     loads = {
         name: Load(cluster, "default", name, [URL, *of]) for name, of in (("everyday", EVERYDAY), ("spike", SPIKE))
     }
@@ -114,14 +126,21 @@ def _run() -> int:
 
 def _endpoint() -> dict[str, Any]:
     body: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "llm-twin.yaml").read_text())
-    body["spec"]["business"]["image"] = images.image_name("business")
+    body["spec"]["business"]["image"] = images.image_name("rag")
+    body["spec"]["engine"]["env"] = [{"name": name, "value": value} for name, value in SIMULATOR.items()]
     body["spec"]["scaling"] |= {
         "evaluation": "Fast",
-        "targets": [{"type": "RequestsPerReplicaPerMinute", "value": 20}],
+        "targets": [{"type": "RequestsPerReplicaPerMinute", "value": TARGET}],
         "scaleOut": {"cooldownSeconds": 180},
         "scaleIn": {"cooldownSeconds": 20, "maxStep": 2},
     }
     return body
+
+
+def _ask(cluster: Cluster) -> Answer:
+    """Through the endpoint's Service."""
+    told = product.ask(cluster, "default", f"deployment/{NAME}-business", URL, QUESTION)
+    return Answer.model_validate_json(told)
 
 
 def _watch(cluster: Cluster, loads: dict[str, Load], story: Story) -> Iterator[dict[str, dict[str, Any]]]:
