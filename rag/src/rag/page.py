@@ -17,33 +17,29 @@ def page(query: str, answer: Answer) -> RenderableType:
     """All of an answer."""
     parts: list[RenderableType] = [Panel(Markdown(answer.answer), title=Text(query, style="bold"), title_align="left")]
     if answer.sources:
-        parts.append(_sources(answer))
-    parts.append(_steps(answer.timings))
+        parts += [Text("Sources", "dim"), _sources(answer), Text()]
+    parts += [Text("Time", "dim"), _steps(answer.timings)]
     parts += [Text(f"! {sentence}", style="yellow") for sentence in answer.degraded]
     return Group(*parts)
 
 
 def _sources(answer: Answer) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", title="Sources", title_justify="left")
-    for column in ("", "TITLE", "AUTHOR", "CATEGORY", "SCORE", "URL"):
-        table.add_column(column, justify="right" if column == "SCORE" else "left")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold", ratio=1)
+    table.add_column()
+    table.add_column(justify="right")
     named = set(cited(answer.answer))
     for source in answer.sources:
         style = "bold" if source.id in named else "dim"
-        cells = (
-            f"[{source.id}]",
-            source.title,
-            source.author or "",
-            source.category,
-            f"{source.score:.3f}",
-            source.url,
-        )
-        table.add_row(*(Text(cell, style=style) for cell in cells))
+        title = Text(source.title, style).append(f"\n{source.url}", "dim not bold")
+        origin = Text(source.author or "", style).append(f"\n{source.category}", "dim not bold")
+        table.add_row(Text(f"[{source.id}]", style), title, origin, Text(f"{source.score:.3f}", style))
     return table
 
 
 def _steps(timings: Timings) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, title="Time", title_justify="left")
+    table = Table(box=None, pad_edge=False, show_header=False)
     for name in _STEPS:
         seconds = getattr(timings, name)
         bar = "█" * round(_BAR * seconds / timings.total) if timings.total else ""

@@ -15,7 +15,10 @@ from rag.embedding import Matrix
 from rag.settings import Settings
 
 _NAMESPACE = uuid.UUID("6f2f1bb0-3c0e-5d0a-9a55-4d1c5a3b6f10")
-_KEYWORDS = ("corpus", "document", "category", "author")
+_INDEXED = {
+    **dict.fromkeys(("corpus", "document", "category", "author"), models.PayloadSchemaType.KEYWORD),
+    "position": models.PayloadSchemaType.INTEGER,
+}
 _MOST_AUTHORS = 1000
 _PAGE = 256
 
@@ -69,7 +72,8 @@ class Store:
         self._client = client
         self._place = place
         self._collection = collection
-        self._model = model
+        # A server makes folders of these names.
+        self._model = model.replace("/", "_")
 
     async def open(self, dimensions: int) -> None:
         """Make the collection where there is none.
@@ -81,7 +85,7 @@ class Store:
             if not await self._client.collection_exists(self._collection):
                 vectors = {self._model: models.VectorParams(size=dimensions, distance=models.Distance.COSINE)}
                 await self._client.create_collection(self._collection, vectors_config=vectors)
-                await self._index()
+            await self._index()
             vectors_config = (await self._client.get_collection(self._collection)).config.params.vectors
         if not isinstance(vectors_config, dict) or self._model not in vectors_config:
             held = ", ".join(vectors_config) if isinstance(vectors_config, dict) else "an unnamed model"
@@ -170,10 +174,8 @@ class Store:
 
     async def _index(self) -> None:
         if self._place.startswith("http"):  # the embedded store reads all it has, and warns of indexes
-            for field in _KEYWORDS:
-                await self._client.create_payload_index(
-                    self._collection, field, field_schema=models.PayloadSchemaType.KEYWORD
-                )
+            for field, kind in _INDEXED.items():
+                await self._client.create_payload_index(self._collection, field, field_schema=kind)
 
     @asynccontextmanager
     async def _answering(self) -> AsyncIterator[None]:
