@@ -1,0 +1,62 @@
+"""The store as a server: the same documents, found by HTTP, and a server that goes away and comes back."""
+
+import shutil
+from pathlib import Path
+
+from rag.embedding import CarriedEmbedder
+from rag.ingestion import ingest
+from rag.loading import open_store
+from support.prometheus import free_port
+from support.qdrant_facade import QdrantFacade
+from support.rag_services import CORPUS, serving, settings, until_ready
+from support.scripted_llm import ScriptedLlm
+from support.servers import listening
+
+QUESTION = {"query": "What did Ada Brandt write about cold starts?"}
+NAMES = ("posts/ada-cold-starts.md", "posts/ada-spot.md", "articles/bruno-hnsw.md")
+
+
+async def test_documents_are_ingested_searched_and_removed_over_http(tmp_path: Path, embedder: CarriedEmbedder) -> None:
+    folder = tmp_path / "docs"
+    for name in NAMES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CORPUS / name, folder / name)
+    server, port = QdrantFacade(), free_port()
+    async with listening(server.app(), port):
+        store = await open_store(settings(tmp_path, qdrant_url=f"http://127.0.0.1:{port}"), embedder)
+        first = await ingest(folder, "docs", store, embedder)
+        assert sorted(first.added) == sorted(NAMES)
+        assert (await ingest(folder, "docs", store, embedder)).unchanged == 3
+        (folder / NAMES[1]).unlink()
+        assert (await ingest(folder, "docs", store, embedder)).removed == [NAMES[1]]
+        assert await store.authors() == ["Bruno Oyelaran", "Ada Brandt"]
+        found = await store.search(embedder.queries(["weights"]), per_category=3, author="Ada Brandt")
+        assert {passage.document for passage in found} == {NAMES[0]}
+        await store.aclose()
+    assert server.indexed == {
+        "corpus": "keyword", "document": "keyword", "category": "keyword", "author": "keyword", "position": "integer",
+    }  # fmt: skip
+
+
+async def test_a_server_that_goes_away_is_said_and_one_that_comes_back_is_used(
+    tmp_path: Path, llm: tuple[ScriptedLlm, str]
+) -> None:
+    folder = tmp_path / "docs" / "posts"
+    folder.mkdir(parents=True)
+    shutil.copy(CORPUS / NAMES[0], folder)
+    server, port = QdrantFacade(), free_port()
+    url = f"http://127.0.0.1:{port}"
+    configuration = settings(tmp_path, llm_base_url=llm[1], qdrant_url=url, corpus_dir=folder.parent)
+    async with listening(server.app(), port), serving(configuration) as client:
+        await until_ready(client)
+        assert (await client.post("/rag", json=QUESTION)).status_code == 200
+        server.away = True
+        health = await client.get("/healthz")
+        assert health.status_code == 503
+        assert f"the vector store at {url} does not answer" in health.json()["message"]
+        refused = await client.post("/rag", json=QUESTION)
+        assert refused.status_code == 503
+        assert "does not answer" in refused.json()["error"]["message"]
+        server.away = False
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.post("/rag", json=QUESTION)).status_code == 200
