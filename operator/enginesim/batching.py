@@ -27,6 +27,7 @@ class Request:
     """Its words, one for each token; filler when empty."""
     streams: bool = False
     """The client takes the answer token by token."""
+    adapter: str | None = None
     arrived: float = field(default_factory=time.monotonic)
     started: float | None = None
     first_token: float | None = None

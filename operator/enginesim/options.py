@@ -94,6 +94,10 @@ class Options:
     nodes: Nodes = field(default_factory=Nodes)
     quotes: bool = False
     """Answer by quoting the prompt, and not with filler of the length that is asked for."""
+    updates_adapters: bool = False
+    """Whether LoRA adapters are loaded and unloaded at run time."""
+    max_loras: int = 1
+    max_lora_rank: int = 16
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
@@ -132,6 +136,9 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
     parser.add_argument("--api-key", default=environment.get("VLLM_API_KEY"))
     parser.add_argument("--disable-log-stats", action="store_true")
+    parser.add_argument("--enable-lora", action="store_true")
+    parser.add_argument("--max-loras", type=int, default=1)
+    parser.add_argument("--max-lora-rank", type=int, default=16)
     parser.add_argument("--nnodes", "-n", type=int, default=1)
     parser.add_argument("--node-rank", "-r", type=int, default=0)
     parser.add_argument("--master-addr", default=Nodes.address)
@@ -143,6 +150,7 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
         parser.error("--api-server-count can not be used with --headless")
     if (known.node_rank > 0) != known.headless:
         parser.error("--headless is for every rank but 0")
+    allowed = environment.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "0").strip().lower() in {"1", "true"}
     return Options(
         flavour="vllm",
         model=known.model,
@@ -158,6 +166,9 @@ def _vllm(arguments: list[str], environment: Mapping[str, str]) -> Options:
         hardware=Hardware.from_environment(environment),
         statistics=not known.disable_log_stats,
         nodes=Nodes(known.nnodes, known.node_rank, known.master_addr, known.master_port),
+        updates_adapters=known.enable_lora and allowed,
+        max_loras=known.max_loras,
+        max_lora_rank=known.max_lora_rank,
     )
 
 
@@ -210,7 +221,15 @@ def _sglang(arguments: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--nnodes", type=int, default=1)
     parser.add_argument("--node-rank", type=int, default=0)
     parser.add_argument("--dist-init-addr", default=f"{Nodes.address}:{Nodes.port}")
+    parser.add_argument("--enable-lora", action="store_true")
+    parser.add_argument("--lora-target-modules", nargs="*")
+    parser.add_argument("--max-lora-rank", type=int)
     known, _ = parser.parse_known_args(arguments)
+    if known.enable_lora and not (known.max_lora_rank and known.lora_target_modules):
+        parser.error(
+            "When no initial --lora-paths is provided, you need to specify both --max-lora-rank and "
+            "--lora-target-modules for LoRA initialization."
+        )
     address, _, port = known.dist_init_addr.rpartition(":")
     queued = known.max_queued_requests
     return Options(
@@ -228,4 +247,6 @@ def _sglang(arguments: list[str], environment: Mapping[str, str]) -> Options:
         hardware=Hardware.from_environment(environment),
         statistics=known.enable_metrics,
         nodes=Nodes(known.nnodes, known.node_rank, address, int(port), leaves_at_sigterm=False),
+        updates_adapters=known.enable_lora,
+        max_lora_rank=known.max_lora_rank or 0,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from enginesim.adapters import Adapters
 from enginesim.batching import Batcher, Request
 from enginesim.faults import Faults
 from enginesim.group import Group, follow
@@ -42,6 +43,7 @@ class Server:
         self._metrics = METRICS[options.flavour](options)
         self.batcher = Batcher(options.hardware, options.max_sequences, options.max_batched_tokens, self._metrics)
         self._faults = Faults()
+        self._adapters = Adapters(options)
         self.draining = False
 
     def app(self) -> web.Application:
@@ -56,6 +58,7 @@ class Server:
                 web.post("/v1/chat/completions", self._chat),
                 web.post("/v1/completions", self._complete),
                 web.post("/enginesim/faults", self._set_faults),
+                *self._adapters.routes(),
             ]
         )
         if self._options.flavour == "tgi":
@@ -72,9 +75,10 @@ class Server:
         await asyncio.sleep(self._faults.metrics_seconds)
         if self._faults.metrics_missing or not self._options.statistics:
             return web.Response(text="# TYPE python_info gauge\npython_info 1\n")
-        body = self._metrics.text(
-            running=len(self.batcher.running), waiting=len(self.batcher.waiting), kv_usage=self.batcher.kv_usage
-        )
+        running, waiting = self.batcher.running, self.batcher.waiting
+        if isinstance(self._metrics, VllmMetrics):
+            self._metrics.adapters(*({job.adapter for job in jobs if job.adapter} for jobs in (running, waiting)))
+        body = self._metrics.text(running=len(running), waiting=len(waiting), kv_usage=self.batcher.kv_usage)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _models(self, request: web.Request) -> web.Response:
@@ -85,7 +89,7 @@ class Server:
             | {"max_model_len": self._options.max_model_len}
             for name in self._options.served_names
         ]
-        return web.json_response({"object": "list", "data": models})
+        return web.json_response({"object": "list", "data": [*models, *self._adapters.cards()]})
 
     async def _version(self, _: web.Request) -> web.Response:
         return web.json_response({"version": "0.32.0"})
@@ -129,7 +133,12 @@ class Server:
         refused = self._unauthorized(request) or self._refusal(body, limit)
         if refused is not None:
             return refused
-        job = Request(prompt_tokens=max(len(prompt) // 4, 1), max_tokens=limit, streams=bool(body.get("stream")))
+        job = Request(
+            prompt_tokens=max(len(prompt) // 4, 1),
+            max_tokens=limit,
+            streams=bool(body.get("stream")),
+            adapter=self._adapters.of(str(body.get("model") or "")),
+        )
         if self._options.quotes and (words := quotation(prompt)):
             job.answer, job.max_tokens = words, min(limit, len(words))
         self.batcher.submit(job)
@@ -167,7 +176,8 @@ class Server:
         }
         return web.json_response(
             {"id": f"cmpl-{id(job):x}", "object": "chat.completion" if chat else "text_completion",
-             "created": int(time.time()), "model": self._options.served_names[0], "choices": [choice], "usage": usage}
+             "created": int(time.time()), "model": job.adapter or self._options.served_names[0], "choices": [choice],
+             "usage": usage}
         )  # fmt: skip
 
     def _chunk(self, number: int, job: Request, *, chat: bool) -> dict[str, Any]:
@@ -177,7 +187,7 @@ class Server:
             "id": f"cmpl-{id(job):x}",
             "object": "chat.completion.chunk" if chat else "text_completion",
             "created": int(time.time()),
-            "model": self._options.served_names[0],
+            "model": job.adapter or self._options.served_names[0],
             "choices": [choice],
         }
 
@@ -194,15 +204,25 @@ class Server:
         if self.draining and flavour == "vllm":
             # What vLLM answers between SIGTERM and the end of its drain.
             return _error(500, "cannot schedule new futures after shutdown")
-        model = body.get("model")
-        if flavour == "vllm" and model and model not in self._options.served_names:  # the others serve any name
-            known = ", ".join(self._options.served_names)
-            return _error(404, f"The model `{model}` does not exist, but {known} does.", "NotFoundError", "model")
+        if (unknown := self._unknown_model(str(body.get("model") or ""))) is not None:
+            return unknown
         if limit > self._options.max_model_len:
             return _error(400, f"max_tokens {limit} is above the context of {self._options.max_model_len}")
         if self._options.max_queued is not None and self.batcher.in_flight >= self._options.max_queued:
             self._metrics.rejected()
             return _error(*BUSY[flavour])
+        return None
+
+    def _unknown_model(self, model: str) -> web.Response | None:
+        """TGI serves any name, and SGLang any but one of an adapter."""
+        flavour, adapter = self._options.flavour, self._adapters.of(model)
+        if flavour == "vllm" and model and model not in self._options.served_names and adapter is None:
+            known = ", ".join(self._options.served_names)
+            said = f"The model `{model}` does not exist. Valid aliases: {known}."
+            return _error(404, said, "NotFoundError", "model")
+        if flavour == "sglang" and adapter and adapter not in self._adapters.loaded and self._options.updates_adapters:
+            said = f"The following requested LoRA adapters are not loaded: {adapter}"
+            return _error(400, said, "BadRequestError")
         return None
 
 

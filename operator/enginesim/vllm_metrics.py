@@ -64,6 +64,7 @@ HISTOGRAMS: dict[str, tuple[float, ...]] = {
     "request_prefill_kv_computed_tokens": TOKENS,
 }
 BLOCK_SIZE = 16
+ADAPTER_LABELS = ("max_lora", "waiting_lora_adapters", "running_lora_adapters")
 
 
 class VllmMetrics:
@@ -103,6 +104,12 @@ class VllmMetrics:
             "kv_cache_max_concurrency": f"{options.hardware.kv_tokens / options.max_model_len:.3f}",
         }  # fmt: skip
         Gauge("vllm:cache_config_info", "cache_config_info", list(info), registry=self._registry).labels(**info).set(1)
+        self._max_loras = options.max_loras
+        self._adapters = (
+            Gauge("vllm:lora_requests_info", "lora_requests_info", ADAPTER_LABELS, registry=self._registry)
+            if options.updates_adapters
+            else None
+        )
 
     def _children(self, family: Counter | Gauge, label: str, values: tuple[str, ...]) -> dict[str, Counter | Gauge]:
         """One child per label value, made at once: vLLM shows them from the start."""
@@ -155,6 +162,12 @@ class VllmMetrics:
     def rejected(self) -> None:
         """A request was refused because the queue is full."""
         self._add("admission_rejections", 1, "max_num_queued_reqs")
+
+    def adapters(self, running: set[str], waiting: set[str]) -> None:
+        """Of which adapters requests run and wait: labels, whose value is the time."""
+        if self._adapters is not None:
+            names = (",".join(sorted(some)) for some in (waiting, running))
+            self._adapters.labels(str(self._max_loras), *names).set_to_current_time()
 
     def text(self, *, running: int, waiting: int, kv_usage: float) -> bytes:
         """What /metrics answers."""
