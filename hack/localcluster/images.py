@@ -22,7 +22,7 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "queue": ("operator/engineclient", "operator/jobqueue"),
     "redis": (),
     "batch": ("operator/engineclient", "operator/batchworker"),
-    "modelfetch": ("operator/modelfetch",),
+    "modelfetch": ("operator/modelfetch", "operator/adapterloader"),
     "enginesim": ("operator/enginesim", "images/bin"),
     "rag": ("rag",),
     "business": ("tests/business",),

@@ -1,0 +1,44 @@
+"""``python -m adapterloader --engine vllm --engine-url URL --list FILE ...``: until SIGTERM."""
+
+import asyncio
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import aiohttp
+
+from adapterloader.control import listening
+from adapterloader.engines import Engine
+from adapterloader.files import fetched
+from adapterloader.loader import Loader
+from adapterloader.options import Options, parse
+
+
+def main() -> NoReturn:
+    """Keep adapters loaded."""
+    status = asyncio.run(_run(parse(sys.argv[1:])))
+    sys.stdout.flush()
+    # Threads that fetch would be waited for, and those of obstore abort a process that ends:
+    # https://github.com/PyO3/pyo3-async-runtimes/issues/40
+    os._exit(status)
+
+
+async def _run(options: Options) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    # A connection of its own for each call: engines close those that are idle.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        loader = Loader(options, Engine(session, options), fetched)
+        async with listening(loader, options.host, options.control_port):
+            looking, stopped = asyncio.create_task(loader.run()), asyncio.create_task(stop.wait())
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if looking.done():
+                looking.result()
+            looking.cancel()
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""The loader of LoRA adapters beside a simulated engine, over real sockets."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from adapterloader import loader as loading
+from adapterloader.adapters import Wanted
+from adapterloader.control import app
+from adapterloader.engines import Engine
+from adapterloader.loader import Loader
+from adapterloader.options import Options, parse
+from enginesim import options as engine_options
+from enginesim.server import Server
+from support.prometheus import free_port
+
+ENGINES = {
+    "vllm": ["vllm", "serve", "acme/llama", "--served-model-name=tiny", "--enable-lora", "--api-key=secret"],
+    "sglang": [
+        "sglang", "serve", "--model-path=acme/llama", "--served-model-name=tiny", "--enable-lora",
+        "--max-lora-rank=16", "--lora-target-modules=all", "--api-key=secret",
+    ],
+}  # fmt: skip
+
+
+@dataclass
+class Pod:
+    """An engine that can be restarted, the loader beside it and its list."""
+
+    directory: Path
+    engine: str
+    port: int
+    loader: Loader
+    runner: web.AppRunner | None = None
+
+    def adapter(self, name: str, rank: int = 8) -> dict[str, str]:
+        folder = self.directory / "given" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "adapter_config.json").write_text(json.dumps({"r": rank}))
+        return {"name": name, "source": f"pvc://adapters/{name}", "path": str(folder)}
+
+    def tell(self, *adapters: dict[str, str]) -> None:
+        (self.directory / "list").write_text(json.dumps(adapters))
+
+    async def start(self) -> None:
+        parsed = engine_options.parse(ENGINES[self.engine], {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"})
+        self.runner = web.AppRunner(Server(parsed).app())
+        await self.runner.setup()
+        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        if self.runner:
+            await self.runner.cleanup()
+
+    def states(self) -> dict[str | None, str | None]:
+        return {one["name"]: one["state"] for one in self.loader.report()}
+
+    async def served(self) -> set[str]:
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer secret"}) as session:
+            answer = await session.get(f"http://127.0.0.1:{self.port}/v1/models")
+            return {card["id"] for card in (await answer.json())["data"]}
+
+
+async def not_to_be_fetched(root: Path, wanted: Wanted) -> Path:
+    raise AssertionError(wanted)
+
+
+@contextlib.asynccontextmanager
+async def pod(
+    directory: Path, engine: str = "vllm", fetch: Callable[[Path, Wanted], Awaitable[Path]] = not_to_be_fetched
+) -> AsyncIterator[Pod]:
+    port = free_port()
+    options = Options(
+        engine, f"http://127.0.0.1:{port}", directory / "list", directory / "fetched", directory / "given", 0,
+        api_key="secret",
+    )  # fmt: skip
+    async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+        made = Pod(directory, engine, port, Loader(options, Engine(session, options), fetch))
+        try:
+            yield made
+        finally:
+            await made.stop()
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+async def test_an_engine_gets_the_adapters_of_the_list_and_loses_those_that_leave_it(
+    tmp_path: Path, engine: str
+) -> None:
+    async with pod(tmp_path, engine) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loaded"}, True)
+        assert await one.served() == {"tiny", "sql"}
+        one.tell(one.adapter("sql"), one.adapter("chat"))
+        await one.loader.look()
+        assert await one.served() == {"tiny", "sql", "chat"}
+        one.tell(one.adapter("chat"))
+        await one.loader.look()
+        assert one.states() == {"chat": "Loaded", "sql": "Unloading"}
+        while "sql" in await one.served():
+            await asyncio.sleep(0.01)
+        await one.loader.look()
+        assert one.states() == {"chat": "Loaded"}
+
+
+async def test_a_pod_is_not_ready_before_its_adapters_were_tried(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one:
+        one.tell(one.adapter("sql"), one.adapter("wide", rank=64))
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loading", "wide": "Loading"}, False)
+        await one.start()
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loaded", "wide": "Failed"}, True)
+        (said,) = (entry["message"] for entry in one.loader.report() if entry["name"] == "wide")
+        assert said == (
+            "the engine answers 500: Call to add_lora method failed: LoRA rank 64 is greater than max_lora_rank 16."
+        )
+
+
+async def test_an_adapter_that_is_added_does_not_take_the_pod_out_of_service(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def fetch(root: Path, wanted: Wanted) -> Path:
+        await gate.wait()
+        return Path(one.adapter("late")["path"])
+
+    async with pod(tmp_path, fetch=fetch) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        one.tell(one.adapter("sql"), {"name": "late", "source": "hf://acme/late", "folder": "late-1"})
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loaded", "late": "Loading"}, True)
+        gate.set()
+        while one.states()["late"] != "Loaded":
+            await one.loader.look()
+            await asyncio.sleep(0.01)
+
+
+async def test_an_engine_that_was_restarted_gets_all_again_before_the_pod_serves(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        await one.stop()
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loading"}, False)
+        await one.start()
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loaded"}, True)
+        # As fast as between two looks.
+        await one.stop()
+        await one.start()
+        await one.loader.look()
+        assert (await one.served(), one.loader.is_ready) == ({"tiny", "sql"}, True)
+
+
+async def test_a_pod_waits_to_be_told_and_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        (tmp_path / "list").write_text("")
+        await one.loader.look()
+        assert not one.loader.is_ready
+        monkeypatch.setattr(loading, "UNTOLD_SECONDS", 0.0)
+        await one.loader.look()
+        assert one.loader.is_ready
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell()
+        await one.loader.look()
+        assert one.loader.is_ready
+
+
+async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: Path) -> None:
+    outcomes = iter([ConnectionError("the hub is away"), None])
+
+    async def fetch(root: Path, wanted: Wanted) -> Path:
+        if error := next(outcomes):
+            raise error
+        return Path(one.adapter("sql")["path"])
+
+    async def settled(state: str) -> None:
+        while one.states().get("sql") != state:
+            await one.loader.look()
+            await asyncio.sleep(0.01)
+
+    async with pod(tmp_path, fetch=fetch) as one:
+        await one.start()
+        one.tell({"name": "sql", "source": "hf://acme/sql", "folder": "sql-1"})
+        await settled("Failed")
+        assert (one.loader.report()[0]["message"], one.loader.is_ready) == ("the hub is away", True)
+        one.loader._progress["sql"].again_at = 0.0
+        seen = set()
+        while one.states()["sql"] != "Loaded":
+            await one.loader.look()
+            seen.add(one.states()["sql"])
+            await asyncio.sleep(0.01)
+        assert seen <= {"Failed", "Loaded"}
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+async def test_another_source_takes_the_place_of_the_one_that_is_loaded(tmp_path: Path, engine: str) -> None:
+    async with pod(tmp_path, engine) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        other = {**one.adapter("sql-2"), "name": "sql"}
+        one.tell(other)
+        await one.loader.look()
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer secret"}) as session:
+            cards = (await (await session.get(f"http://127.0.0.1:{one.port}/v1/models")).json())["data"]
+        assert {card["id"]: card["root"] for card in cards}["sql"] == other["path"]
+
+
+async def test_what_the_users_own_arguments_have_loaded_stays(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "adapter_config.json").write_text(json.dumps({"r": 8}))
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer secret"}) as session:
+            body = {"lora_name": "own", "lora_path": str(elsewhere)}
+            await session.post(f"http://127.0.0.1:{one.port}/v1/load_lora_adapter", json=body)
+        one.tell()
+        await one.loader.look()
+        await asyncio.sleep(0.05)
+        assert await one.served() == {"tiny", "own"}
+
+
+async def test_who_asks_how_far_it_is_hears_of_news_at_once(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one, TestClient(TestServer(app(one.loader))) as client:
+        await one.start()
+        assert (await client.get("/readyz")).status == 503
+        assert (await client.get("/livez")).status == 200
+        asked: asyncio.Task[Any] = asyncio.create_task(client.get("/adapters?seconds=20"))
+        await asyncio.sleep(0.1)
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        assert (await (await asked).json())["adapters"][0]["state"] == "Loading"
+        told = (await (await client.get("/adapters")).json())["adapters"]
+        assert told == [
+            {"name": "sql", "source": "pvc://adapters/sql", "revision": None, "state": "Loaded", "message": ""}
+        ]
+        assert (await client.get("/readyz")).status == 200
+
+
+def test_its_arguments_are_those_of_the_manifest() -> None:
+    arguments = ["--engine=vllm", "--engine-url=http://127.0.0.1:8000", "--list=/etc/llmendpoint/adapters"]
+    arguments += ["--root=/cache/adapters", "--given=/adapters", "--control-port=9901"]
+    assert parse(arguments, {"OPENAI_API_KEY": "secret"}).api_key == "secret"
