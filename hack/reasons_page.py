@@ -177,6 +177,16 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
             "Where it is installed, `llmendpoint doctor` says whether the operator may use it.",
         ),
     },
+    ConditionType.ADAPTERS_READY: {
+        Reason.ADAPTERS_LOADED: ("True", NOTHING),
+        Reason.ADAPTERS_LOADING: ("False", "Wait. `status.adapters` says what each is on."),
+        Reason.ADAPTER_FAILED: (
+            "False",
+            "Read what the engine or the hub said of it in `status.adapters`; it is tried again by itself. "
+            "[LoRA adapters](adapters.md#when-one-does-not-load).",
+        ),
+        Reason.NO_READY_REPLICAS: ("Unknown", "See Ready."),
+    },
 }
 
 

@@ -21,6 +21,8 @@ class ConditionType(StrEnum):
     serves, and does not follow it."""
     MODEL_CACHED = "ModelCached"
     """The model that the spec names is whole on the cache volume. There only with model.cache.prefetch."""
+    ADAPTERS_READY = "AdaptersReady"
+    """Every ready replica serves every LoRA adapter. There only with spec.model.adapters; Ready does not look at it."""
 
 
 class Reason(StrEnum):
@@ -135,6 +137,14 @@ class Reason(StrEnum):
     """A Gateway does not accept the route, or does not find where it leads."""
     GATEWAY_KINDS_MISSING = "GatewayKindsMissing"
     """The cluster lacks a kind that spec.gateway needs, or the operator may not list it."""
+
+    # AdaptersReady
+    ADAPTERS_LOADED = "AdaptersLoaded"
+    """Every ready replica serves every adapter."""
+    ADAPTERS_LOADING = "AdaptersLoading"
+    """Adapters are fetched, loaded or unloaded."""
+    ADAPTER_FAILED = "AdapterFailed"
+    """An adapter can not be fetched or loaded. The model and the other adapters are served."""
 
 
 class BatchConditionType(StrEnum):

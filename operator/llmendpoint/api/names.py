@@ -40,6 +40,9 @@ MANAGED_BY: Final = "llmendpoint-operator"
 ANNOTATION_HASH: Final = f"{GROUP}/desired-hash"
 # On engine pods: the folder that they load the model from.
 ANNOTATION_MODEL: Final = f"{GROUP}/model-path"
+# The adapters that a replica is to serve: its loader reads it by the downward API. It is not in the pod template, whose
+# change would replace the pods.
+ANNOTATION_ADAPTERS: Final = f"{GROUP}/adapters"
 # Read by the ReplicaSet controller: the pod with the lowest cost goes first on scale-in.
 ANNOTATION_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 

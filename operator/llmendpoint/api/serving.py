@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from llmendpoint.api.accelerators import PRODUCT, node_labels, usual_resource
+from llmendpoint.api.adapters import Adapter
 from llmendpoint.api.base import ApiModel, atomic_list, cel, map_list
 from llmendpoint.api.reserved import RESERVED_ARGS, RESERVED_ENV, args_rule, env_rule
 from llmendpoint.api.s3 import DNS_LABEL, S3
@@ -143,6 +144,22 @@ class Model(ApiModel):
     cache: Cache | None = Field(
         None,
         description="Volume for weights and compile cache; without it every start downloads the weights again.",
+    )
+    adapters: list[Adapter] | None = Field(
+        None,
+        description="LoRA adapters, each asked for by its name. vLLM and SGLang load and unload them while they serve; "
+        "an empty list lets the engine be ready for the first one. TGI is rolled out at each change.",
+        max_length=64,
+        json_schema_extra=map_list("name"),
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "!has(self.adapters) || !has(self.servedName) || self.adapters.all(a, a.name != self.servedName)",
+                "model.adapters[].name must not be model.servedName, by which clients ask for the model itself",
+            )
+        )
     )
 
     @property

@@ -145,6 +145,20 @@ class ModelCacheStatus(ApiModel):
     files_total: int | None = Field(None, description="All files; absent until they are listed.")
 
 
+class AdapterStatus(ApiModel):
+    """One LoRA adapter, in the replicas together."""
+
+    name: str = Field(description="Its name in spec.model.adapters.")
+    source: str = Field(description="Where its files are from.")
+    model: str = Field(description="Model name that clients send to ask for it.")
+    state: Literal["Loaded", "Loading", "Failed", "Unloading"] = Field(
+        description="Loaded: every ready replica serves it. Loading: it is on its way to some. Failed: some could not "
+        "load it. Unloading: it was taken out of the spec, and some have it still."
+    )
+    ready_replicas: int = Field(0, description="Ready replicas that serve it.")
+    message: str | None = Field(None, description="What it waits for, or what went wrong.", max_length=1024)
+
+
 class EndpointStatus(ApiModel):
     """What the operator last saw and did."""
 
@@ -165,10 +179,13 @@ class EndpointStatus(ApiModel):
     model_cache: ModelCacheStatus | None = Field(
         None, description="How far the fetch of the model is, with model.cache.prefetch."
     )
+    adapters: list[AdapterStatus] | None = Field(
+        None, description="LoRA adapters, when the spec has some.", json_schema_extra=map_list("name")
+    )
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Ready, Progressing, MetricsAvailable, ScalingActive, with spec.async QueueAvailable, with "
-        "spec.gateway RouteAccepted, and with model.cache.prefetch ModelCached.",
+        "spec.gateway RouteAccepted, with model.cache.prefetch ModelCached, and with model.adapters AdaptersReady.",
         json_schema_extra=map_list("type"),
     )
     scaling: ScalingStatus | None = Field(None, description="What the scaler wants and why.")

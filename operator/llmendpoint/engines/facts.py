@@ -1,11 +1,14 @@
 """The form in which each engine states its facts."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from llmendpoint.api.accelerators import is_grouped
+from llmendpoint.api.adapters import Adapter
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.api.scaling import TargetType
 
@@ -17,6 +20,8 @@ MODEL_PATH = "/models"
 # put in.
 LEADER_ADDRESS = "$(LWS_LEADER_ADDRESS)"
 WORKER_INDEX = "$(LWS_WORKER_INDEX)"
+ADAPTER_PATH = "/adapters"
+"""Claims and images of adapters, each in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,17 @@ class MetricNames:
 
 
 @dataclass(frozen=True)
+class AdapterFacts:
+    """How LoRA adapters get into an engine, and how clients ask for them."""
+
+    api: Literal["vllm", "sglang"] | None
+    """Whose way of loading them while it serves; None where it is restarted for it."""
+    source_schemes: frozenset[str]
+    model: Callable[[EndpointSpec, Adapter], str]
+    """The model name that clients send."""
+
+
+@dataclass(frozen=True)
 class EngineFacts:
     """One inference server."""
 
@@ -96,6 +112,7 @@ class EngineFacts:
     default_slots: int
     source_schemes: frozenset[str]
     """Schemes of model.source that the engine can serve."""
+    adapters: AdapterFacts
     worker_arguments: Callable[[EndpointSpec], list[str]] | None = None
     """The arguments of the pods beside the one that serves; None where the engine can not spread a replica."""
 
@@ -114,6 +131,27 @@ def revision_argument(spec: EndpointSpec) -> list[str]:
     """The argument that names the hub's revision; none where the model is loaded from a path."""
     revision = spec.model.revision
     return [f"--revision={revision}"] if revision and not spec.model.is_fetched_first else []
+
+
+def adapter_path(spec: EndpointSpec, adapter: Adapter) -> str | None:
+    """Where an adapter lies in the pod that needs not be fetched: in a claim or an image."""
+    origin = adapter.origin
+    if origin.scheme not in {"pvc", "oci"}:
+        return None
+    # A pod that has a claim in two volumes may never start, kubernetes/kubernetes#127004.
+    is_models = origin.claim is not None and origin.claim == spec.model.origin.claim
+    folder = MODEL_PATH if is_models else f"{ADAPTER_PATH}/{adapter_volume(adapter)}"
+    return f"{folder}/{origin.path}" if origin.path else folder
+
+
+def adapter_volume(adapter: Adapter) -> str:
+    """Name of the volume that has an adapter of a claim or an image: the same for all of that place."""
+    return f"adapters-{hashlib.sha256(adapter.origin.root.encode()).hexdigest()[:12]}"
+
+
+def flag(spec: EndpointSpec, name: str, value: object) -> list[str]:
+    """``name=value``; nothing where the user gives the argument."""
+    return [] if argument(spec.engine.args, name) else [f"{name}={value}"]
 
 
 def served_model(spec: EndpointSpec) -> str:

@@ -8,9 +8,11 @@ from llmendpoint.engines.facts import (
     CACHE_PATH,
     LEADER_ADDRESS,
     WORKER_INDEX,
+    AdapterFacts,
     EngineFacts,
     MetricNames,
     argument,
+    flag,
     model_argument,
     revision_argument,
     served_model,
@@ -25,6 +27,8 @@ SLOTS_FLAG = "--max-running-requests"
 TENSOR = ("--tp-size", "--tp", "--tensor-parallel-size")
 PIPELINE = ("--pp-size", "--pipeline-parallel-size")
 DATA = ("--dp-size", "--data-parallel-size")
+# vLLM's default.
+MAX_LORA_RANK = 16
 API_KEY = "SGLANG_SERVER_KEY"
 LABELS = (
     "model_name", "engine_type", "tp_rank", "pp_rank", "moe_ep_rank", "dp_rank", "is_streaming", "priority", "mode",
@@ -54,6 +58,10 @@ def _arguments(spec: EndpointSpec) -> list[str]:
         args.append(f"--nnodes={spec.engine.nodes_per_replica}")
         args.append(f"--node-rank={WORKER_INDEX}")
         args.append(f"--dist-init-addr={LEADER_ADDRESS}:{MEETING_PORT}")
+    if spec.model.adapters is not None:
+        # Without an adapter at the start it has to be told which ones may come.
+        args += ["--enable-lora", *flag(spec, "--max-lora-rank", MAX_LORA_RANK)]
+        args += flag(spec, "--lora-target-modules", "all")
     return args
 
 
@@ -103,4 +111,10 @@ SGLANG = EngineFacts(
     slots_flag=SLOTS_FLAG,
     default_slots=SLOTS,
     source_schemes=frozenset({"hf", "pvc", "oci"}),
+    adapters=AdapterFacts(
+        api="sglang",
+        source_schemes=frozenset({"hf", "pvc", "s3", "oci"}),
+        # It takes any name without a colon for the model itself.
+        model=lambda spec, adapter: f"{served_model(spec)}:{adapter.name}",
+    ),
 )

@@ -3,11 +3,14 @@
 https://huggingface.co/docs/text-generation-inference/reference/launcher (archived upstream, no new features)
 """
 
+from llmendpoint.api.adapters import Adapter
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.engines.facts import (
     CACHE_PATH,
+    AdapterFacts,
     EngineFacts,
     MetricNames,
+    adapter_path,
     model_argument,
     revision_argument,
     split_arguments,
@@ -27,8 +30,18 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     return [*args, *revision_argument(spec), *split_arguments(spec, ("--num-shard",))]
 
 
-def _environment(_: EndpointSpec) -> dict[str, str]:
-    return {"HUGGINGFACE_HUB_CACHE": f"{CACHE_PATH}/huggingface/hub"}
+def _environment(spec: EndpointSpec) -> dict[str, str]:
+    cache = {"HUGGINGFACE_HUB_CACHE": f"{CACHE_PATH}/huggingface/hub"}
+    if not spec.model.adapters:
+        return cache
+    return {**cache, "LORA_ADAPTERS": ",".join(_adapter(spec, adapter) for adapter in spec.model.adapters)}
+
+
+def _adapter(spec: EndpointSpec, adapter: Adapter) -> str:
+    """One that it reads from a folder has any name, one of the hub has the hub's."""
+    if path := adapter_path(spec, adapter):
+        return f"{adapter.name}={path}"
+    return f"{adapter.origin.root}@{adapter.revision}" if adapter.revision else adapter.origin.root
 
 
 TGI = EngineFacts(
@@ -54,4 +67,7 @@ TGI = EngineFacts(
     slots_flag="--max-concurrent-requests",
     default_slots=128,
     source_schemes=frozenset({"hf", "pvc", "oci"}),
+    adapters=AdapterFacts(
+        api=None, source_schemes=frozenset({"hf", "pvc", "oci"}), model=lambda _, adapter: adapter.name
+    ),
 )

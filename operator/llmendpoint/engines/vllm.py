@@ -10,9 +10,11 @@ from llmendpoint.engines.facts import (
     CACHE_PATH,
     LEADER_ADDRESS,
     WORKER_INDEX,
+    AdapterFacts,
     EngineFacts,
     MetricNames,
     argument,
+    flag,
     model_argument,
     revision_argument,
     served_model,
@@ -25,6 +27,10 @@ SLOTS_FLAG = "--max-num-seqs"
 TENSOR = ("--tensor-parallel-size", "-tp")
 PIPELINE = ("--pipeline-parallel-size", "-pp")
 BESIDE = (("--data-parallel-size", "-dp"), ("--prefill-context-parallel-size", "-pcp"))
+# Requests for more adapters than these wait for the next batch; its own default is 1.
+LORAS_IN_A_BATCH = 4
+# The others are read from the volume again when they are asked for.
+LORAS_IN_MEMORY = 16
 
 
 def _arguments(spec: EndpointSpec, *, is_worker: bool = False) -> list[str]:
@@ -50,6 +56,11 @@ def _arguments(spec: EndpointSpec, *, is_worker: bool = False) -> list[str]:
         args.append(f"--nnodes={spec.engine.nodes_per_replica}")
         args.append(f"--node-rank={WORKER_INDEX}")
         args.append(f"--master-addr={LEADER_ADDRESS}")
+    if spec.model.adapters is not None:
+        # What they depend on does not change with the adapters: the pods would be replaced.
+        args += ["--enable-lora", *flag(spec, "--max-loras", LORAS_IN_A_BATCH)]
+        in_batch = argument(spec.engine.args, "--max-loras") or ""
+        args += flag(spec, "--max-cpu-loras", max(LORAS_IN_MEMORY, int(in_batch) if in_batch.isdecimal() else 0))
     return args
 
 
@@ -70,6 +81,7 @@ def _environment(spec: EndpointSpec) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         **(streamer if s3 and s3.endpoint_url else {}),
+        **({"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if spec.model.adapters is not None else {}),
     }
 
 
@@ -100,4 +112,9 @@ VLLM = EngineFacts(
     slots_flag=SLOTS_FLAG,
     default_slots=SLOTS,
     source_schemes=frozenset({"hf", "pvc", "s3", "oci"}),
+    adapters=AdapterFacts(
+        api="vllm",
+        source_schemes=frozenset({"hf", "pvc", "s3", "oci"}),
+        model=lambda _, adapter: adapter.name,
+    ),
 )

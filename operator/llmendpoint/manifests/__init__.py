@@ -9,6 +9,7 @@ from llmendpoint.api.endpoint import Endpoint, EndpointSpec
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import served_model
 from llmendpoint.manifests.activator import activator_deployment, has_activator
+from llmendpoint.manifests.adapters import adapter_problems
 from llmendpoint.manifests.asynchronous import asynchronous_children
 from llmendpoint.manifests.availability import disruption_budgets
 from llmendpoint.manifests.business import business_children
@@ -76,6 +77,7 @@ def problems(endpoint: Endpoint, defaults: ManifestDefaults) -> list[str]:
     found += prefetch_problems(endpoint)
     schedules = schedule_problems(endpoint.spec.scaling) if endpoint.spec.scaling else []
     asked = [*_target_problems(endpoint.spec), *_budget_problems(endpoint.spec), *name_problems(endpoint)]
+    found += adapter_problems(endpoint.spec)
     return [*found, *asked, *schedules, *_template_problems(endpoint, defaults)]
 
 

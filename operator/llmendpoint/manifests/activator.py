@@ -5,6 +5,7 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import (
+    CONTROL_NUMBERS,
     CONTROL_PORT,
     RESTRICTED,
     Manifest,
@@ -16,8 +17,6 @@ from llmendpoint.manifests.companion import EXIT_SECONDS, companion_deployment
 from llmendpoint.manifests.service import replicas_urls
 
 ACTIVATOR_CONTAINER = "activator"
-# Any but the engines' and, beside an engine, the business service's.
-CONTROL_NUMBERS = (9901, 9902)
 # One goes on while the other is replaced or its node is drained.
 REPLICAS = 2
 RESOURCES: Manifest = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "640Mi"}}

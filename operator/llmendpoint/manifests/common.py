@@ -16,6 +16,8 @@ RESTRICTED: Mapping[str, Any] = {"allowPrivilegeEscalation": False, "capabilitie
 
 # Where our own pods are asked by probes and by the operator.
 CONTROL_PORT = "control"
+# Any but the engines' and, beside an engine, the business service's.
+CONTROL_NUMBERS = (9901, 9902)
 ACTIVATOR_IMAGE = "ghcr.io/llmendpoint/operator:0.1.0"
 QUEUE_IMAGE = "ghcr.io/llmendpoint/queue:0.1.0"
 REDIS_IMAGE = "docker.io/valkey/valkey:8.1"

@@ -48,8 +48,10 @@ def _broken_container(ours: Manifest, theirs: Mapping[str, Any]) -> Iterator[str
         if not any(port.items() <= entry.items() for entry in entries(theirs.get("ports"))):
             yield f"must keep port {port['name']} ({port['containerPort']}) of container {name} for its Service"
     for probe in PROBES:
-        if not theirs.get(probe):
+        if probe in ours and not theirs.get(probe):
             yield f"must keep {probe} of container {name}; its times may change"
+    if "lifecycle" not in ours:
+        return
     least = ours["lifecycle"]["preStop"]["sleep"]["seconds"]
     hook = mapping(mapping(theirs.get("lifecycle")).get("preStop"))
     if not _at_least(mapping(hook.get("sleep")).get("seconds"), least):

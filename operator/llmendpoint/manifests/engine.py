@@ -7,6 +7,13 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.serving import Engine
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import CACHE_PATH, MODEL_PATH, model_argument
+from llmendpoint.manifests.adapters import (
+    adapter_mounts,
+    adapter_volumes,
+    list_volume,
+    loader_container,
+    loads_adapters,
+)
 from llmendpoint.manifests.business import business_container
 from llmendpoint.manifests.common import (
     RESTRICTED,
@@ -98,6 +105,7 @@ def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
         "containers": [
             _container(endpoint, defaults),
             *([business_container(endpoint, sidecar)] if sidecar else []),
+            *([loader_container(endpoint, defaults)] if loads_adapters(endpoint.spec) else []),
         ],
         "volumes": _volumes(endpoint),
         "terminationGracePeriodSeconds": engine.pre_stop_seconds + engine.drain_seconds + EXIT_SECONDS,
@@ -183,7 +191,7 @@ def _mounts(endpoint: Endpoint) -> list[Manifest]:
     ]
     if _model_volume(endpoint):
         mounts.append({"name": "model", "mountPath": MODEL_PATH, "readOnly": True})
-    return mounts
+    return [*mounts, *adapter_mounts(endpoint.spec)]
 
 
 def _volumes(endpoint: Endpoint) -> list[Manifest]:
@@ -193,6 +201,8 @@ def _volumes(endpoint: Endpoint) -> list[Manifest]:
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
         {"name": "tmp", "emptyDir": {}},
         *_model_volume(endpoint),
+        *adapter_volumes(endpoint.spec),
+        *([list_volume()] if loads_adapters(endpoint.spec) else []),
     ]
 
 

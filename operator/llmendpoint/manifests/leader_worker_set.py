@@ -6,6 +6,7 @@ https://lws.sigs.k8s.io/docs/concepts/
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
+from llmendpoint.manifests.adapters import ADAPTERS_CONTAINER
 from llmendpoint.manifests.common import Manifest, ManifestDefaults, metadata
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, EXIT_SECONDS, engine_metadata, serving_template
 
@@ -67,6 +68,7 @@ def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
     containers = [
         _headless(endpoint, entry, grace) if entry["name"] == ENGINE_CONTAINER else entry
         for entry in leader["spec"]["containers"]
+        if entry["name"] != ADAPTERS_CONTAINER  # the leader's has the engine load them on all nodes
     ]
     return {
         "metadata": {**leader["metadata"], "labels": {**leader["metadata"]["labels"], **labels}},

@@ -10,7 +10,6 @@ from typing import Any
 from llmendpoint.api import names
 from llmendpoint.api.accelerators import is_accelerator
 from llmendpoint.api.endpoint import Endpoint
-from llmendpoint.api.serving import EnvVar
 from llmendpoint.engines.facts import CACHE_PATH, FETCHED_PATH
 from llmendpoint.manifests.common import (
     CONTROL_PORT,
@@ -19,15 +18,12 @@ from llmendpoint.manifests.common import (
     ManifestDefaults,
     http_probe,
     literal,
-    merged_env,
     metadata,
-    secret_variable,
     selector,
-    variable,
 )
 from llmendpoint.manifests.engine import engine_template
+from llmendpoint.manifests.fetching import fetch_environment, passed
 from llmendpoint.manifests.pod_template import strategic_merge
-from llmendpoint.manifests.s3 import UNSIGNED, has_credentials, s3_environment
 
 PREFETCH_CONTAINER = "prefetch"
 CONTROL_NUMBER = 9901
@@ -39,8 +35,6 @@ USER = 65532
 RESOURCES: Manifest = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "4Gi"}}
 # An endpoint's name has up to 50 characters, and a Job's no more than 63, because its pods have it as a label.
 LONGEST_NAME = 45
-# Of the engine's variables those by which a hub, a bucket or a proxy is found.
-PASSED = ("HF_ENDPOINT", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 PLACEMENT = ("nodeSelector", "tolerations", "affinity", "imagePullSecrets", "priorityClassName")
 OWNERS = ("runAsUser", "runAsGroup", "fsGroup", "fsGroupChangePolicy", "supplementalGroups")
 
@@ -66,7 +60,7 @@ def downloads(endpoint: Endpoint) -> tuple[Download, ...]:
 def prefetch_name(endpoint: Endpoint) -> str:
     """The Job's name: another one when something else is fetched, or in another way, and else the same for ever."""
     model = endpoint.spec.model
-    how = [part.to_wire() for part in (model.token_secret_ref, model.s3, *_passed(endpoint)) if part]
+    how = [part.to_wire() for part in (model.token_secret_ref, model.s3, *passed(endpoint.spec)) if part]
     told = [endpoint.name, [asdict(one) for one in downloads(endpoint)], how]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
     return f"{endpoint.name[:LONGEST_NAME].rstrip('-')}-prefetch-{digest}"
@@ -189,7 +183,7 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults, in_use: Iterable[
             *(f"--keep={literal(one)}" for one in keep),
             f"--control-port={CONTROL_NUMBER}",
         ],
-        "env": _environment(endpoint),
+        "env": fetch_environment(endpoint.spec, {one.source.partition("://")[0] for one in downloads(endpoint)}),
         "ports": [{"name": CONTROL_PORT, "containerPort": CONTROL_NUMBER}],
         # One that hangs is followed by another, which goes on from the files that are there.
         "livenessProbe": http_probe("/readyz", CONTROL_PORT, period=20, timeout=10, failures=6),
@@ -198,26 +192,3 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults, in_use: Iterable[
         "volumeMounts": [{"name": "cache", "mountPath": CACHE_PATH}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
     }
-
-
-def _passed(endpoint: Endpoint) -> list[EnvVar]:
-    return [entry for entry in endpoint.spec.engine.env if entry.name.startswith(PASSED)]
-
-
-def _environment(endpoint: Endpoint) -> list[Manifest]:
-    model, schemes = endpoint.spec.model, {one.source.partition("://")[0] for one in downloads(endpoint)}
-    env = [
-        # Its client's own files; the models' are on the volume.
-        variable("HOME", "/tmp"),  # noqa: S108
-        variable("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
-        variable("HF_HUB_DISABLE_TELEMETRY", "1"),
-        variable("HF_HUB_DISABLE_UPDATE_CHECK", "1"),
-    ]
-    if "hf" in schemes and model.token_secret_ref:
-        env.append(secret_variable("HF_TOKEN", model.token_secret_ref))
-    passed = _passed(endpoint)
-    if "s3" in schemes:
-        env += s3_environment(model.s3)
-        if not has_credentials(model.s3) and not any(entry.name == "AWS_ACCESS_KEY_ID" for entry in passed):
-            env.append(UNSIGNED)
-    return merged_env(env, passed)

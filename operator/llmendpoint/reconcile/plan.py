@@ -6,6 +6,7 @@ from typing import Any
 
 from llmendpoint.api import names
 from llmendpoint.manifests.workload import DEPLOYMENT
+from llmendpoint.reconcile.adapters import untold
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.handover import held_back
 from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, is_owned, rolling_out
@@ -34,6 +35,8 @@ class Plan:
 
     costs: Mapping[str, int]
     """Pod name -> pod-deletion-cost to set before a scale-in."""
+    adapters: Mapping[str, str]
+    """Pod name -> list of adapters to tell its loader."""
     applies: tuple[Mapping[str, Any], ...]
     scale: Scale | None
     deletes: tuple[ChildKey, ...]
@@ -46,7 +49,13 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (
-            self.costs or self.applies or self.scale or self.deletes or self.evictions or self.spec_replicas != "keep"
+            self.costs
+            or self.adapters
+            or self.applies
+            or self.scale
+            or self.deletes
+            or self.evictions
+            or self.spec_replicas != "keep"
         )
 
 
@@ -78,6 +87,7 @@ def make_plan(
     stale = set(stale_jobs(seen))
     return Plan(
         costs=_costs(seen.engine_pods, load) if scale and _chooses_pods(scale) else {},
+        adapters=untold(seen),
         applies=tuple(
             body
             for key, body in wanted.items()

@@ -8,6 +8,7 @@ from llmendpoint.api.conditions import ConditionType, Reason
 from llmendpoint.api.status import BusinessStatus, Condition, EndpointStatus, ScalingStatus, Usage
 from llmendpoint.manifests.prefetch import downloads
 from llmendpoint.manifests.service import queue_url
+from llmendpoint.reconcile.adapters import Reports, adapter_statuses, adapters_condition
 from llmendpoint.reconcile.asynchronous import queue_condition, queue_trouble
 from llmendpoint.reconcile.fetch_progress import FetchProgress
 from llmendpoint.reconcile.gateway import reachable_url, route_condition
@@ -54,6 +55,8 @@ class Outcome:
     fetched: FetchProgress | None = None
     """How far the fetch of the model is, where its pod says so."""
     model: str = ""
+    adapters: Reports = field(default_factory=dict)
+    """What the loaders of LoRA adapters say."""
 
 
 ReadyRule = Callable[[Observation, Outcome], Trouble | None]
@@ -183,6 +186,10 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
         found[ConditionType.MODEL_CACHED] = fetch_condition(seen, outcome.fetched)
     if endpoint.spec.gateway:
         found[ConditionType.ROUTE_ACCEPTED] = route_condition(seen, endpoint.spec.gateway)
+    rolls = engine_rolled_out(seen, outcome) is not None
+    adapters = adapter_statuses(seen, outcome.adapters, rolls=rolls)
+    if adapters is not None:
+        found[ConditionType.ADAPTERS_READY] = adapters_condition(seen, adapters)
     for kind, (status, reason, message) in found.items():
         before = previous.get(kind)
         conditions.append(
@@ -205,6 +212,7 @@ def make_status(seen: Observation, outcome: Outcome, *, now: str) -> EndpointSta
         model=outcome.model or None,
         business=_business(seen),
         model_cache=cache_status(seen, outcome.fetched),
+        adapters=adapters,
         conditions=conditions,
         scaling=outcome.scaling,
         usage=outcome.usage,

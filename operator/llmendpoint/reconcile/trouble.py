@@ -9,6 +9,7 @@ from llmendpoint.api.accelerators import is_accelerator
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.endpoint import EndpointSpec
 from llmendpoint.manifests.activator import ACTIVATOR_CONTAINER
+from llmendpoint.manifests.adapters import ADAPTERS_CONTAINER
 from llmendpoint.manifests.asynchronous import QUEUE_CONTAINER, REDIS_CONTAINER, WORKER_CONTAINER
 from llmendpoint.manifests.batch import BATCH_CONTAINER
 from llmendpoint.manifests.business import BUSINESS_CONTAINER
@@ -298,6 +299,7 @@ def _field(container: str, path: str) -> str:
         WORKER_CONTAINER: "queueImage of the operator's chart",
         REDIS_CONTAINER: "redisImage of the operator's chart",
         BATCH_CONTAINER: "batchImage of the operator's chart",
+        ADAPTERS_CONTAINER: "fetchImage of the operator's chart",
         PREFETCH_CONTAINER: "fetchImage of the operator's chart",
     }
     return parts.get(container, f"its {path} in engine.podTemplate")

@@ -71,7 +71,9 @@ class Executor:
         for manifest in plan.applies:
             yield partial(self._apply_child, manifest, seen, memory)
         for pod, cost in plan.costs.items():
-            yield partial(self._set_cost, seen.endpoint.namespace, pod, cost)
+            yield partial(self._annotate, seen.endpoint.namespace, pod, names.ANNOTATION_DELETION_COST, str(cost))
+        for pod, adapters in plan.adapters.items():
+            yield partial(self._annotate, seen.endpoint.namespace, pod, names.ANNOTATION_ADAPTERS, adapters)
         if plan.scale:
             yield partial(self._scale, plan.scale, seen, memory, body)
         for child in plan.deletes:
@@ -118,8 +120,8 @@ class Executor:
                 "endpoint another name"
             )
 
-    async def _set_cost(self, namespace: str, pod: str, cost: int) -> None:
-        annotation = {"metadata": {"annotations": {names.ANNOTATION_DELETION_COST: str(cost)}}}
+    async def _annotate(self, namespace: str, pod: str, name: str, value: str) -> None:
+        annotation = {"metadata": {"annotations": {name: value}}}
         with contextlib.suppress(NotFound):
             await self._cluster.merge_patch(POD, namespace, pod, annotation, manager=names.MANAGER_SCALER)
         self._exporter.writes.labels("patch", "Pod").inc()

@@ -20,6 +20,7 @@ from llmendpoint.manifests import ManifestDefaults
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.metrics.prometheus import PrometheusReader
 from llmendpoint.metrics.scrape import PodScraper, scrape_session
+from llmendpoint.runtime.adapters import Adapters
 from llmendpoint.runtime.backlogs import Backlogs
 from llmendpoint.runtime.batches import Batches
 from llmendpoint.runtime.clock import Clock
@@ -81,6 +82,7 @@ class Operator:
             fetch_image=settings.fetch_image,
         )
         self._fetches = Fetches(session, self.store)
+        self._adapters = Adapters(session, self.store)
         self._reconciler = Reconciler(
             cluster=cluster,
             store=self.store,
@@ -88,6 +90,7 @@ class Operator:
             recorder=self._recorder,
             exporter=self.exporter,
             defaults=defaults,
+            adapters=self._adapters.reports,
             gpu_hour_price=settings.price_per_gpu_hour,
             clock=clock,
             fetched=self._fetches.progress,
@@ -140,6 +143,7 @@ class Operator:
                 asyncio.create_task(operator._waker.run(operator._ticker.wake)),
                 asyncio.create_task(operator._backlogs.run(operator._ticker.wake)),
                 asyncio.create_task(operator._fetches.run(operator._look_again)),
+                asyncio.create_task(operator._adapters.run(operator._look_again)),
             ]
             try:
                 yield operator
@@ -198,6 +202,7 @@ class Operator:
                 self._waker.follow(key)
                 self._backlogs.follow(key)
                 self._fetches.follow(key)
+                self._adapters.follow(key)
                 with TRACER.start_as_current_span("reconcile", attributes=_attributes(key)):
                     await self._reconciler.reconcile(key)
             except NotLeading:

@@ -15,7 +15,6 @@ from llmendpoint.reconcile.observation import Manifest, is_finished
 from llmendpoint.runtime.store import Key, Store
 
 SLACK_SECONDS = 5.0
-LONGEST_ANSWER = 1024
 Pod = tuple[Key, str, str]
 """(endpoint, pod, host:port)"""
 Answer = TypeVar("Answer")
@@ -32,6 +31,8 @@ class PodWatch(ABC, Generic[Answer]):
 
     component: ClassVar[str]
     path: ClassVar[str]
+    longest_answer: ClassVar[int] = 1024
+    """Bytes that are read."""
 
     def __init__(
         self, session: aiohttp.ClientSession, store: Store, *, longest_seconds: float, again_seconds: float
@@ -56,6 +57,11 @@ class PodWatch(ABC, Generic[Answer]):
     @abstractmethod
     def waits(self, answer: Answer) -> bool:
         """Whether somebody waits."""
+
+    def is_news(self, before: Answer | None, answer: Answer) -> bool:
+        """Whether an answer is to be heard of at once. None: the pod has not answered before."""
+        del before
+        return self.waits(answer)
 
     def heard(self, key: Key) -> Iterator[tuple[float, Answer]]:
         """The last answer of each pod of an endpoint and when it came, by the event loop's clock."""
@@ -93,11 +99,12 @@ class PodWatch(ABC, Generic[Answer]):
             seconds = self._longest if pod in self._answers else 0.0
             answer = await self._ask(address, seconds)
             is_awaited = answer is not None and self.waits(answer)
+            is_news = answer is not None and self.is_news(self._answers.get(pod, (0.0, None))[1], answer)
             if answer is None:
                 self._answers.pop(pod, None)
             else:
                 self._answers[pod] = clock(), answer
-            if is_awaited:
+            if is_news:
                 self._news.put_nowait(key)
             came_too_soon = clock() - asked_at < self._again and (seconds or answer is None)
             if is_awaited or came_too_soon:
@@ -110,7 +117,7 @@ class PodWatch(ABC, Generic[Answer]):
         try:
             # Where it points to is none of the operator's business.
             async with self._session.get(url, params=query, timeout=self._timeout, allow_redirects=False) as answer:
-                return self.read(json.loads(await answer.content.read(LONGEST_ANSWER)))
+                return self.read(json.loads(await _whole(answer.content, self.longest_answer)))
         except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             return None
 
@@ -123,6 +130,14 @@ class PodWatch(ABC, Generic[Answer]):
                     for port in container["ports"]:
                         if port.get("name") == CONTROL_PORT:
                             yield key, pod["metadata"]["name"], host_port(ip, port["containerPort"])
+
+
+async def _whole(content: aiohttp.StreamReader, most: int) -> bytes:
+    """An answer of several packets; what is longer is cut, and no JSON."""
+    body = b""
+    while len(body) < most and (part := await content.read(most - len(body))):
+        body += part
+    return body
 
 
 def _component(pod: Manifest) -> str | None:

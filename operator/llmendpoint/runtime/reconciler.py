@@ -16,6 +16,7 @@ from llmendpoint.cluster.client import Cluster
 from llmendpoint.cluster.errors import ClusterError, NotFound, NotOwned
 from llmendpoint.cluster.events import Recorder
 from llmendpoint.metrics.exporter import Exporter
+from llmendpoint.reconcile.adapters import Reports
 from llmendpoint.reconcile.fetch_progress import FetchProgress
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
@@ -50,6 +51,7 @@ class Reconciler:
         recorder: Recorder,
         exporter: Exporter,
         defaults: manifests.ManifestDefaults,
+        adapters: Callable[[Key], Reports] = lambda _: {},
         gpu_hour_price: float | None = None,
         clock: Clock,
         fetched: Callable[[Key], FetchProgress | None] = lambda _: None,
@@ -60,6 +62,7 @@ class Reconciler:
         self._recorder = recorder
         self._exporter = exporter
         self._defaults = defaults
+        self._adapters = adapters
         self._gpu_hour_price = gpu_hour_price
         self._clock = clock
         self._executor = Executor(cluster=cluster, store=store, recorder=recorder, exporter=exporter)
@@ -157,6 +160,7 @@ class Reconciler:
             model=manifests.served_model(endpoint.spec),
             usage=endpoint.status.usage,
             fetched=self._fetched(Key(endpoint.namespace, endpoint.name)),
+            adapters=self._adapters(Key(endpoint.namespace, endpoint.name)),
         )
         now = self._clock()
         memory.account = counted(memory.account, seen, memory.state.desired, now, self._gpu_hour_price)
@@ -187,9 +191,21 @@ class Reconciler:
         for entry in status.conditions:
             if entry.reason in WARNINGS and before.get(entry.type) != entry.reason:
                 self._recorder.record(body, entry.reason, entry.message, kind="Warning")
+        self._tell_of_adapters(endpoint, status, body)
         scaling = status.scaling
         if scaling and scaling.decision and tells_of_hold(scaling, endpoint.status.scaling):
             self._recorder.record(body, "ScalingHeld", scaling.decision.sentence, action="Scale")
+
+    def _tell_of_adapters(self, endpoint: Endpoint, status: EndpointStatus, body: Mapping[str, Any]) -> None:
+        known = {entry.name: (entry.source, entry.state) for entry in endpoint.status.adapters or ()}
+        for entry in status.adapters or ():
+            if known.get(entry.name) == (entry.source, entry.state):
+                continue
+            if entry.state == "Loaded":
+                self._recorder.record(body, "AdapterLoaded", f"{entry.name} is served as model {entry.model}")
+            if entry.state == "Failed":
+                note = f"{entry.name} of {entry.source}: {entry.message}"
+                self._recorder.record(body, Reason.ADAPTER_FAILED, note, kind="Warning")
 
     def _refuse(self, body: Mapping[str, Any], error: ValidationError) -> None:
         """An object stored under an older CRD that this operator can not read: say so, touch nothing."""
