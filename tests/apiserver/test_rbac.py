@@ -262,7 +262,7 @@ def it_is_scaled_and_its_cache_grows(cluster: Cluster, namespace: str, prometheu
         apply(
             cluster,
             namespace,
-            model={"source": "hf://acme/llama", "cache": {"size": size, "storageClassName": GROWING}},
+            model={"source": "hf://acme/llama", "cache": {"size": size, "storageClassName": GROWING, "prefetch": True}},
             engine=ENGINE,
             business={"image": "example.test/rag:1", "replicas": {"min": 1, "max": 2}},
             scaling={"maxReplicas": most, "metrics": metrics},
