@@ -56,7 +56,7 @@ def test_a_replica_is_told_of_a_change_and_stays(apiserver: Cluster, namespace: 
 
 
 REFUSED = {
-    "Duplicate value": [SQL, {**SQL, "source": "hf://acme/other"}],
+    "duplicate entries": [SQL, {**SQL, "source": "hf://acme/other"}],
     "should match": [{"name": "a:b", "source": "hf://acme/sql"}],
     "model.servedName": [{"name": "tiny", "source": "hf://acme/sql"}],
     "must start with hf://": [{"name": "sql", "source": "ftp://acme/sql"}],
