@@ -46,6 +46,12 @@ class Cluster:
         """Its control plane, of one that was made here."""
         return _parts(self.name, node=self.has_node)[1]
 
+    @property
+    def machine_address(self) -> str:
+        """This machine's address as the API server sees it, of a cluster that was made here."""
+        sandbox = _parts(self.name, node=self.has_node)[0]
+        return sandbox.host_address if sandbox else "127.0.0.1"
+
     def load_image(self, archive: Path) -> None:
         """Make the image in an OCI archive known to the nodes."""
         if self.kind == "kind":

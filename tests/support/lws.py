@@ -31,9 +31,11 @@ def running_controllers(cluster: Cluster, directory: Path) -> Iterator[Path]:
     """The kinds and what makes groups of them, until the block ends. Yields the log."""
     tools.ensure(tools.GROUPS)
     port, log = free_port(), directory / "lws.log"
-    _make_certificate(directory)
+    address = cluster.machine_address
+    _make_certificate(directory, address)
+    webhooks = json.dumps(_webhooks(f"https://{address}:{port}", directory))
     # First, so that no group is made without them.
-    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_webhooks(port, directory)))
+    cluster.kubectl("apply", "-f", "-", stdin=webhooks)
     # One program looks after both, and ends where one of them is not served.
     for plural in (LEADER_WORKER_SETS, "disaggregatedsets"):
         install(cluster, plural)
@@ -42,7 +44,7 @@ def running_controllers(cluster: Cluster, directory: Path) -> Iterator[Path]:
         "kind": "Configuration",
         "leaderElection": {"leaderElect": False},
         "internalCertManagement": {"enable": False},
-        "webhook": {"host": "127.0.0.1", "port": port, "certDir": str(directory)},
+        "webhook": {"host": address, "port": port, "certDir": str(directory)},
         "metrics": {"bindAddress": "0"},
         "health": {"healthProbeBindAddress": f"127.0.0.1:{free_port()}"},
     }
@@ -56,18 +58,20 @@ def running_controllers(cluster: Cluster, directory: Path) -> Iterator[Path]:
         assert process.poll() is None, log.read_text()[-3000:]
         yield log
     finally:
+        # Or nobody could make a pod any more.
+        cluster.kubectl("delete", "-f", "-", stdin=webhooks)
         process.terminate()
         process.wait(20)
 
 
-def _make_certificate(directory: Path) -> None:
+def _make_certificate(directory: Path, address: str) -> None:
     run([
         "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=lws",
-        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{directory}/tls.key", "-out", f"{directory}/tls.crt",
+        "-addext", f"subjectAltName=IP:{address}", "-keyout", f"{directory}/tls.key", "-out", f"{directory}/tls.crt",
     ])  # fmt: skip
 
 
-def _webhooks(port: int, directory: Path) -> dict[str, Any]:
+def _webhooks(url: str, directory: Path) -> dict[str, Any]:
     bundle = base64.b64encode((directory / "tls.crt").read_bytes()).decode()
     kinds = {"mutate": "MutatingWebhookConfiguration", "validate": "ValidatingWebhookConfiguration"}
     return {
@@ -82,7 +86,7 @@ def _webhooks(port: int, directory: Path) -> dict[str, Any]:
                     {
                         "name": f"{verb}{number}.lws.x-k8s.io",
                         "clientConfig": {
-                            "url": f"https://127.0.0.1:{port}/{path.format(verb)}",
+                            "url": f"{url}/{path.format(verb)}",
                             "caBundle": bundle,
                         },
                         "rules": [rule],

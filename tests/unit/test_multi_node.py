@@ -131,7 +131,8 @@ def test_a_worker_serves_nobody_and_outlives_its_leaders_drain() -> None:
     assert "--headless" in engine["args"]
     assert "--api-server-count=1" not in engine["args"]
     assert "--headless" not in first["containers"][0]["args"]
-    assert engine["lifecycle"]["preStop"]["sleep"]["seconds"] == first["terminationGracePeriodSeconds"] == 620
+    assert "/dev/tcp/$LWS_LEADER_ADDRESS/8000" in engine["lifecycle"]["preStop"]["exec"]["command"][-1]
+    assert first["terminationGracePeriodSeconds"] == 620
     assert other["terminationGracePeriodSeconds"] > 620
 
 

@@ -60,13 +60,12 @@ def name_problems(endpoint: Endpoint) -> list[str]:
 def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
     """The leader's template, but for what it serves with.
 
-    A worker that goes takes the streams of its whole group with it. So it waits as long as its leader may take to
-    finish them.
+    A worker that goes takes the streams of its whole group with it. So it stays until its leader has finished them, or
+    has had its time.
     """
-    grace = leader["spec"]["terminationGracePeriodSeconds"]
     labels = metadata(endpoint, "", names.COMPONENT_ENGINE_WORKER)["labels"]
     containers = [
-        _headless(endpoint, entry, grace) if entry["name"] == ENGINE_CONTAINER else entry
+        _headless(endpoint, entry) if entry["name"] == ENGINE_CONTAINER else entry
         for entry in leader["spec"]["containers"]
         if entry["name"] != ADAPTERS_CONTAINER  # the leader's has the engine load them on all nodes
     ]
@@ -75,16 +74,19 @@ def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
         "spec": {
             **leader["spec"],
             "containers": containers,
-            "terminationGracePeriodSeconds": grace + EXIT_SECONDS,
+            "terminationGracePeriodSeconds": leader["spec"]["terminationGracePeriodSeconds"] + EXIT_SECONDS,
         },
     }
 
 
-def _headless(endpoint: Endpoint, serving: Manifest, seconds: int) -> Manifest:
-    spec = endpoint.spec
-    arguments = engine_for(spec.engine.type).worker_arguments or engine_for(spec.engine.type).arguments
+def _headless(endpoint: Endpoint, serving: Manifest) -> Manifest:
+    spec, facts = endpoint.spec, engine_for(endpoint.spec.engine.type)
+    arguments = facts.worker_arguments or facts.arguments
+    # The leader listens until its last stream is done. A sleep would go on after that: a kubelet that is told of a
+    # shorter grace period does not end it.
+    wait = f'while (exec 3<>"/dev/tcp/$LWS_LEADER_ADDRESS/{facts.port}") 2>/dev/null; do sleep 1; done'
     return {
         **{field: value for field, value in serving.items() if field not in _SERVING},
         "args": [*arguments(spec), *spec.engine.args],
-        "lifecycle": {**serving["lifecycle"], "preStop": {"sleep": {"seconds": seconds}}},
+        "lifecycle": {**serving["lifecycle"], "preStop": {"exec": {"command": ["bash", "-c", wait]}}},
     }
