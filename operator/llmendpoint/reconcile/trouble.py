@@ -232,6 +232,8 @@ def model_not_found(spec: EndpointSpec, pod: PodView) -> Trouble | None:
 def crash_loop(_: EndpointSpec, pod: PodView) -> Trouble | None:
     """A container keeps exiting."""
     for name, ended in _endings(pod):
+        if name == PREFETCH_CONTAINER:
+            continue  # it is to end, and its Job says how it went
         if ended.get("exitCode", 0) == 0 and ended.get("reason") == "Completed":
             cause = "it exits with code 0, as if done"
         else:
