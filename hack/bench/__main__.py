@@ -7,11 +7,12 @@ import sys
 
 import structlog
 
-from bench import isolation
-from bench.measurements import CLUSTERED, MEASUREMENTS, SIZED
+from bench import isolation, placements
+from bench.measurements import CLUSTERED, ISOLATED, MEASUREMENTS, SIZED
 from bench.options import Options, Skipped, parse
 from bench.report import Report
 from bench.run import Run
+from localcluster import cluster as local
 from localcluster import packages, tools
 from localcluster.errors import LocalClusterError
 
@@ -23,7 +24,8 @@ def main() -> int:
     try:
         if not isolation.is_inside():
             _fetch(options)
-            isolation.enter()
+            if ISOLATED.intersection(options.only):
+                isolation.enter()
         asyncio.run(_measure(options))
     except LocalClusterError as error:
         print(error, file=sys.stderr)
@@ -38,6 +40,8 @@ def _fetch(options: Options) -> None:
     if "prometheus" in options.only:
         with contextlib.suppress(LocalClusterError):  # the measurement says it
             packages.prometheus()
+    if "placements" in options.only and not local.missing_for_containers():
+        placements.fetch()
 
 
 async def _measure(options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bench import creation, edits, idle, manifests, parser, prometheus, replay, scaler, tick
+from bench import creation, edits, idle, manifests, parser, placements, prometheus, replay, scaler, tick
 from bench.figures import Figure
 from bench.run import Run
 
@@ -17,7 +17,10 @@ MEASUREMENTS: dict[str, Callable[[Run], Awaitable[list[Figure]]]] = {
     "creation": creation.measure,
     "edits": edits.measure,
     "idle": idle.measure,
+    # This one has a cluster of its own, with a node.
+    "placements": placements.measure,
 }
-# Those whose work grows with the number of endpoints, and those of them that need a cluster.
-SIZED = frozenset({"tick", "prometheus", "creation", "edits", "idle"})
+# Those whose work grows with the number of endpoints, which scrape pods of addresses that only the benchmark's own
+# network has; and those of them that need a cluster.
+SIZED = ISOLATED = frozenset({"tick", "prometheus", "creation", "edits", "idle"})
 CLUSTERED = frozenset({"creation", "edits", "idle"})
