@@ -184,6 +184,35 @@ def test_a_job_that_filled_a_volume_which_is_gone_is_done_again() -> None:
     assert told(seen)[:2] == ("False", Reason.FETCHING_MODEL)
 
 
+def test_a_job_waits_until_nobody_else_fetches_to_the_volume() -> None:
+    new, old = asking(revision="v2"), asking(revision="v1")
+    before = [body for body in there(old, job={}).children.values() if body["kind"] == "Job"]
+    first = observe(new, before, [])
+    assert ("Job" in applied(plan(first)), plan(first).deletes) == (False, (("Job", prefetch_name(old)),))
+    assert f"Job {prefetch_name(old)}, which fetches too, has ended" in told(first)[2]
+    leaving = fetching(old, "Running")
+    leaving["metadata"]["deletionTimestamp"] = LATER
+    second = observe(new, [], [leaving])
+    assert "Job" not in applied(plan(second))
+    assert f"pod {leaving['metadata']['name']}" in told(second)[2]
+    # Deleted by hand, a Job is followed by one of the same name.
+    assert "Job" not in applied(plan(observe(old, [], [leaving])))
+    assert "Job" in applied(plan(observe(new, [], [fetching(old, "Succeeded")])))
+    ended = [body for body in there(old, job=FAILED).children.values() if body["kind"] == "Job"]
+    assert "Job" in applied(plan(observe(new, ended, [])))
+
+
+def test_a_job_that_an_earlier_endpoint_left_is_made_anew() -> None:
+    of = asking()
+    bodies = [copy.deepcopy(dict(body)) for body in there(of, job=COMPLETE, runs=of).children.values()]
+    for body in bodies:
+        if body["kind"] == "Job":
+            del body["metadata"]["ownerReferences"]
+    seen = observe(of, bodies, [])
+    assert plan(seen).deletes == (("Job", prefetch_name(of)),)
+    assert told(seen)[0] == "False"
+
+
 def test_paths_that_replicas_load_from_are_in_use() -> None:
     old = pod("llama-engine-1")
     old["metadata"]["annotations"] = {"llmendpoint.dev/model-path": "/cache/models/older"}
@@ -212,7 +241,11 @@ def test_progress_is_told_for_people() -> None:
     status = cache_status(running, progress)
     assert status is not None
     assert (status.state, status.bytes_total, status.files_done) == ("Fetching", 15 * GIB, 2)
-    assert told(there(of, job={}))[2].endswith("its pod is on its way")
+    # What a quota or admission refuses is in the Job's events alone, and a volume that another node has in the pod's.
+    name = prefetch_name(of)
+    expected = f"job {name} has no pod yet; if that lasts, kubectl describe job {name} says why"
+    assert told(there(of, job={}))[2] == f"Fetching hf://acme/llama: {expected}"
+    assert "kubectl describe pod" in told(there(of, fetching(of, "Pending"), job={}))[2]
 
 
 def test_figures_outlive_the_operator_and_the_pod() -> None:
@@ -250,6 +283,21 @@ def test_ready_says_it_while_replicas_wait_and_not_otherwise() -> None:
     plain = make_status(observe(endpoint(), [], []), Outcome(1), now=EARLIER)
     assert "ModelCached" not in {entry.type for entry in plain.conditions}
     assert plain.model_cache is None
+
+
+def test_a_fetch_that_no_replica_waits_for_is_no_matter_of_ready() -> None:
+    of = asking()
+    waiting = fetching(of, "Pending")
+    refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: no cpu"}
+    waiting["status"] = {"phase": "Pending", "conditions": [refused]}
+
+    def said(seen: Observation) -> dict[str, str]:
+        return {entry.type: entry.reason for entry in make_status(seen, Outcome(0), now=EARLIER).conditions}
+
+    again = said(there(of, waiting, job={}, runs=of))
+    assert (again["Ready"], again["ModelCached"]) == (Reason.ALL_REPLICAS_READY, Reason.UNSCHEDULABLE)
+    first = said(there(of, waiting, job={}))
+    assert (first["Ready"], first["ModelCached"]) == (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"bytesDone": "many"}', "gated", "[" * 10_000])

@@ -10,7 +10,7 @@ from llmendpoint.reconcile.adapters import untold
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.handover import held_back
 from llmendpoint.reconcile.observation import ChildKey, Manifest, Observation, PodView, is_owned, rolling_out
-from llmendpoint.reconcile.prefetch import stale_jobs, waits_for_model
+from llmendpoint.reconcile.prefetch import fetch_before, stale_jobs, waits_for_model
 from llmendpoint.reconcile.replicas import SpecReplicas
 from llmendpoint.scaling.signals import PodPhase, finite
 
@@ -96,6 +96,7 @@ def make_plan(
             and not _is_current(body, seen.children.get(key), (accepted or {}).get(key))
             and not _waits_for_engine(body, seen, wanted)
             and not (key == seen.workload_key(names.COMPONENT_ENGINE) and waits_for_model(seen))
+            and not (key[0] == "Job" and fetch_before(seen))
         ),
         scale=scale,
         deletes=tuple(
@@ -103,10 +104,9 @@ def make_plan(
                 key
                 for key, body in seen.children.items()
                 if is_whole
-                and (key in stale or key not in {*wanted, *held})
+                and (key in stale or (key not in {*wanted, *held} and is_owned(body, seen.endpoint.uid)))
                 and _is_served(key, seen)
                 and _lives(body)
-                and is_owned(body, seen.endpoint.uid)
             )
         ),
         evictions=tuple(_without_streams(seen)),

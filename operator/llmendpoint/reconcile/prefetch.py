@@ -50,10 +50,27 @@ def paths_in_use(seen: Observation) -> frozenset[str]:
 
 
 def stale_jobs(seen: Observation) -> Iterator[ChildKey]:
-    """Jobs that filled a volume which is gone: they say of the new one what is not so."""
+    """Jobs that filled a volume which is gone, or for an endpoint that is: they say of this one what is not so."""
     for key, body in seen.children.items():
-        if key[0] == "Job" and is_owned(body, seen.endpoint.uid) and _is_stale(seen, body):
+        if key[0] == "Job" and _is_stale(seen, body):
             yield key
+
+
+def fetch_before(seen: Observation) -> str | None:
+    """What still fetches to the volume for another Job, and has to end before one is made.
+
+    Two at the same time would write the same files, and each removes what it does not know to be in use.
+    """
+    wanted = prefetch_name(seen.endpoint)
+    pods = (pod for pod in seen.fetches if not is_finished(pod))
+    jobs = (
+        body
+        for (kind, name), body in seen.children.items()
+        if kind == "Job" and name != wanted and not _ended(body, "Complete") and not _ended(body, "Failed")
+    )
+    return next(
+        (f"{kind} {body['metadata']['name']}" for kind, found in (("pod", pods), ("Job", jobs)) for body in found), None
+    )
 
 
 def fetch_trouble(seen: Observation, progress: FetchProgress | None) -> Trouble | None:
@@ -68,7 +85,9 @@ def fetch_condition(seen: Observation, progress: FetchProgress | None) -> tuple[
     """Status, reason and message of ModelCached."""
     source, job = seen.endpoint.spec.model.source, fetch_job(seen)
     if job is None or _is_stale(seen, job):
-        return "False", Reason.FETCHING_MODEL, f"{source}: the Job that fetches it is being created"
+        before = fetch_before(seen)
+        what = f"it is fetched when {before}, which fetches too, has ended" if before else "its Job is being created"
+        return "False", Reason.FETCHING_MODEL, f"Fetching {source}: {what}"
     name, pods = job["metadata"]["name"], _pods_of(seen, job)
     if is_filled(seen):
         known = _figures(seen, job, None)
@@ -86,7 +105,11 @@ def fetch_condition(seen: Observation, progress: FetchProgress | None) -> tuple[
     if last_words and not is_running:
         return "False", Reason.FETCH_RETRIED, f"{source}: {last_words}; Job {name} tries again and goes on from there"
     known = _figures(seen, job, progress)
-    how_far = known.sentence if known else "it has begun" if is_running else "its pod is on its way"
+    how_far = known.sentence if known else "it has begun"
+    if not is_running:
+        # A quota, admission or a volume that another node has are told of in events alone.
+        what = f"pod {running[-1]['metadata']['name']}" if running else f"job {name}"
+        how_far = f"{what} {'starts' if running else 'has no pod yet'}; if that lasts, kubectl describe {what} says why"
     return "False", Reason.FETCHING_MODEL, f"Fetching {source}: {how_far}"
 
 
@@ -132,6 +155,8 @@ def _last_words(pod: Manifest) -> str:
 
 
 def _is_stale(seen: Observation, job: Manifest) -> bool:
+    if not is_owned(job, seen.endpoint.uid):
+        return True
     claim = seen.children.get(("PersistentVolumeClaim", f"{seen.endpoint.name}-cache"))
     if claim is None:
         return False

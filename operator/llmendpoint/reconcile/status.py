@@ -88,7 +88,8 @@ def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:
 def pods_are_well(seen: Observation, outcome: Outcome) -> Trouble | None:
     """No pod that should serve is in trouble, nor did one end and take its group with it."""
     engine = (*seen.engine_pods, *seen.worker_pods)
-    others = (pod for pod in seen.pods if pod not in engine)
+    # Where no replica waits for a fetch it is no matter of Ready; where one does, model_is_cached says what is wrong.
+    others = (pod for pod in seen.pods if pod not in engine and pod.component != names.COMPONENT_PREFETCH)
     found = pod_trouble(seen.endpoint.spec, engine) or pod_trouble(seen.endpoint.spec, others)
     return found or (last_ending(seen) if _lacks_replicas(seen, outcome) else None)
 
