@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from typing import NoReturn
 
 from modelfetch.control import listening
@@ -49,6 +50,9 @@ async def _fetch(fetcher: Fetcher, stop: asyncio.Event) -> tuple[int, str]:
         return REFUSED, str(error)
     except Unavailable as error:
         return TRY_AGAIN, str(error)
+    except Exception as error:  # noqa: BLE001 - the process would wait for threads that download still
+        traceback.print_exc()
+        return TRY_AGAIN, f"the fetch ended by {type(error).__name__}, which it does not know ({error}): see its log"
     return DONE, json.dumps(fetcher.report)
 
 

@@ -89,7 +89,7 @@ class Fetcher:
         try:
             root.mkdir(parents=True, exist_ok=True)
             names = {download.folder for download in self._options.downloads}
-            if gone := remove_others(root, names | self._options.keep):
+            if gone := await asyncio.to_thread(remove_others, root, names | self._options.keep):
                 print(f"modelfetch: removed what nobody loads: {', '.join(gone)}", flush=True)  # noqa: T201
             missing = [await self._look(*pair) for pair in zip(self._folders, self._options.downloads, strict=True)]
             self._is_listed = True
@@ -123,13 +123,15 @@ class Fetcher:
 
 
 async def _fetch_all(origin: Origin, files: Sequence[File], folder: ModelFolder) -> None:
-    turns = asyncio.Semaphore(FILES_AT_ONCE)
+    turns, writing = asyncio.Semaphore(FILES_AT_ONCE), asyncio.Lock()
 
     async def one(file: File) -> None:
         async with turns:
             await origin.fetch(file, folder.partial)
             try:
-                folder.add(file)
+                async with writing:
+                    # Gigabytes may still be on their way to the disk, and the kubelet asks whether this one hangs.
+                    await asyncio.to_thread(folder.add, file)
             except ValueError as error:
                 raise Unavailable(str(error)) from error
 

@@ -6,17 +6,14 @@ NAME.partial is what is being fetched, and NAME what engines load: it holds a li
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelfetch.options import Download
-from modelfetch.origin import File
+from modelfetch.origin import CLIENTS_OWN, COMPLETE, File
 
 PARTIAL = ".partial"
-COMPLETE = ".complete"
-"""The list of files, in whole folders and, of what is done, in partial ones."""
-CLIENTS_OWN = ".cache"
-"""Where the hub's client keeps its records and what it has not finished."""
 
 
 class ModelFolder:
@@ -34,7 +31,11 @@ class ModelFolder:
         """Those that are done, by name."""
 
     def is_whole(self) -> bool:
-        """Whether it is there as it was fetched. One that lost something is taken back into work."""
+        """Whether it is there as it was fetched. One that lost something is taken back into work.
+
+        Raises:
+            OSError: the volume does not say.
+        """
         listed = _listed(self.whole, self._download)
         if listed is not None and all(_is_there(self.whole, file) for file in listed.values()):
             self._files = dict(listed)
@@ -127,14 +128,18 @@ def _listed(folder: Path, download: Download) -> Mapping[str, File] | None:
         about = json.loads((folder / COMPLETE).read_text())
         files = {name: File(name, int(size), str(tag)) for name, (size, tag) in about["files"].items()}
         is_same = (about["source"], about["revision"]) == (download.source, download.revision)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, LookupError, TypeError, AttributeError):
         return None
     return files if is_same else None
 
 
 def _is_there(folder: Path, file: File) -> bool:
-    path = folder / file.name
-    return path.is_file() and path.stat().st_size == file.size
+    """Whether it is. A volume that does not answer raises: nothing must be fetched anew for that under a replica."""
+    try:
+        found = (folder / file.name).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == file.size
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

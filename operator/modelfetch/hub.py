@@ -1,6 +1,7 @@
 """hf://: a repository of the Hugging Face hub, or of what speaks its API at HF_ENDPOINT."""
 
 import asyncio
+import errno
 import fnmatch
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError:
     HTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    XetDownloadError,
 )
 
 from modelfetch.origin import File, Origin, Refused, Unavailable, is_plain
@@ -27,6 +29,8 @@ NEVER = (
 # Weights that are there a second time as safetensors, which every engine prefers.
 TWICE = ("*.bin", "*.pt", "*.pth", "*.gguf", "original/*")
 SAFE = "*.safetensors"
+FULL = "(os error 28)"
+"""How the hub's storage backend says that a volume is full."""
 
 Result = TypeVar("Result")
 
@@ -94,8 +98,13 @@ class Hub(Origin):
                     f"{about}: the hub answers {status}: look at the token in model.tokenSecretRef"
                 ) from error
             raise Unavailable(f"{about}: {self._api.endpoint} answers {status}") from error
-        except (HTTPError, ConnectionError, FileNotFoundError) as error:
+        except (HTTPError, OSError, RuntimeError, XetDownloadError) as error:
             cause = _first_cause(error)
+            if FULL in cause:
+                raise OSError(errno.ENOSPC, cause) from error
+            # What the volume says has a number. Errors of the client and of its storage backend are OSErrors too.
+            if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
+                raise
             raise Unavailable(
                 f"{about}: {self._api.endpoint} is out of reach ({cause}): let the pod reach it, or name a mirror in "
                 "HF_ENDPOINT"

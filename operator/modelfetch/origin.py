@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+COMPLETE = ".complete"
+"""The list of files, in whole folders and, of what is done, in partial ones."""
+CLIENTS_OWN = ".cache"
+"""Where the hub's client keeps its records and what it has not finished."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -43,5 +48,9 @@ class Origin(ABC):
 
 
 def is_plain(name: str) -> bool:
-    """Whether a file's name leads to nowhere but below its folder."""
-    return bool(name) and {"", ".", ".."}.isdisjoint(name.split("/"))
+    """Whether a file's name leads to nowhere but below its folder, and to nothing that a fetch keeps there itself.
+
+    Who uploads a folder that was fetched uploads those as well.
+    """
+    parts = name.split("/")
+    return {"", ".", ".."}.isdisjoint(parts) and parts[0] not in {COMPLETE, CLIENTS_OWN}

@@ -1,11 +1,13 @@
 """A model of a bucket, on a real server with the S3 API."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from modelfetch.bucket import PART
+from modelfetch.bucket import PART, Bucket
+from modelfetch.origin import Unavailable
 from support.batches import S3
 from support.fetches import download, fetch, fetch_process, files_of, write_model
 from support.kube import eventually
@@ -82,3 +84,15 @@ def test_wrong_credentials_are_said(tmp_path: Path, bucket: Path, s3: S3) -> Non
     wrong = {**s3.environment, "AWS_SECRET_ACCESS_KEY": "wrong"}
     status, said = fetch(tmp_path, download(f"s3://{bucket.name}/llama", "a"), environment=wrong)
     assert (status, "access is refused: look at model.s3.credentialsSecretRef" in said) == (2, True), said
+
+
+async def test_a_server_that_is_out_of_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelfetch.bucket.RETRIES", {"max_retries": 1, "retry_timeout": timedelta(seconds=5)})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    with pytest.raises(Unavailable) as found:
+        await Bucket("models", "llama").files()
+    assert str(found.value).startswith("s3://models/llama is out of reach (")
+    assert str(found.value).endswith("): look at model.s3.endpointURL")
+    assert "\n" not in str(found.value)
+    assert len(str(found.value)) < 400

@@ -1,13 +1,17 @@
 """A model of a hub, by the hub's own client."""
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hf_xet import XetAuthenticationError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import XetDownloadError
 
-from modelfetch.hub import wanted
-from modelfetch.origin import File
+from modelfetch.hub import Hub, wanted
+from modelfetch.origin import File, Unavailable
 from support.fetches import RunningHub, download, fetch, fetch_process, files_of, running_hub, write_model
 from support.hub_server import COMMIT
 from support.kube import eventually
@@ -136,3 +140,28 @@ def test_weights_that_no_engine_loads_are_left_out() -> None:
     files = [File(name, 1, "t") for name in names]
     assert [file.name for file in wanted(files)] == ["config.json", "a.safetensors"]
     assert [file.name for file in wanted(files[2:])] == ["pytorch_model.bin", "original/c.pth"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (XetAuthenticationError("token expired"), r"hf://acme/llama: .* is out of reach \(token expired\)"),
+        (XetDownloadError("bad range"), r"hf://acme/llama: .* is out of reach \(bad range\)"),
+        (RuntimeError("CAS service error"), r"hf://acme/llama: .* is out of reach \(CAS service error\)"),
+        (TimeoutError("deadline"), r"hf://acme/llama: .* is out of reach \(deadline\)"),
+        (RuntimeError("No space left on device (os error 28)"), "No space left"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+    ],
+)
+async def test_what_the_hubs_storage_says_is_not_taken_for_what_the_volume_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr(HfApi, "hf_hub_download", fail)
+    is_remote = "out of reach" in said
+    with pytest.raises(Unavailable if is_remote else OSError, match=said) as found:
+        await Hub("acme/llama", None).fetch(File("config.json", 1, "t"), tmp_path)
+    if not is_remote:
+        assert getattr(found.value, "errno", None) in {errno.ENOSPC, errno.EACCES}
