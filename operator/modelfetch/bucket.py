@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from modelfetch.origin import File, Origin, Refused, Unavailable, is_plain
 
 if TYPE_CHECKING:  # obstore has it for type checkers only
-    from obstore import GetOptions, ObjectMeta
+    from obstore import Bytes, GetOptions, ObjectMeta
     from obstore.store import RetryConfig
 
 PART = 8 * 1024 * 1024
@@ -62,22 +62,19 @@ class Bucket(Origin):
         path = folder / file.name
         aside = path.with_name(path.name + UNFINISHED)
         path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        aside.write_bytes(b"")
         try:
             async with asyncio.TaskGroup() as tasks:
                 for start in range(0, file.size, PART):
                     await self._turns.acquire()
-                    part = tasks.create_task(self._part(file, number, start))
+                    part = tasks.create_task(self._part(file, aside, start))
                     part.add_done_callback(lambda _: self._turns.release())
-            await asyncio.to_thread(os.fsync, number)
         except ExceptionGroup as group:
             # The first one has ended all others.
             raise group.exceptions[0] from group
-        finally:
-            os.close(number)
         aside.rename(path)
 
-    async def _part(self, file: File, number: int, start: int) -> None:
+    async def _part(self, file: File, path: Path, start: int) -> None:
         stop = min(start + PART, file.size)
         wanted: GetOptions = {"range": (start, stop)}
         if file.tag.startswith('"'):  # an ETag; not every server has one of every object
@@ -87,7 +84,7 @@ class Bucket(Origin):
             content = await answer.bytes_async()
         if len(content) != stop - start:
             raise Unavailable(f"{self._uri}/{file.name}: {len(content)} bytes came in place of {stop - start}")
-        await asyncio.to_thread(os.pwrite, number, content, start)
+        await asyncio.to_thread(_write, path, content, start)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -110,6 +107,13 @@ class Bucket(Origin):
         if isinstance(error, PreconditionError | NotFoundError | FileNotFoundError):
             return Unavailable(f"{self._uri} was changed while it was fetched ({said})")
         return Unavailable(f"{self._uri} is out of reach ({said}): look at model.s3.endpointURL")
+
+
+def _write(path: Path, content: "bytes | Bytes", start: int) -> None:
+    """All of it, or an error. By name: a thread that is late must not write to what has an old file's number."""
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(content)
 
 
 def _said(error: Exception) -> str:

@@ -1,12 +1,13 @@
 """A model of a bucket, on a real server with the S3 API."""
 
 import json
+import resource
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from modelfetch.bucket import PART, Bucket
+from modelfetch.bucket import PART, Bucket, _write
 from modelfetch.origin import Unavailable
 from support.batches import S3
 from support.fetches import download, fetch, fetch_process, files_of, write_model
@@ -96,3 +97,15 @@ async def test_a_server_that_is_out_of_reach_is_named(monkeypatch: pytest.Monkey
     assert str(found.value).endswith("): look at model.s3.endpointURL")
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 400
+
+
+def test_a_part_that_finds_no_room_for_its_end_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            _write(path, bytes(8192), 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
