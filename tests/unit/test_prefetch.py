@@ -96,6 +96,12 @@ def test_the_job_gets_another_name_when_something_else_is_to_be_fetched() -> Non
         endpoint(model={"source": "hf://acme/llama", "cache": CACHE}, engine={
             "env": [{"name": "HF_ENDPOINT", "value": "https://mirror"}]}),
     ]  # fmt: skip
+    # What the sentence of one that failed or has no node says to change.
+    template = {"spec": {"securityContext": {"runAsUser": 1000}}}
+    others += [endpoint(model={"source": "hf://acme/llama", "cache": CACHE}, engine=engine) for engine in (
+        {"podTemplate": template}, {"nodeSelector": {"pool": "big"}}, {"tolerations": [{"key": "gpu"}]},
+        {"imagePullSecrets": ["registry"]}, {"resources": {"limits": {"amd.com/gpu": 1}}})]  # fmt: skip
+    others.append(endpoint(model={"source": "hf://acme/llama", "cache": {**CACHE, "size": "90Gi"}}))
     assert len({prefetch_name(one) for one in others}) == len(others)
 
 
@@ -104,6 +110,11 @@ def test_the_longest_name_of_an_endpoint_makes_one_that_a_job_may_have() -> None
     other = endpoint(name="a" * 49 + "b", model={"source": "hf://a/b", "cache": CACHE})
     assert len(prefetch_name(one)) == 63
     assert prefetch_name(one) != prefetch_name(other)
+
+
+def test_a_template_that_is_none_breaks_no_name() -> None:
+    wrong = endpoint(model={"source": "hf://acme/llama", "cache": CACHE}, engine={"podTemplate": {"spec": 5}})
+    assert prefetch_name(wrong) == prefetch_name(asking())
 
 
 def test_another_revision_lies_in_another_folder() -> None:
@@ -288,7 +299,8 @@ def test_ready_says_it_while_replicas_wait_and_not_otherwise() -> None:
 def test_a_fetch_that_no_replica_waits_for_is_no_matter_of_ready() -> None:
     of = asking()
     waiting = fetching(of, "Pending")
-    refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: no cpu"}
+    taint = "0/1 nodes are available: 1 node(s) had untolerated taint {pool: big}"
+    refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": taint}
     waiting["status"] = {"phase": "Pending", "conditions": [refused]}
 
     def said(seen: Observation) -> dict[str, str]:
@@ -296,6 +308,7 @@ def test_a_fetch_that_no_replica_waits_for_is_no_matter_of_ready() -> None:
 
     again = said(there(of, waiting, job={}, runs=of))
     assert (again["Ready"], again["ModelCached"]) == (Reason.ALL_REPLICAS_READY, Reason.UNSCHEDULABLE)
+    assert "check engine.nodeSelector and engine.tolerations" in told(there(of, waiting, job={}))[2]
     first = said(there(of, waiting, job={}))
     assert (first["Ready"], first["ModelCached"]) == (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE)
 

@@ -58,10 +58,14 @@ def downloads(endpoint: Endpoint) -> tuple[Download, ...]:
 
 
 def prefetch_name(endpoint: Endpoint) -> str:
-    """The Job's name: another one when something else is fetched, or in another way, and else the same for ever."""
+    """The Job's name: another one when something else is fetched, or in another way, and else the same for ever.
+
+    A Job can not be changed, so all that mends one which failed or has no node is in the name.
+    """
     model = endpoint.spec.model
     how = [part.to_wire() for part in (model.token_secret_ref, model.s3, *passed(endpoint.spec)) if part]
-    told = [endpoint.name, [asdict(one) for one in downloads(endpoint)], how]
+    size = model.cache.size if model.cache else None
+    told = [endpoint.name, [asdict(one) for one in downloads(endpoint)], how, size, _where(endpoint)]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
     return f"{endpoint.name[:LONGEST_NAME].rstrip('-')}-prefetch-{digest}"
 
@@ -120,6 +124,20 @@ def prefetch_problems(endpoint: Endpoint) -> list[str]:
             "ReadWriteMany, or ReadWriteOnce on one node"
         )
     return found
+
+
+def _where(endpoint: Endpoint) -> Manifest:
+    """On which nodes the pod may run and as whom: what decides of it in the spec."""
+    engine, template = endpoint.spec.engine, (endpoint.spec.engine.pod_template or {}).get("spec")
+    if not isinstance(template, Mapping):  # a problem that is said elsewhere
+        template = {}
+    return {
+        "nodes": engine.node_labels,
+        "tolerations": [entry.to_wire() for entry in engine.tolerations],
+        "taints": _tolerated(endpoint),
+        "secrets": engine.image_pull_secrets,
+        "template": {field: template[field] for field in (*PLACEMENT, "securityContext") if field in template},
+    }
 
 
 def _pod(endpoint: Endpoint, defaults: ManifestDefaults, in_use: Iterable[str]) -> Manifest:

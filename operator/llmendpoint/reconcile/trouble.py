@@ -128,7 +128,8 @@ def unschedulable(spec: EndpointSpec, pod: PodView) -> Trouble | None:
         return Trouble(
             Reason.UNSCHEDULABLE, f"no node has enough {', '.join(short)} for pod {pod.name}: {advice} ({said})"
         )
-    advice = _placement_advice(spec, said) if is_engine else "see the taints of the nodes"
+    goes_with_engines = is_engine or pod.component == names.COMPONENT_PREFETCH
+    advice = _placement_advice(spec, said) if goes_with_engines else "see the taints of the nodes"
     return Trouble(Reason.UNSCHEDULABLE, f"no node takes pod {pod.name}: {advice} ({said})")
 
 
