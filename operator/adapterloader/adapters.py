@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,8 @@ class Progress:
     """How far an adapter is."""
 
     wanted: Wanted
+    place: str | None = None
+    """Where its files are; None where they are not known to be there."""
     state: State = "Loading"
     message: str = ""
     again_at: float = 0.0
@@ -40,9 +42,13 @@ class Progress:
 
 
 def read_list(path: Path) -> Mapping[str, Wanted] | None:
-    """The list by name; None where nobody has written it yet, or it is half written."""
+    """The list by name; None where nobody has written it yet, or it is half written.
+
+    What a newer operator says of an adapter beside what is known here is passed over.
+    """
+    known = {field.name for field in fields(Wanted)}
     try:
-        text = path.read_text()
-        return {entry["name"]: Wanted(**entry) for entry in json.loads(text)} if text.strip() else None
-    except (OSError, ValueError, LookupError, TypeError):
+        entries = json.loads(path.read_text() or "null")
+        return {entry["name"]: Wanted(**{key: entry[key] for key in entry.keys() & known}) for entry in entries}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -40,7 +40,7 @@ class Engine:
         """
         said = await self._ask("GET", "/v1/models", None, LOOK_SECONDS)
         try:
-            return {card["id"]: card["root"] for card in json.loads(said)["data"] if card.get("parent")}
+            return {card["id"]: str(card["root"]) for card in json.loads(said)["data"] if card.get("parent")}
         except (ValueError, LookupError, TypeError) as error:
             raise EngineRefused(f"/v1/models answers {said[:200]!r}") from error
 
@@ -78,7 +78,7 @@ class Engine:
             async with self._session.request(
                 method, f"{self._url}{path}", json=body, headers=self._headers, timeout=timeout
             ) as answer:
-                said = await answer.text()
+                said = await answer.text(errors="replace")
         except aiohttp.ClientConnectorError as error:
             raise EngineDown from error
         if answer.status != 200:

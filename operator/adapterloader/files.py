@@ -1,7 +1,9 @@
 """The files of adapters: fetched once to the volume, beside the weights, for all replicas that have it."""
 
+import contextlib
 import shutil
 import socket
+import time
 from pathlib import Path
 
 from adapterloader.adapters import Wanted
@@ -10,6 +12,8 @@ from modelfetch.folder import ModelFolder
 from modelfetch.options import Download, Options
 
 ASIDE = ".fetching-"
+# A replica that ended in a fetch left its folder, and none of the same name comes to go on.
+ABANDONED_SECONDS = 24 * 3600.0
 
 
 async def fetched(root: Path, wanted: Wanted) -> Path:
@@ -25,6 +29,7 @@ async def fetched(root: Path, wanted: Wanted) -> Path:
         return place
     # Replicas that have the volume together may fetch at the same time: each in a folder of its own.
     aside = root / f"{ASIDE}{socket.gethostname()}" / wanted.folder
+    _remove_abandoned(root)
     await Fetcher(Options(root=aside, downloads=(download,), control_port=0)).run()
     try:
         (aside / wanted.folder).rename(place)
@@ -32,4 +37,19 @@ async def fetched(root: Path, wanted: Wanted) -> Path:
         if not place.exists():
             raise
     shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another adapter is fetched there
+        aside.parent.rmdir()
     return place
+
+
+def _remove_abandoned(root: Path) -> None:
+    for folder in root.glob(f"{ASIDE}*"):
+        if time.time() - max(map(_changed_at, [folder, *folder.rglob("*")])) > ABANDONED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another replica is done with it
+        return time.time()

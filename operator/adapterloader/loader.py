@@ -1,6 +1,7 @@
 """Makes an engine's adapters those of the list, again and again: engines restart, lists change, hubs are away."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ PERIOD_SECONDS = 1.0
 AGAIN_SECONDS, LONGEST_SECONDS = 15.0, 300.0
 # A pod serves without its adapters, or without having been told of any, rather than not at all.
 UNTOLD_SECONDS, UNLOADED_SECONDS = 60.0, 600.0
+# Who asks again within this time may not have heard of what changed since the last answer.
+FRESH_SECONDS = 3.0
+LONGEST_MESSAGE = 400
 
 Fetch = Callable[[Path, Wanted], Awaitable[Path]]
 
@@ -32,30 +36,36 @@ class Loader:
         self._engine = engine
         self._fetch = fetch
         self._progress: dict[str, Progress] = {}
-        self._fetching: dict[Wanted, asyncio.Task[Path]] = {}
+        self._fetching: dict[str, asyncio.Task[Path]] = {}
+        """By folder: two names may have the same files."""
         self._unloading: dict[str, asyncio.Task[None]] = {}
+        self._ours: set[str] = set()
+        """Names that were on the list, of what the engine may have still."""
         self._up_since: float | None = None
         self._is_told = False
         self._is_admitted = False
         self._told: list[dict[str, str | None]] = []
+        self._told_at = -math.inf
         self._news = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
-        """Whether requests may come: every adapter was tried since the engine has begun to listen."""
-        return self._is_admitted
+        """Whether requests may come: every adapter was tried, or has had its time since the engine began to listen."""
+        return self._is_admitted or self._may_be_admitted()
 
     def report(self) -> list[dict[str, str | None]]:
         """Every adapter of the list, and those that are on their way out."""
         leaving = [
-            Progress(Wanted(name, ""), "Unloading", "requests that it has are finished").told()
+            Progress(Wanted(name, ""), state="Unloading", message="requests that it has are finished").told()
             for name in self._unloading
             if name not in self._progress
         ]
         return [*(one.told() for one in self._progress.values()), *leaving]
 
     async def changed(self, seconds: float) -> None:
-        """Return when the report is another one, or the time is over."""
+        """Return when the report is another one or was a moment ago, or the time is over."""
+        if time.monotonic() - self._told_at < FRESH_SECONDS:
+            return
         try:
             await asyncio.wait_for(self._news.wait(), seconds)
         except TimeoutError:
@@ -64,7 +74,10 @@ class Loader:
     async def run(self) -> None:
         """Look and act for ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - a loader that ends keeps a pod from serving
+                print(f"adapterloader: it looks again after {error!r}", flush=True)  # noqa: T201
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def look(self) -> None:
@@ -79,35 +92,40 @@ class Loader:
             self._all_anew()
         except (EngineRefused, aiohttp.ClientError, TimeoutError) as error:
             # Busy, say. What it has is as it was.
+            self._up_since = self._up_since or time.monotonic()
             for one in self._progress.values():
-                one.message = one.message or str(error)
+                if one.state == "Loading":
+                    one.message = f"the engine does not say what it has: {_sentence(error)}"
         else:
             self._up_since = self._up_since or time.monotonic()
-            if any(one.state == "Loaded" and one.wanted.name not in loaded for one in self._progress.values()):
-                self._is_admitted = False  # it was restarted between two looks
+            self._notice_restart(loaded)
             await self._make_so(loaded)
-            self._is_admitted = self._is_admitted or self._may_be_admitted()
+        self._is_admitted = self.is_ready
         self._tell()
 
     def _take_in(self, wanted: Mapping[str, Wanted]) -> None:
         self._is_told = True
+        self._ours |= wanted.keys()
         for name in self._progress.keys() - wanted.keys():
             del self._progress[name]
         for name, entry in wanted.items():
             if name not in self._progress or self._progress[name].wanted != entry:
-                self._progress[name] = Progress(entry)
-        for gone in self._fetching.keys() - set(wanted.values()):
-            self._fetching.pop(gone).cancel()
+                self._progress[name] = Progress(entry, entry.path)
+        for gone in self._fetching.keys() - {entry.folder for entry in wanted.values()}:
+            task = self._fetching.pop(gone)
+            task.cancel()
+            # Nobody asks any more how it ended.
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
         self._progress = {name: self._progress[name] for name in wanted}
         # Files come while the model loads.
         for one in self._progress.values():
             self._begin_fetch(one)
 
     def _begin_fetch(self, one: Progress) -> None:
-        if one.wanted.path or one.wanted in self._fetching or one.state == "Loaded":
+        if one.place or one.wanted.folder in self._fetching:
             return
         if one.state == "Loading" or time.monotonic() >= one.again_at:
-            self._fetching[one.wanted] = asyncio.create_task(self._fetched(one.wanted))
+            self._fetching[one.wanted.folder] = asyncio.create_task(self._fetched(one.wanted))
 
     async def _fetched(self, wanted: Wanted) -> Path:
         return await self._fetch(self._options.root, wanted)
@@ -120,34 +138,44 @@ class Loader:
             if one.state == "Loading":
                 one.message = "the engine has not begun to listen"
 
+    def _notice_restart(self, loaded: Mapping[str, str]) -> None:
+        """Between two looks: then it has lost what it had."""
+        for one in self._progress.values():
+            if one.state == "Loaded" and one.wanted.name not in loaded:
+                one.state, one.message = "Loading", "the engine has lost it"
+                self._up_since, self._is_admitted = time.monotonic(), False
+
     async def _make_so(self, loaded: Mapping[str, str]) -> None:
         for one in list(self._progress.values()):
             if one.state == "Failed" and time.monotonic() < one.again_at:
                 continue
+            if one.wanted.name in self._unloading:
+                _goes_on(one, "it is unloaded first, as an earlier list wanted")
+                continue
             if (path := await self._path_of(one)) is not None:
                 await self._load(one, path, loaded)
         for name, path in loaded.items():
-            # What a user's own arguments have loaded is not ours.
-            is_ours = Path(path).is_relative_to(self._options.root) or Path(path).is_relative_to(self._options.given)
+            # What a user's own arguments have loaded is not ours. A loader that was restarted knows ours by the path.
+            folders = (self._options.root, self._options.given)
+            is_ours = name in self._ours or any(map(Path(path).is_relative_to, folders))
             if self._is_told and is_ours and name not in self._progress and name not in self._unloading:
                 self._unloading[name] = asyncio.create_task(self._unload(name))
+        self._ours &= loaded.keys() | self._progress.keys()
 
     async def _path_of(self, one: Progress) -> str | None:
         """Where an adapter lies; None where it does not yet, or can not."""
-        if one.wanted.path:
-            return one.wanted.path
-        task = self._fetching.get(one.wanted)
-        if task is None and one.state == "Loaded":
-            return str(self._options.root / one.wanted.folder)
+        if one.place:
+            return one.place
+        task = self._fetching.get(one.wanted.folder)
         if task is None or not task.done():
             _goes_on(one, f"{one.wanted.source} is fetched")
             return None
-        del self._fetching[one.wanted]
+        del self._fetching[one.wanted.folder]
         try:
-            return str(task.result())
+            one.place = str(task.result())
         except Exception as error:  # noqa: BLE001 - one adapter that fails in whatever way holds up no other
-            self._failed(one, str(error) or repr(error))
-            return None
+            self._failed(one, _sentence(error))
+        return one.place
 
     async def _load(self, one: Progress, path: str, loaded: Mapping[str, str]) -> None:
         name = one.wanted.name
@@ -161,13 +189,15 @@ class Loader:
         except EngineRefused as error:
             self._failed(one, str(error))
         except (EngineDown, aiohttp.ClientError, TimeoutError) as error:
-            one.message = f"the engine breaks off: {error or repr(error)}"
+            one.message = f"the engine breaks off: {_sentence(error)}"
         else:
             one.state, one.message, one.failures = "Loaded", "", 0
             print(f"adapterloader: {name} is loaded from {path}", flush=True)  # noqa: T201
 
     def _failed(self, one: Progress, message: str) -> None:
-        one.state, one.message = "Failed", message
+        one.state, one.message = "Failed", message[:LONGEST_MESSAGE]
+        # What is there may be what is wrong: it is looked at again.
+        one.place = one.wanted.path
         one.again_at = time.monotonic() + min(AGAIN_SECONDS * 2**one.failures, LONGEST_SECONDS)
         one.failures = min(one.failures + 1, 16)
         print(f"adapterloader: {one.wanted.name} is not loaded: {message}", flush=True)  # noqa: T201
@@ -184,16 +214,22 @@ class Loader:
             self._tell()
 
     def _may_be_admitted(self) -> bool:
-        up = time.monotonic() - (self._up_since or time.monotonic())
+        if self._up_since is None:
+            return False
+        up = time.monotonic() - self._up_since
         if not self._is_told:
             return up > UNTOLD_SECONDS
         return up > UNLOADED_SECONDS or all(one.state != "Loading" for one in self._progress.values())
 
     def _tell(self) -> None:
         if (told := self.report()) != self._told:
-            self._told = told
+            self._told, self._told_at = told, time.monotonic()
             self._news.set()
             self._news = asyncio.Event()
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error) or repr(error))[:LONGEST_MESSAGE]
 
 
 def _goes_on(one: Progress, message: str) -> None:

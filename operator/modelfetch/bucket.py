@@ -96,7 +96,7 @@ class Bucket(Origin):
     def _meaning(self, error: Exception) -> Refused | Unavailable:
         said = _said(error)
         if "NoSuchBucket" in str(error):
-            return Refused(f"{self._uri}: there is no bucket {self._bucket}: correct model.source")
+            return Refused(f"{self._uri}: there is no bucket {self._bucket}: correct the source")
         # What goes wrong with a listing is of no kind of its own.
         is_refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
         if is_refused or re.search("status code: 40[13]", said):

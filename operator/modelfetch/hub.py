@@ -83,7 +83,7 @@ class Hub(Origin):
                 "model.tokenSecretRef"
             ) from error
         except RevisionNotFoundError as error:
-            raise Refused(f"{about} has no revision {self._revision}: correct model.revision") from error
+            raise Refused(f"{about} has no revision {self._revision}: correct the revision") from error
         except (RepositoryNotFoundError, HFValidationError) as error:
             raise Refused(
                 f"{about}: there is no such model, or it is private: correct the source, or give a token that may "

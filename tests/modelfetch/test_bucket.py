@@ -73,7 +73,7 @@ def test_an_object_that_was_replaced_is_fetched_again(tmp_path: Path, bucket: Pa
 
 def test_a_bucket_or_prefix_that_is_not_there_is_named(tmp_path: Path, bucket: Path, s3: S3) -> None:
     status, said = fetch(tmp_path, download("s3://no-such-bucket/llama", "a"), environment=s3.environment)
-    assert (status, said) == (2, "s3://no-such-bucket/llama: there is no bucket no-such-bucket: correct model.source")
+    assert (status, said) == (2, "s3://no-such-bucket/llama: there is no bucket no-such-bucket: correct the source")
     status, said = fetch(tmp_path, download(f"s3://{bucket.name}/none", "a"), environment=s3.environment)
     assert (status, said.partition(": ")[2]) == (
         2, "there is no object under this prefix: correct the bucket or the prefix",

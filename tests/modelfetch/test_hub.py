@@ -116,7 +116,7 @@ def test_a_model_or_revision_that_is_not_there_is_named(tmp_path: Path, hub: Run
     status, said = fetch(tmp_path, download("hf://acme/none", "none"), environment=at(hub))
     assert (status, said.startswith("hf://acme/none: there is no such model, or it is private")) == (2, True), said
     status, said = fetch(tmp_path, LLAMA | {"revision": "v9"}, environment=at(hub))
-    assert (status, said) == (2, "hf://acme/llama has no revision v9: correct model.revision")
+    assert (status, said) == (2, "hf://acme/llama has no revision v9: correct the revision")
 
 
 def test_a_hub_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:

@@ -181,6 +181,133 @@ async def test_a_pod_waits_to_be_told_and_not_for_ever(tmp_path: Path, monkeypat
         assert one.loader.is_ready
 
 
+async def test_an_engine_that_never_ends_a_load_does_not_keep_its_pod_from_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+
+        async def never(name: str, path: str, *, replaces: bool) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(one.loader._engine, "load", never)
+        looking = asyncio.create_task(one.loader.look())
+        await asyncio.sleep(0.2)
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loading"}, False)
+        monkeypatch.setattr(loading, "UNLOADED_SECONDS", 0.0)
+        assert one.loader.is_ready
+        looking.cancel()
+
+
+async def test_an_engine_that_does_not_say_what_it_has_does_not_keep_its_pod_from_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        monkeypatch.setattr(one.loader._engine, "_headers", {})
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loading"}, False)
+        assert "the engine answers 401" in str(one.loader.report()[0]["message"])
+        monkeypatch.setattr(loading, "UNLOADED_SECONDS", 0.0)
+        await one.loader.look()
+        assert one.loader.is_ready
+
+
+async def test_a_loader_goes_on_after_what_it_does_not_expect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "PERIOD_SECONDS", 0.01)
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        loaded, outcomes = one.loader._engine.loaded, iter([RecursionError("odd")])
+
+        async def odd_at_first() -> Any:
+            if error := next(outcomes, None):
+                raise error
+            return await loaded()
+
+        monkeypatch.setattr(one.loader._engine, "loaded", odd_at_first)
+        running = asyncio.create_task(one.loader.run())
+        while not one.loader.is_ready:
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+
+async def test_an_engine_that_was_restarted_after_a_long_time_is_waited_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        one.loader._up_since = -loading.UNLOADED_SECONDS
+        await one.stop()
+        await one.start()
+        seen = []
+        load = one.loader._engine.load
+
+        async def watched(name: str, path: str, *, replaces: bool) -> None:
+            seen.append((one.states(), one.loader.is_ready))
+            await load(name, path, replaces=replaces)
+
+        monkeypatch.setattr(one.loader._engine, "load", watched)
+        await one.loader.look()
+        assert (seen, one.loader.is_ready) == ([({"sql": "Loading"}, False)], True)
+
+
+async def test_a_list_of_a_newer_operator_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell({**one.adapter("sql"), "weight": "0.5"})
+        await one.loader.look()
+        assert one.states() == {"sql": "Loaded"}
+
+
+async def test_one_of_the_models_own_claim_is_unloaded_when_it_leaves_the_list(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        files = tmp_path / "models" / "loras" / "sql"
+        files.mkdir(parents=True)
+        (files / "adapter_config.json").write_text(json.dumps({"r": 8}))
+        one.tell({"name": "sql", "source": "pvc://models/loras/sql", "path": str(files)})
+        await one.loader.look()
+        assert await one.served() == {"tiny", "sql"}
+        one.tell()
+        await one.loader.look()
+        while "sql" in await one.served():
+            await asyncio.sleep(0.01)
+
+
+async def test_one_that_comes_back_while_it_is_unloaded_is_loaded_after_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        sql = one.adapter("sql")
+        one.tell(sql)
+        await one.loader.look()
+        finished, unload = asyncio.Event(), one.loader._engine.unload
+
+        async def slow(name: str) -> None:
+            await finished.wait()
+            await unload(name)
+
+        monkeypatch.setattr(one.loader._engine, "unload", slow)
+        one.tell()
+        await one.loader.look()
+        one.tell(sql)
+        await one.loader.look()
+        assert (one.states(), one.loader.is_ready) == ({"sql": "Loading"}, True)
+        finished.set()
+        while "sql" in await one.served():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        await one.loader.look()
+        assert (one.states(), "sql" in await one.served()) == ({"sql": "Loaded"}, True)
+
+
 async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: Path) -> None:
     outcomes = iter([ConnectionError("the hub is away"), None])
 
@@ -247,6 +374,9 @@ async def test_who_asks_how_far_it_is_hears_of_news_at_once(tmp_path: Path) -> N
         one.tell(one.adapter("sql"))
         await one.loader.look()
         assert (await (await asked).json())["adapters"][0]["state"] == "Loading"
+        # It was loaded between two questions: who asks again hears of it without waiting.
+        again = await asyncio.wait_for(client.get("/adapters?seconds=20"), 2)
+        assert (await again.json())["adapters"][0]["state"] == "Loaded"
         told = (await (await client.get("/adapters")).json())["adapters"]
         assert told == [
             {"name": "sql", "source": "pvc://adapters/sql", "revision": None, "state": "Loaded", "message": ""}
