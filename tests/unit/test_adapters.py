@@ -12,7 +12,8 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.status import EndpointStatus
 from llmendpoint.manifests import ManifestDefaults, children, problems
 from llmendpoint.manifests.adapters import adapter_list
-from llmendpoint.reconcile.adapters import AdapterReport, Reports, parse_report, untold
+from llmendpoint.manifests.workload import WORKLOADS
+from llmendpoint.reconcile.adapters import AdapterReport, Reports, loader_image, parse_report, untold
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.status import Outcome, make_status
 from llmendpoint.scaling.signals import Signals
@@ -119,11 +120,43 @@ def test_the_list_says_where_each_is_or_comes_from() -> None:
         ({"name": "tiny", "source": "hf://acme/sql"}, "vLLM", "the model's own name"),
         ({"name": "law", "source": "s3://adapters/law"}, "TGI", "TGI can not load adapter law from s3://"),
         (SQL, "TGI", "set its name to acme/sql"),
+        ({"name": "law", "source": "pvc://adapters/law@2"}, "TGI", "takes a list of adapters apart at , = and @"),
     ],
 )
 def test_what_can_not_work_is_told_beforehand(adapter: dict[str, str], engine: str, said: str) -> None:
     (problem,) = problems(adapted(adapter, type=engine), ManifestDefaults())
     assert said in problem
+
+
+def test_an_engine_that_starts_offline_fetches_no_adapter() -> None:
+    model = {"source": "hf://acme/llama", "cache": {"size": "1Gi", "prefetch": True}}
+    hub = {"name": "acme/sql", "source": "hf://acme/sql"}
+    (problem,) = problems(endpoint(model={**model, "adapters": [hub]}, engine={"type": "TGI"}), ManifestDefaults())
+    assert "leave prefetch out" in problem
+    assert not problems(endpoint(model={**model, "adapters": [hub]}), ManifestDefaults())
+
+
+NON_ROOT = {"runAsNonRoot": True, "runAsUser": 1000}
+
+
+@pytest.mark.parametrize(
+    ("template", "user"),
+    [
+        ({}, {"runAsUser": 0}),
+        ({"securityContext": {**NON_ROOT, "fsGroup": 1000}}, {}),
+        ({"containers": [{"name": "engine", "securityContext": NON_ROOT}]}, NON_ROOT),
+        ({"securityContext": NON_ROOT, "containers": [{"name": "engine", "securityContext": {"runAsUser": 7}}]},
+         {"runAsUser": 7}),
+    ],
+)  # fmt: skip
+def test_the_loader_is_who_the_engine_is(template: dict[str, Any], user: dict[str, Any]) -> None:
+    of = adapted(SQL, podTemplate={"spec": template})
+    assert problems(of, ManifestDefaults()) == []
+    containers = {entry["name"]: entry for entry in engine_template(of)["spec"]["containers"]}
+    context = containers["adapters"]["securityContext"]
+    assert {field: context[field] for field in context if field.startswith("runAs")} == user
+    # With the pod's seccompProfile and no root that is what the restricted standard asks for.
+    assert (context["allowPrivilegeEscalation"], context["capabilities"]) == (False, {"drop": ["ALL"]})
 
 
 # Who is told.
@@ -137,6 +170,42 @@ def test_replicas_with_a_loader_are_told_once() -> None:
     leaving = replica("d", deleting=True)
     assert untold(seen(of, [told, old, plain, leaving])) == {"b": wanted}
     assert untold(seen(endpoint(), [old])) == {}
+
+
+# An upgrade of the operator.
+
+OLD, NEW = "example.org/modelfetch:1", "example.org/modelfetch:2"
+REFUSED = {"containerStatuses": [{"name": "adapters", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_an_upgrade_replaces_no_replica(nodes: int) -> None:
+    of, pods = adapted(SQL, nodesPerReplica=nodes), [replica("a")]
+    running = rendered(of, OLD)
+    assert loader_image(observe(of, [running], pods), defaults(NEW)) == OLD
+    assert rendered(of, NEW, loader_image=OLD) == running
+    # What is to be changed anyway is changed to the new one.
+    other = adapted(SQL, nodesPerReplica=nodes, args=["--max-loras=2"])
+    assert loader_image(observe(other, [running], pods), defaults(NEW)) == NEW
+
+
+def test_an_upgrade_is_taken_where_it_replaces_nobody_or_is_the_remedy() -> None:
+    of = adapted(SQL)
+    running = rendered(of, OLD)
+    assert loader_image(observe(of, [running], []), defaults(NEW)) == NEW
+    assert loader_image(observe(of, [], []), defaults(NEW)) == NEW
+    stuck = replica("a", ready=False)
+    stuck["status"] |= REFUSED
+    assert loader_image(observe(of, [running], [stuck]), defaults(NEW)) == NEW
+
+
+def defaults(image: str) -> ManifestDefaults:
+    return ManifestDefaults(fetch_image=image)
+
+
+def rendered(of: Endpoint, image: str, **more: str) -> dict[str, Any]:
+    made = children(of, defaults(image), **more)  # type: ignore[arg-type]
+    return next(body for body in made if body["kind"] in WORKLOADS and body["metadata"]["name"] == "llama-engine")
 
 
 # What loaders say.
@@ -198,6 +267,24 @@ def test_tgi_has_its_adapters_when_it_is_rolled_out() -> None:
 def test_sglang_is_asked_by_both_names() -> None:
     status = status_of(seen(adapted(SQL, type="SGLang"), [replica("a")]), {})
     assert [entry.model for entry in status.adapters or ()] == ["tiny:sql"]
+
+
+def test_a_replica_that_has_not_answered_counts_until_the_adapter_was_loaded() -> None:
+    pods, half = [replica("a"), replica("b")], {"a": (report(SQL, "Loaded"),)}
+    status = status_of(seen(adapted(SQL), pods), half)
+    assert (states(status), judged(status)[1]) == ({"sql": ("Loading", 1)}, Reason.ADAPTERS_LOADING)
+    assert "no loader of 1 ready replicas has answered" in str((status.adapters or [])[0].message)
+    # One that is added when all others have it: it is ready, so it has loaded it.
+    before = {"name": "sql", "source": "hf://acme/sql", "model": "sql", "state": "Loaded", "readyReplicas": 1}
+    status = status_of(seen(adapted(SQL, status={"adapters": [before]}), pods), half)
+    assert states(status) == {"sql": ("Loaded", 1)}
+
+
+@pytest.mark.parametrize("engine", ["vLLM", "TGI"])
+def test_nothing_is_loaded_where_no_replica_is_ready(engine: str) -> None:
+    status = status_of(seen(adapted(LAW, type=engine), []), {})
+    assert (states(status), judged(status)) == ({"law": ("Loading", 0)}, ("Unknown", Reason.NO_READY_REPLICAS))
+    assert "no replica is ready" in str((status.adapters or [])[0].message)
 
 
 def test_an_endpoint_without_adapters_says_nothing_of_them() -> None:

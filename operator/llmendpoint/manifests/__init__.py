@@ -1,6 +1,7 @@
 """The children of an endpoint as plain manifests: one file per part, one list of them all."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from llmendpoint.api import names
@@ -36,6 +37,7 @@ def children(
     holding: bool = False,
     served: frozenset[str] = names.OPTIONAL_KINDS,
     in_use: Iterable[str] = (),
+    loader_image: str | None = None,
 ) -> list[Manifest]:
     """Every child of an endpoint, in the order in which they are best created.
 
@@ -44,8 +46,10 @@ def children(
         holding: whether activator pods are there, which hand over what they hold also when they are not wanted.
         served: kinds of names.OPTIONAL_KINDS that the API server serves.
         in_use: paths that engines load fetched models from now.
+        loader_image: image of what loads adapters beside engines; that of the defaults when None.
     """
     activated = asleep or has_activator(endpoint)
+    engines = replace(defaults, fetch_image=loader_image) if loader_image else defaults
     made = [
         *cache_claims(endpoint),
         *prefetch_jobs(endpoint, defaults, in_use),
@@ -53,7 +57,7 @@ def children(
         *([replicas_service(endpoint, asleep=asleep)] if activated or holding else []),
         *([activator_deployment(endpoint, defaults)] if activated else []),
         *services(endpoint, asleep=asleep),
-        engine_workload(endpoint, defaults),
+        engine_workload(endpoint, engines),
         *business_children(endpoint),
         *asynchronous_children(endpoint, defaults),
         *gateway_children(endpoint, served),

@@ -21,10 +21,11 @@ from llmendpoint.manifests.common import (
     secret_variable,
 )
 from llmendpoint.manifests.fetching import fetch_environment
-from llmendpoint.manifests.untyped import mapping
 
 ADAPTERS_CONTAINER: Final = "adapters"
 LIST_PATH = "/etc/llmendpoint"
+# Of the variable that TGI reads: NAME=PATH@REVISION,...
+_SEPARATORS = frozenset(",=@")
 LIST_FILE = "adapters"
 RESOURCES: Manifest = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 
@@ -83,8 +84,12 @@ def list_volume() -> Manifest:
     return {"name": "adapter-list", "downwardAPI": {"items": [{"path": LIST_FILE, "fieldRef": {"fieldPath": field}}]}}
 
 
-def loader_container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
-    """The container that fetches adapters and has the engine load them. The pod is not ready before that was tried."""
+def loader_container(endpoint: Endpoint, defaults: ManifestDefaults, user: Manifest) -> Manifest:
+    """The container that fetches adapters and has the engine load them. The pod is not ready before that was tried.
+
+    Args:
+        user: fields of a security context that say who the engine is, on whose volume it writes.
+    """
     spec = endpoint.spec
     facts, business = engine_for(spec.engine.type), spec.business
     control = next(number for number in CONTROL_NUMBERS if not business or number != business.port)
@@ -111,7 +116,7 @@ def loader_container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest
             {"name": "adapter-list", "mountPath": LIST_PATH, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
         ],
-        "securityContext": {**RESTRICTED, **_user(spec), "readOnlyRootFilesystem": True},
+        "securityContext": {**RESTRICTED, **user, "readOnlyRootFilesystem": True},
     }
 
 
@@ -140,6 +145,16 @@ def adapter_problems(spec: EndpointSpec) -> list[str]:
             found.append(
                 f"{spec.engine.type} calls adapter {adapter.name} as the hub does: set its name to {origin.root}"
             )
+        if facts.api is None and origin.scheme == "hf" and spec.model.is_fetched_first:
+            found.append(
+                f"{spec.engine.type} fetches adapter {adapter.name} from the hub by itself, which an engine may not "
+                "with model.cache.prefetch: use pvc://, or leave prefetch out"
+            )
+        if facts.api is None and _SEPARATORS & {*(origin.path or adapter.revision or "")}:
+            found.append(
+                f"{spec.engine.type} takes a list of adapters apart at , = and @: give adapter {adapter.name} a path "
+                "and a revision without them"
+            )
     return found
 
 
@@ -147,9 +162,3 @@ def _environment(spec: EndpointSpec) -> list[Manifest]:
     # Of both schemes: the next adapter may come from elsewhere, and is not to change the pod.
     env, key = fetch_environment(spec, {"hf", "s3"}), spec.engine.api_key_secret_ref
     return [*env, secret_variable("OPENAI_API_KEY", key)] if key else env
-
-
-def _user(spec: EndpointSpec) -> Manifest:
-    """Who the engine is, on whose volume it writes: root in the vendors' images, or whom the user's template names."""
-    pod = mapping(mapping((spec.engine.pod_template or {}).get("spec")).get("securityContext"))
-    return {} if {"runAsUser", "runAsNonRoot"} & pod.keys() else {"runAsUser": 0}

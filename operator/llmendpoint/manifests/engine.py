@@ -29,11 +29,13 @@ from llmendpoint.manifests.common import (
 )
 from llmendpoint.manifests.pod_template import strategic_merge
 from llmendpoint.manifests.s3 import s3_environment
+from llmendpoint.manifests.untyped import by_name, mapping
 
 ENGINE_CONTAINER = "engine"
 STARTUP_PERIOD_SECONDS = 2
 # Nothing is to be looked for on the hub where the model is on a volume.
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+WHO = ("runAsUser", "runAsGroup", "runAsNonRoot")
 # From the last token to the exit a real vLLM took about 10 s.
 EXIT_SECONDS = 15
 
@@ -105,7 +107,7 @@ def _pod_spec(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
         "containers": [
             _container(endpoint, defaults),
             *([business_container(endpoint, sidecar)] if sidecar else []),
-            *([loader_container(endpoint, defaults)] if loads_adapters(endpoint.spec) else []),
+            *([loader_container(endpoint, defaults, _user(endpoint))] if loads_adapters(endpoint.spec) else []),
         ],
         "volumes": _volumes(endpoint),
         "terminationGracePeriodSeconds": engine.pre_stop_seconds + engine.drain_seconds + EXIT_SECONDS,
@@ -157,6 +159,15 @@ def _container(endpoint: Endpoint, defaults: ManifestDefaults) -> Manifest:
     if engine.image_pull_policy:
         container["imagePullPolicy"] = engine.image_pull_policy
     return container
+
+
+def _user(endpoint: Endpoint) -> Manifest:
+    """Who the engine is: whom the user's template names, otherwise root as in the vendors' images."""
+    pod = mapping((endpoint.spec.engine.pod_template or {}).get("spec"))
+    theirs = mapping(by_name(pod.get("containers")).get(ENGINE_CONTAINER, {}).get("securityContext"))
+    named = {field: theirs[field] for field in WHO if field in theirs}
+    is_named = {"runAsUser", "runAsNonRoot"} & {*named, *mapping(pod.get("securityContext"))}
+    return named if is_named else {"runAsUser": 0, **named}
 
 
 def _resources(engine: Engine) -> Manifest:

@@ -1,7 +1,7 @@
 """LoRA adapters: what loaders are to be told, what they say, and what status makes of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from llmendpoint.api import names
@@ -10,13 +10,17 @@ from llmendpoint.api.conditions import Reason
 from llmendpoint.api.status import AdapterStatus
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.adapters import ADAPTERS_CONTAINER, adapter_list, loads_adapters
-from llmendpoint.reconcile.observation import Observation, PodView
+from llmendpoint.manifests.common import ManifestDefaults, hashed
+from llmendpoint.manifests.workload import engine_workload, replica_pods
+from llmendpoint.reconcile.observation import Observation, PodView, container_status
+from llmendpoint.reconcile.trouble import PULL_FAILURES
 from llmendpoint.scaling.signals import PodPhase
 
 State = Literal["Loaded", "Loading", "Failed", "Unloading"]
 LONGEST_MESSAGE = 500
 NAMED = 3
 REPLACED = "replicas are replaced, each with the new list"
+NOT_READY = "no replica is ready; each loads the adapters before it is"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,31 @@ def _parsed(entry: Any) -> AdapterReport:
     )
 
 
+def loader_image(seen: Observation, defaults: ManifestDefaults) -> str:
+    """Image of the loaders: the one that replicas have, as long as nothing else about them is to be changed.
+
+    Each version of the operator brings another one, and an upgrade is to replace no replica.
+    """
+    workload, newest = seen.workload_of(names.COMPONENT_ENGINE), defaults.fetch_image
+    if workload is None or not loads_adapters(seen.endpoint.spec) or not seen.engine_pods:
+        return newest
+    if any(_is_refused(pod) for pod in seen.engine_pods):
+        return newest
+    leader, _ = next(replica_pods(workload))
+    has: str = next((one["image"] for one in leader["containers"] if one["name"] == ADAPTERS_CONTAINER), newest)
+    if has == newest:
+        return newest
+    unchanged = hashed(engine_workload(seen.endpoint, replace(defaults, fetch_image=has)))["metadata"]["annotations"]
+    is_unchanged = unchanged.items() <= (workload["metadata"].get("annotations") or {}).items()
+    return has if is_unchanged else newest
+
+
+def _is_refused(pod: PodView) -> bool:
+    """Whether the image of its loader can not be pulled."""
+    waiting = ((container_status(pod.body, ADAPTERS_CONTAINER) or {}).get("state") or {}).get("waiting") or {}
+    return waiting.get("reason") in PULL_FAILURES
+
+
 def untold(seen: Observation) -> Mapping[str, str]:
     """Pods whose loader has to be told another list, and the list."""
     if not loads_adapters(seen.endpoint.spec):
@@ -81,20 +110,25 @@ def adapter_statuses(seen: Observation, reports: Reports, *, rolls: bool) -> lis
         return None
     facts = engine_for(spec.engine.type).adapters
     is_live = facts.api is not None
-    heard = {pod.name: reports[pod.name] for pod in _ready(seen) if pod.name in reports}
+    ready = _ready(seen)
+    heard = {pod.name: reports[pod.name] for pod in ready if pod.name in reports}
     known = {entry.name: entry for entry in seen.endpoint.status.adapters or ()}
     found: list[AdapterStatus] = []
     state: State
     for adapter in spec.model.adapters:
         before = known.get(adapter.name)
-        if not is_live:
+        if not ready:
+            state, message, count = "Loading", NOT_READY, 0
+        elif not is_live:
             state, message = ("Loading", REPLACED) if rolls else ("Loaded", "")
-            count = 0 if rolls else len(_ready(seen))
-        elif not heard and before and before.source == adapter.source and _ready(seen):
+            count = 0 if rolls else len(ready)
+        elif not heard and before and before.source == adapter.source:
             found.append(before)  # the operator has just started: what the last one heard holds until it hears itself
             continue
         else:
-            state, message = _judged(adapter, heard, rolls=rolls)
+            # A replica that comes later loads it before it is ready, and its answer is on its way.
+            was_loaded = before and (before.source, before.state) == (adapter.source, "Loaded")
+            state, message = _judged(adapter, heard, silent=0 if was_loaded else len(ready) - len(heard), rolls=rolls)
             count = sum(one.state == "Loaded" for one in _of(adapter, heard))
         found.append(
             AdapterStatus(
@@ -116,7 +150,7 @@ def adapters_condition(seen: Observation, statuses: list[AdapterStatus]) -> tupl
         more = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
         return "False", Reason.ADAPTER_FAILED, f"the model and all other adapters are served. {whys}{more}"
     if not _ready(seen):
-        return "Unknown", Reason.NO_READY_REPLICAS, "no replica is ready; each loads the adapters before it is"
+        return "Unknown", Reason.NO_READY_REPLICAS, NOT_READY
     if pending := [entry for entry in statuses if entry.state != "Loaded"]:
         whys = "; ".join(f"{entry.name}: {entry.message}" for entry in pending[:NAMED])
         more = f"; and {len(pending) - NAMED} more" if len(pending) > NAMED else ""
@@ -138,17 +172,17 @@ def _of(adapter: Adapter, heard: Reports) -> list[AdapterReport]:
     ]
 
 
-def _judged(adapter: Adapter, heard: Reports, *, rolls: bool) -> tuple[State, str]:
+def _judged(adapter: Adapter, heard: Reports, *, silent: int, rolls: bool) -> tuple[State, str]:
     said = _of(adapter, heard)
     failed = [one for one in said if one.state == "Failed"]
     # One from a claim that replicas of the old revision do not have is none that failed.
     if failed and not rolls:
         return "Failed", failed[0].message
-    if not heard:
-        return "Loading", "no loader of a ready replica has answered the operator yet (port control of its pod)"
     if len(said) < len(heard) or any(one.state != "Loaded" for one in said):
         waits = next((one.message for one in said if one.state != "Loaded" and one.message), "the loaders are told")
         return "Loading", waits
+    if silent:
+        return "Loading", f"no loader of {silent} ready replicas has answered the operator (port control of the pod)"
     return "Loaded", ""
 
 

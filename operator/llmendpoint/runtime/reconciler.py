@@ -16,7 +16,7 @@ from llmendpoint.cluster.client import Cluster
 from llmendpoint.cluster.errors import ClusterError, NotFound, NotOwned
 from llmendpoint.cluster.events import Recorder
 from llmendpoint.metrics.exporter import Exporter
-from llmendpoint.reconcile.adapters import Reports
+from llmendpoint.reconcile.adapters import Reports, loader_image
 from llmendpoint.reconcile.fetch_progress import FetchProgress
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
@@ -127,6 +127,7 @@ class Reconciler:
                 holding=may_hold(seen),
                 served=seen.served,
                 in_use=paths_in_use(seen),
+                loader_image=loader_image(seen, self._defaults),
             ),
             replicas=replicas,
             load=memory.load,
