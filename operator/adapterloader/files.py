@@ -1,5 +1,6 @@
 """The files of adapters: fetched once to the volume, beside the weights, for all replicas that have it."""
 
+import asyncio
 import contextlib
 import shutil
 import socket
@@ -25,21 +26,26 @@ async def fetched(root: Path, wanted: Wanted) -> Path:
     """
     download = Download(wanted.source, wanted.folder, wanted.revision)
     place = root / wanted.folder
-    if place.exists() and ModelFolder(root, download).is_whole():
+    # In threads: a volume that hangs is not to keep the kubelet from an answer.
+    if await asyncio.to_thread(lambda: place.exists() and ModelFolder(root, download).is_whole()):
         return place
     # Replicas that have the volume together may fetch at the same time: each in a folder of its own.
     aside = root / f"{ASIDE}{socket.gethostname()}" / wanted.folder
-    _remove_abandoned(root)
+    await asyncio.to_thread(_remove_abandoned, root)
     await Fetcher(Options(root=aside, downloads=(download,), control_port=0)).run()
+    await asyncio.to_thread(_move, aside, place)
+    return place
+
+
+def _move(aside: Path, place: Path) -> None:
     try:
-        (aside / wanted.folder).rename(place)
+        (aside / place.name).rename(place)
     except OSError:
         if not place.exists():
             raise
     shutil.rmtree(aside, ignore_errors=True)
     with contextlib.suppress(OSError):  # another adapter is fetched there
         aside.parent.rmdir()
-    return place
 
 
 def _remove_abandoned(root: Path) -> None:

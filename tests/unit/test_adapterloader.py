@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ from adapterloader import loader as loading
 from adapterloader.adapters import Wanted
 from adapterloader.control import app
 from adapterloader.engines import Engine
+from adapterloader.files import fetched
 from adapterloader.loader import Loader
 from adapterloader.options import Options, parse
 from enginesim import options as engine_options
 from enginesim.server import Server
+from modelfetch.folder import ModelFolder
 from support.prometheus import free_port
 
 ENGINES = {
@@ -306,6 +309,26 @@ async def test_one_that_comes_back_while_it_is_unloaded_is_loaded_after_that(
         await asyncio.sleep(0.05)
         await one.loader.look()
         assert (one.states(), "sql" in await one.served()) == ({"sql": "Loaded"}, True)
+
+
+async def test_a_volume_that_hangs_keeps_nobody_from_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = threading.Event()
+
+    def is_whole(_: ModelFolder) -> bool:
+        return hung.wait(20)
+
+    monkeypatch.setattr(ModelFolder, "is_whole", is_whole)
+    async with pod(tmp_path, fetch=fetched) as one:
+        await one.start()
+        (tmp_path / "fetched" / "sql-1").mkdir(parents=True)
+        one.tell({"name": "sql", "source": "hf://acme/sql", "folder": "sql-1"})
+        async with asyncio.timeout(5):
+            await one.loader.look()
+        assert one.states() == {"sql": "Loading"}
+        hung.set()
+        while one.states() == {"sql": "Loading"}:
+            await one.loader.look()
+            await asyncio.sleep(0.01)
 
 
 async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: Path) -> None:
