@@ -80,6 +80,30 @@ async def test_a_kind_that_can_not_be_listed_is_not_used_and_stops_nothing(refus
     assert store.served == {"InferencePool"}
 
 
+async def test_a_right_that_is_taken_away_stops_no_listing_but_its_own() -> None:
+    discovery = Discovery({HTTP_ROUTE, INFERENCE_POOL})
+    served, store = asker(discovery)
+    await served.ask()
+    discovery.listing = Forbidden("GET", status=403)
+    served.doubt()
+    assert await served.ask()
+    assert store.served == set()
+    discovery.listing = None
+    assert await served.ask()
+    assert store.served == {"HTTPRoute", "InferencePool"}
+
+
+async def test_an_account_that_is_not_known_for_a_while_is_no_answer() -> None:
+    discovery = Discovery({HTTP_ROUTE})
+    served, store = asker(discovery)
+    await served.ask()
+    discovery.listing = Forbidden("GET", status=401)
+    served.doubt()
+    with pytest.raises(Forbidden):
+        await served.ask()
+    assert store.served == {"HTTPRoute"}
+
+
 async def test_without_an_answer_the_last_one_counts() -> None:
     discovery = Discovery({HTTP_ROUTE})
     served, store = asker(discovery)

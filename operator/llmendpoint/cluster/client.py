@@ -82,7 +82,7 @@ class Cluster:
             found = await self._request("GET", f"/apis/{kind.api_version}")
         except NotFound:
             return False
-        return any(resource["name"] == kind.plural for resource in found["resources"])
+        return any(resource["name"] == kind.plural for resource in found.get("resources") or ())
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """One object, or None where there is none. Objects of the cluster have no namespace."""

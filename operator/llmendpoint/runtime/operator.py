@@ -240,6 +240,7 @@ class Operator:
                 await self._resync()
                 pause = self._settings.resync_seconds
             except ClusterError as error:
+                self.served_kinds.doubt()
                 self.exporter.resyncs.labels("error").inc()
                 log.warning("resync failed", error=str(error), again_in=pause)
             except Exception:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import structlog
 
@@ -26,6 +27,8 @@ class ServedKinds:
         self._cluster = cluster
         self._store = store
         self._namespaces = namespaces
+        self._listed: frozenset[Kind] = frozenset()
+        """Those that it may list, as far as it is known."""
         self._refused: frozenset[Kind] = frozenset()
         self._answered = asyncio.Event()
 
@@ -37,6 +40,8 @@ class ServedKinds:
         """
         before = self.kinds
         self.kinds = frozenset([kind for kind in OPTIONAL_CHILDREN if await self._is_of_use(kind)])
+        self._listed = self.kinds
+        self._refused -= self.kinds
         self._store.served = frozenset(kind.kind for kind in self.kinds)
         for kind in self.kinds - before:
             log.info("a kind is served from now on", kind=kind.kind, api_version=kind.api_version)
@@ -45,6 +50,10 @@ class ServedKinds:
         self._answered.set()
         self._answered = asyncio.Event()
         return self.kinds != before
+
+    def doubt(self) -> None:
+        """A listing failed: see at the next question whether each kind may still be listed."""
+        self._listed = frozenset()
 
     async def next_answer(self) -> None:
         """Wait until it was asked once more."""
@@ -67,12 +76,14 @@ class ServedKinds:
         try:
             if not await self._cluster.serves(kind):
                 return False
-            if kind not in self.kinds:
+            if kind not in self._listed:
                 for namespace in self._namespaces:
                     await anext(self._cluster.each(kind, namespace, names.LABEL_ENDPOINT), None)
         except NotFound:
             return False
         except Forbidden as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise  # nothing was said of the kind
             if kind not in self._refused:
                 log.warning("a kind is served and can not be used", kind=kind.kind, error=str(error))
             self._refused |= {kind}
