@@ -1,5 +1,8 @@
 """A replica over several nodes: what the engines are told, what is written, counted and said of groups of pods."""
 
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -131,9 +134,22 @@ def test_a_worker_serves_nobody_and_outlives_its_leaders_drain() -> None:
     assert "--headless" in engine["args"]
     assert "--api-server-count=1" not in engine["args"]
     assert "--headless" not in first["containers"][0]["args"]
-    assert "/dev/tcp/$LWS_LEADER_ADDRESS/8000" in engine["lifecycle"]["preStop"]["exec"]["command"][-1]
     assert first["terminationGracePeriodSeconds"] == 620
     assert other["terminationGracePeriodSeconds"] > 620
+
+
+def test_a_worker_waits_until_its_leader_listens_no_more() -> None:
+    template = engine_workload(spread(), ManifestDefaults())["spec"]["leaderWorkerTemplate"]["workerTemplate"]
+    python, *options, program = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert python == "python3"
+    with socket.create_server(("127.0.0.1", 0)) as leader:
+        leader.settimeout(20)
+        command = [sys.executable, *options, program.replace("8000", str(leader.getsockname()[1]))]
+        waiting = subprocess.Popen(command, env={"LWS_LEADER_ADDRESS": "127.0.0.1"}, stderr=subprocess.PIPE)
+        for _ in range(2):
+            leader.accept()[0].close()
+        assert waiting.poll() is None
+    assert (waiting.communicate(timeout=20)[1], waiting.returncode) == (b"", 0)
 
 
 def test_the_names_of_a_groups_pods_have_their_bounds() -> None:
@@ -206,6 +222,11 @@ def test_a_deployment_serves_until_all_groups_do(pods: list[dict[str, Any]], is_
     made = plan(at)
     assert (DEPLOYMENT in made.deletes, made.scale) == (is_deleted, None)
     assert ready(at)[0] == "RollingOut"
+
+
+def test_a_deployment_goes_where_no_group_is_wanted_any_more() -> None:
+    at = seen(spread(), *BEFORE, made=(endpoint(engine=EIGHT), spread()), count=0)
+    assert DEPLOYMENT in plan(at, 0).deletes
 
 
 def test_the_way_back_is_the_same() -> None:

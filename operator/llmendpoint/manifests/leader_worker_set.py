@@ -15,6 +15,17 @@ KIND = "LeaderWorkerSet"
 # The StatefulSet of a group's workers is named after the endpoint and the group, and that name with a hash after it is
 # the value of a label: 63 less "-engine", "-9999" and "-" with ten characters.
 LONGEST_NAME = 40
+# The leader listens until its last stream is done. A sleep would go on after that: a kubelet that is told of a shorter
+# grace period does not end it. Whatever image an engine runs in has Python, and not each one has a shell.
+_UNTIL_LEADER_IS_DONE = """\
+import os, socket, time
+try:
+    while True:
+        socket.create_connection((os.environ["LWS_LEADER_ADDRESS"], {port}), timeout=30).close()
+        time.sleep(1)
+except OSError:
+    pass
+"""
 # What a headless pod does not have: it listens to nobody but its leader.
 _SERVING = frozenset({"ports", "startupProbe", "readinessProbe", "livenessProbe"})
 
@@ -82,11 +93,9 @@ def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
 def _headless(endpoint: Endpoint, serving: Manifest) -> Manifest:
     spec, facts = endpoint.spec, engine_for(endpoint.spec.engine.type)
     arguments = facts.worker_arguments or facts.arguments
-    # The leader listens until its last stream is done. A sleep would go on after that: a kubelet that is told of a
-    # shorter grace period does not end it.
-    wait = f'while (exec 3<>"/dev/tcp/$LWS_LEADER_ADDRESS/{facts.port}") 2>/dev/null; do sleep 1; done'
+    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE.format(port=facts.port)]
     return {
         **{field: value for field, value in serving.items() if field not in _SERVING},
         "args": [*arguments(spec), *spec.engine.args],
-        "lifecycle": {**serving["lifecycle"], "preStop": {"exec": {"command": ["bash", "-c", wait]}}},
+        "lifecycle": {**serving["lifecycle"], "preStop": {"exec": {"command": wait}}},
     }

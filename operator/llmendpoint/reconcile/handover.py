@@ -37,7 +37,7 @@ def _engine_held_back(seen: Observation) -> frozenset[ChildKey]:
     is_group = before["kind"] == LEADER_WORKER_SET
     ready = [bool(pod.group) is is_group for pod in seen.engine_pods if pod.phase is PodPhase.READY]
     if after is not None:
-        has_taken_over = ready.count(False) >= max(after["spec"].get("replicas", 1), 1)
+        has_taken_over = ready.count(False) >= after["spec"].get("replicas", 1)
         if seen.endpoint.spec.engine.rollout == "Recreate" or has_taken_over or True not in ready:
             return frozenset()
     return frozenset({(before["kind"], before["metadata"]["name"])})
