@@ -16,6 +16,7 @@ from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.api.scaling import Scaling
 from llmendpoint.cli import prometheus_trace
 from llmendpoint.cli.files import endpoints, fail
+from llmendpoint.cli.replica_gpus import replica_gpus
 from llmendpoint.engines import engine_for
 from llmendpoint.engines.facts import argument, slots
 
@@ -147,6 +148,7 @@ def setting(question: Question) -> Setting:
     facts = engine_for(endpoint.spec.engine.type)
     try:
         engine = load_profile(question.engine_profile)
+        _tell_of_gpus(endpoint, engine.gpus, question)
         given = argument(endpoint.spec.engine.args, facts.slots_flag)
         if given and given.isdigit():
             engine = replace(engine, max_num_seqs=int(given))
@@ -197,6 +199,17 @@ def _scaling(endpoint: Endpoint, file: Path) -> Scaling:
     if scaling.mode != "Active":
         typer.echo(f"{endpoint.name}: scaling.mode is {scaling.mode}; simulated as Active", err=True)
     return scaling
+
+
+def _tell_of_gpus(endpoint: Endpoint, simulated: int, question: Question) -> None:
+    """Say on stderr where a replica is another one than the profile's. Of one without GPUs it is not known."""
+    taken = replica_gpus(endpoint).total()
+    if taken not in {0, simulated}:
+        typer.echo(
+            f"a replica of {endpoint.name} takes {taken} GPUs, and one of engine profile {question.engine_profile} "
+            f"{simulated}: speed, GPU-hours and maxGPUs are those of the profile",
+            err=True,
+        )
 
 
 def _trace(question: Question, endpoint: Endpoint) -> "Trace":

@@ -15,7 +15,8 @@ from llmendpoint.reconcile.replicas import SpecReplicas
 from llmendpoint.scaling.signals import PodPhase, finite
 
 # A replica that never served has no streams to finish; an engine loses the first SIGTERM while it loads, so
-# its GPU would stay busy for the whole grace period.
+# its GPU would stay busy for the whole grace period. It does all the same where the kubelet has begun to end the
+# container, which it then does with the grace that it began with: so up to 1.36 at least, kubernetes/kubernetes#113883.
 NEVER_READY_GRACE_SECONDS = 5
 SERVED = frozenset({PodPhase.READY, PodPhase.UNREADY, PodPhase.DRAINING})
 

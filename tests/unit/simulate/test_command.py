@@ -73,6 +73,11 @@ def test_a_page_is_not_written_on_a_terminal(tmp_path: Path, monkeypatch: pytest
     assert "--output html > report.html" in result.stderr
 
 
+def test_a_replica_of_other_gpus_than_the_profiles_is_noted(tmp_path: Path) -> None:
+    engine = {"nodesPerReplica": 2, "resources": {"limits": {"nvidia.com/gpu": 8}}}
+    assert "takes 16 GPUs, and one of engine profile a10g-llama-8b 1: speed" in simulate(tmp_path, engine=engine).stderr
+
+
 def test_another_mode_is_simulated_as_active_with_a_note(tmp_path: Path) -> None:
     dry = simulate(tmp_path, "--output", "json", scaling={"maxReplicas": 8, "mode": "DryRun"})
     active = simulate(tmp_path, "--output", "json")
