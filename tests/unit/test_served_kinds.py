@@ -1,5 +1,6 @@
 """Which kinds of other projects are used: those that the API server serves and the operator may list."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +10,12 @@ import pytest
 from llmendpoint.api import names
 from llmendpoint.cluster.errors import ClusterError, Forbidden, NotFound, Unreachable
 from llmendpoint.cluster.kinds import HTTP_ROUTE, INFERENCE_POOL, LEADER_WORKER_SET, OPTIONAL_CHILDREN, Kind
+from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.runtime import served_kinds
+from llmendpoint.runtime.operator import Operator
 from llmendpoint.runtime.served_kinds import ServedKinds
 from llmendpoint.runtime.store import Store
+from llmendpoint.settings import Settings
 
 
 @dataclass
@@ -28,7 +32,12 @@ class Discovery:
             raise Unreachable("GET", status=503)
         return kind in self.kinds
 
-    async def each(self, kind: Kind, namespace: str | None, selector: str) -> AsyncIterator[Any]:
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> list[Any]:
+        return []
+
+    async def each(self, kind: Kind, namespace: str | None, selector: str = "") -> AsyncIterator[Any]:
+        if kind not in OPTIONAL_CHILDREN:
+            return
         assert selector == names.LABEL_ENDPOINT
         self.listed.append((kind, namespace))
         if self.listing:
@@ -91,6 +100,19 @@ async def test_a_right_that_is_taken_away_stops_no_listing_but_its_own() -> None
     discovery.listing = None
     assert await served.ask()
     assert store.served == {"HTTPRoute", "InferencePool"}
+
+
+async def test_a_resync_goes_on_without_a_kind_that_may_be_listed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmendpoint.runtime.operator.RETRY_SECONDS", 0.0)
+    discovery = Discovery({HTTP_ROUTE})
+    operator = Operator(Settings(), discovery, None, instance="one", exporter=Exporter())  # type: ignore[arg-type]
+    await operator.served_kinds.ask()
+    discovery.listing = Forbidden("GET", status=403)
+    resyncs = asyncio.create_task(operator._resync_for_ever())
+    async with asyncio.timeout(20):
+        await operator.synchronised()
+    resyncs.cancel()
+    assert operator.store.served == set()
 
 
 async def test_an_account_that_is_not_known_for_a_while_is_no_answer() -> None:
