@@ -45,11 +45,6 @@ NOT_REQUESTED = {
     # A plugin of admission asks whether the operator may: test_a_child_that_holds_up_its_owner_needs_the_finalizers.
     Permission("llmendpoint.dev", "llmendpoints/finalizers", "update"),
     Permission("llmendpoint.dev", "llmbatches/finalizers", "update"),
-    # A kind that is not installed in this cluster.
-    *(
-        Permission(LEADER_WORKER_SET.group, LEADER_WORKER_SET.plural, verb)
-        for verb in ("get", "list", "watch", "create", "patch", "delete")
-    ),
 }
 CHILDREN = "deployments,services,persistentvolumeclaims,horizontalpodautoscalers,poddisruptionbudgets"
 ENGINE: dict[str, Any] = {"args": ["--max-num-seqs=4"]}
@@ -189,7 +184,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": GROWING}, **growing},
             ]
         )
-        for kind in (HTTP_ROUTE, INFERENCE_POOL):
+        for kind in (HTTP_ROUTE, INFERENCE_POOL, LEADER_WORKER_SET):
             install(made, kind.plural)
         yield made
 
@@ -251,6 +246,7 @@ def live(cluster: Cluster, namespace: str, prometheus: Prometheus, directory: Pa
     a_child_that_is_not_wanted_is_deleted(cluster, namespace)
     all_that_can_be_left_out_is_deleted(cluster, namespace)
     a_gateway_leads_to_it(cluster, namespace)
+    it_takes_several_nodes_and_one_again(cluster, namespace)
     a_replica_that_never_served_gets_a_shorter_grace(cluster, namespace)
     cluster.kubectl("delete", "llmendpoint", NAME, "-n", namespace)
     a_batch_with_its_own_engines_stops_goes_on_and_removes_itself(cluster, namespace)
@@ -311,6 +307,14 @@ def a_gateway_leads_to_it(cluster: Cluster, namespace: str) -> None:
     eventually(lambda: len(get(cluster, kinds, "-n", namespace)["items"]) == 2)
     apply(cluster, namespace, engine=ENGINE)
     eventually(lambda: not get(cluster, kinds, "-n", namespace).get("items"))
+
+
+def it_takes_several_nodes_and_one_again(cluster: Cluster, namespace: str) -> None:
+    """Nobody makes pods of the set here, so the Deployment stays beside it."""
+    apply(cluster, namespace, engine={**ENGINE, "nodesPerReplica": 2})
+    eventually(lambda: get(cluster, LEADER_WORKER_SET.plural, "-n", namespace).get("items"))
+    apply(cluster, namespace, engine=ENGINE)
+    eventually(lambda: not get(cluster, LEADER_WORKER_SET.plural, "-n", namespace).get("items"))
 
 
 def a_replica_that_never_served_gets_a_shorter_grace(cluster: Cluster, namespace: str) -> None:
