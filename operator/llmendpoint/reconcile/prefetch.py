@@ -1,6 +1,7 @@
 """Whether the model is on the cache volume, what waits for it, and what is told of the fetch."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from llmendpoint.api import names
@@ -57,20 +58,15 @@ def stale_jobs(seen: Observation) -> Iterator[ChildKey]:
 
 
 def fetch_before(seen: Observation) -> str | None:
-    """What still fetches to the volume for another Job, and has to end before one is made.
+    """What is left of another fetch, and has to go before a Job is made.
 
-    Two at the same time would write the same files, and each removes what it does not know to be in use.
+    Two at the same time would write the same files, and each removes what it does not know to be in use. A Job that is
+    complete and stays would be believed when the spec comes back to it, after the next one has removed what it fetched.
     """
     wanted = prefetch_name(seen.endpoint)
-    pods = (pod for pod in seen.fetches if not is_finished(pod))
-    jobs = (
-        body
-        for (kind, name), body in seen.children.items()
-        if kind == "Job" and name != wanted and not _ended(body, "Complete") and not _ended(body, "Failed")
-    )
-    return next(
-        (f"{kind} {body['metadata']['name']}" for kind, found in (("pod", pods), ("Job", jobs)) for body in found), None
-    )
+    jobs = (f"Job {name}" for kind, name in seen.children if kind == "Job" and name != wanted)
+    pods = (f"pod {pod['metadata']['name']}" for pod in seen.fetches if not is_finished(pod))
+    return next(chain(pods, jobs), None)
 
 
 def fetch_trouble(seen: Observation, progress: FetchProgress | None) -> Trouble | None:
@@ -86,7 +82,7 @@ def fetch_condition(seen: Observation, progress: FetchProgress | None) -> tuple[
     source, job = seen.endpoint.spec.model.source, fetch_job(seen)
     if job is None or _is_stale(seen, job):
         before = fetch_before(seen)
-        what = f"it is fetched when {before}, which fetches too, has ended" if before else "its Job is being created"
+        what = f"it waits until {before} of another fetch is gone" if before else "its Job is being created"
         return "False", Reason.FETCHING_MODEL, f"Fetching {source}: {what}"
     name, pods = job["metadata"]["name"], _pods_of(seen, job)
     if is_filled(seen):
