@@ -75,3 +75,42 @@ async def test_an_error_within_a_stream_is_an_error(llm: Server) -> None:
     server.error = "out of memory"
     with pytest.raises(LlmError, match="out of memory"):
         await complete(url)
+
+
+async def test_a_connection_that_ends_before_the_answer_is_asked_again_once(llm: Server) -> None:
+    server, url = llm
+    server.drops = 1
+    assert await complete(url) == "I do not know."
+    assert len(server.requests) == 2
+
+
+async def test_a_request_that_engines_die_of_is_not_carried_to_all_of_them(llm: Server) -> None:
+    server, url = llm
+    server.drops = 100
+    with pytest.raises(LlmUnavailable, match="does not answer: RemoteProtocolError"):
+        await complete(url)
+    assert len(server.requests) == 2
+
+
+async def test_a_stream_without_an_end_is_no_whole_answer(llm: Server) -> None:
+    server, url = llm
+    server.ends_early = True
+    with pytest.raises(LlmError, match="broke off its answer: it ends without"):
+        await complete(url)
+
+
+async def test_what_keeps_a_connection_alive_is_no_token(llm: Server) -> None:
+    server, url = llm
+    server.silent = True
+    client = Llm(url, "tiny", None)
+    with pytest.raises(LlmTimeout, match=r"fell silent for 0\.5 s"):
+        async with asyncio.timeout(5):
+            [piece async for piece in client.stream(ASKED, seconds=0.5, max_tokens=5)]
+    await client.aclose()
+    server.silent = False
+
+
+@pytest.mark.parametrize("url", ["engine:8000", "http://engine:port"])
+async def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
+    with pytest.raises(LlmError, match="LLM_BASE_URL is no address"):
+        await asyncio.wait_for(complete(url), 2)

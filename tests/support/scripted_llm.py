@@ -20,6 +20,9 @@ class ScriptedLlm:
         hold: while it is set, a stream stands still after its first token.
         error: a stream says after its first token that this went wrong, as vLLM does.
         cut: a stream ends after its first token, without an end.
+        ends_early: a stream ends after its first token as if it were whole, but without a finish_reason and [DONE].
+        drops: so many next requests end with their connection, before any byte of an answer.
+        silent: only comments come, no token, until the client goes away.
         requests: the bodies that came.
         left: streams whose client went away.
     """
@@ -29,6 +32,9 @@ class ScriptedLlm:
         self.reply: Reply = scripted
         self.hold = False
         self.cut = False
+        self.ends_early = False
+        self.drops = 0
+        self.silent = False
         self.error = ""
         self.requests: list[dict[str, Any]] = []
         self.connections: set[int] = set()
@@ -43,12 +49,20 @@ class ScriptedLlm:
         body = await request.json()
         self.requests.append(body)
         self.connections.add(id(request.transport))
+        if self.drops:
+            self.drops -= 1
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
         if self.statuses:
             status = self.statuses.pop(0)
             return web.json_response({"error": {"message": f"scripted {status}"}}, status=status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         try:
+            while self.silent:
+                await asyncio.sleep(0.02)
+                await response.write(b": still there\n\n")
             for piece in re.findall(r"\S+\s*", self.reply(body["messages"])):
                 event = {"choices": [{"index": 0, "delta": {"content": piece}}]}
                 await response.write(b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n")
@@ -57,6 +71,8 @@ class ScriptedLlm:
                 if self.cut:
                     assert request.transport is not None
                     request.transport.close()
+                if self.ends_early:
+                    return response
                 while self.hold:
                     await asyncio.sleep(0.02)
                     await response.write(b": still there\n\n")

@@ -1,14 +1,22 @@
-"""An OpenAI chat completion: asked again only while no engine has begun with it."""
+"""An OpenAI chat completion: asked again while no engine takes it, and once more where the connection just ends."""
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_any,
+    stop_before_delay,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
 
 Messages = Sequence[dict[str, str]]
 CONNECT_SECONDS = 5.0
@@ -21,6 +29,10 @@ class LlmError(Exception):
 
 class LlmUnavailable(LlmError):
     """No engine took the request; a later try may find one."""
+
+
+class _Dropped(LlmUnavailable):
+    """The connection ended before a byte of the answer: as a rule an engine that stops has not read the request."""
 
 
 class LlmTimeout(LlmError):
@@ -69,15 +81,34 @@ class Llm:
             LlmError: there is no answer, or it broke off, with a sentence that says why.
         """
         body = {"model": self._model, "messages": list(messages), "max_tokens": max_tokens, "stream": True}
-        async with self._opened(body, seconds) as response:
-            try:
-                async for data in _events(response):
-                    if piece := _piece(data):
-                        yield piece
-            except httpx.TimeoutException as error:
-                raise LlmTimeout(f"the LLM at {self._url} fell silent for {seconds:.1f} s") from error
-            except httpx.TransportError as error:
-                raise LlmError(f"the LLM at {self._url} broke off its answer: {_named(error)}") from error
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        async with self._opened(body, seconds) as response, aclosing(self._pieces(response)) as pieces:
+            while True:
+                try:
+                    # What keeps a connection alive is no piece.
+                    async with asyncio.timeout_at(until):
+                        piece = await anext(pieces, None)
+                except (TimeoutError, httpx.TimeoutException) as error:
+                    raise LlmTimeout(f"the LLM at {self._url} fell silent for {seconds:.1f} s") from error
+                except httpx.HTTPError as error:
+                    raise LlmError(f"the LLM at {self._url} broke off its answer: {_named(error)}") from error
+                if piece is None:
+                    return
+                yield piece
+                until = clock() + seconds
+
+    async def _pieces(self, response: httpx.Response) -> AsyncGenerator[str]:
+        finished = False
+        async for data in _events(response):
+            if data == "[DONE]":
+                return
+            choice = _choice(data)
+            finished = finished or bool(choice.get("finish_reason"))
+            if piece := _text(choice):
+                yield piece
+        if not finished:
+            raise LlmError(f"the LLM at {self._url} broke off its answer: it ends without finish_reason and [DONE]")
 
     @asynccontextmanager
     async def _opened(self, body: dict[str, Any], seconds: float) -> AsyncIterator[httpx.Response]:
@@ -85,7 +116,7 @@ class Llm:
         response: httpx.Response | None = None
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(LlmUnavailable),
-            stop=stop_before_delay(seconds),
+            stop=stop_any(stop_before_delay(seconds), _SecondDrop()),
             wait=wait_random_exponential(multiplier=0.25, max=2.0),
             reraise=True,
         )
@@ -95,7 +126,7 @@ class Llm:
                     with attempt:
                         response = await self._post(body, timeouts)
         except TimeoutError as error:
-            raise LlmTimeout(f"the LLM at {self._url} took no request within {seconds:.1f} s") from error
+            raise LlmTimeout(f"the LLM at {self._url} began no answer within {seconds:.1f} s") from error
         assert response is not None  # noqa: S101 - the loop ends with an answer or with an exception
         try:
             yield response
@@ -103,20 +134,39 @@ class Llm:
             await response.aclose()
 
     async def _post(self, body: dict[str, Any], timeouts: httpx.Timeout) -> httpx.Response:
-        request = self._client.build_request("POST", self._url, json=body, timeout=timeouts)
         try:
+            request = self._client.build_request("POST", self._url, json=body, timeout=timeouts)
             response = await self._client.send(request, stream=True)
         except httpx.ReadTimeout as error:
-            # An engine may have begun with it: it is not asked twice.
+            # An engine may be busy with it: it is not asked twice.
             raise LlmTimeout(f"the LLM at {self._url} said nothing for {timeouts.read:.1f} s") from error
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+            raise _Dropped(f"the LLM at {self._url} does not answer: {_named(error)}") from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise LlmError(f"LLM_BASE_URL is no address, set it to http://host:port: {_named(error)}") from error
         except httpx.TransportError as error:
             raise LlmUnavailable(f"the LLM at {self._url} does not answer: {_named(error)}") from error
         if response.is_success:
             return response
-        text = (await response.aread()).decode(errors="replace")[:300]
-        await response.aclose()
+        try:
+            text = (await response.aread()).decode(errors="replace")[:300]
+        except httpx.HTTPError as error:
+            text = f"the rest did not come: {_named(error)}"
+        finally:
+            await response.aclose()
         sentence = f"the LLM at {self._url} answers {response.status_code}: {text}"
         raise (LlmUnavailable if response.status_code in _BUSY else LlmError)(sentence)
+
+
+class _SecondDrop(stop_base):
+    """Ends the tries of one request: one that makes engines crash must not be carried to all of them."""
+
+    def __init__(self) -> None:
+        self._drops = 0
+
+    def __call__(self, state: RetryCallState) -> bool:
+        self._drops += isinstance(state.outcome and state.outcome.exception(), _Dropped)
+        return self._drops > 1
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[str]:
@@ -130,29 +180,33 @@ async def _events(response: httpx.Response) -> AsyncIterator[str]:
         for line in lines:
             if line.startswith(b"data:"):
                 yield line[5:].strip().decode(errors="replace")
+    if rest.startswith(b"data:"):
+        yield rest[5:].strip().decode(errors="replace")
 
 
-def _piece(data: str) -> str:
-    """The text in one event; empty where there is none.
+def _choice(data: str) -> dict[str, Any]:
+    """The first choice in one event; empty where there is none.
 
     Raises:
         LlmError: the engine says in its stream that it failed, as vLLM does.
     """
-    if data == "[DONE]":
-        return ""
     try:
         event = json.loads(data)
     except ValueError:
-        return ""
+        return {}
     if not isinstance(event, dict):
-        return ""
+        return {}
     if error := event.get("error"):
         message = error.get("message") if isinstance(error, dict) else error
         raise LlmError(f"the LLM broke off its answer: {message}")
-    try:
-        content = event["choices"][0]["delta"].get("content")
-    except (LookupError, TypeError, AttributeError):
-        return ""
+    choices = event.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    return choice if isinstance(choice, dict) else {}
+
+
+def _text(choice: dict[str, Any]) -> str:
+    delta = choice.get("delta")
+    content = delta.get("content") if isinstance(delta, dict) else None
     return content if isinstance(content, str) else ""
 
 
