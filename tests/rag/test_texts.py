@@ -36,6 +36,15 @@ def test_markdown_is_cut_at_headings_and_passages_know_those_above_them() -> Non
     ]  # fmt: skip
 
 
+def test_only_a_line_feed_ends_a_line() -> None:
+    found = passages(document("# One\n\nfirst\u2028more\x0b\n\n# Two\n\nsecond"))
+    assert [(each.heading, each.text.split()[0]) for each in found] == [("One", "first"), ("Two", "second")]
+
+
+def test_python_that_is_nested_too_deep_is_text() -> None:
+    assert "".join(each.text for each in passages(document("-" * 200_000 + "1", Form.PYTHON))) == "-" * 200_000 + "1"
+
+
 def test_a_hash_within_a_block_of_code_is_no_heading() -> None:
     found = passages(document("# One\n\n```sh\n# not a heading\nls\n```"))
     assert [each.heading for each in found] == ["One"]
@@ -90,6 +99,20 @@ def test_html_gives_what_a_reader_sees(tmp_path: Path) -> None:
     assert found.text == "## Dough\n\n- mix it"
 
 
+def test_an_address_that_a_click_would_run_is_not_taken(tmp_path: Path) -> None:
+    found = written(tmp_path, "posts/a.html", '<link rel="canonical" href="JavaScript:alert(1)"><p>text')
+    assert found.url == "posts/a.html"
+
+
+def test_a_title_within_what_is_taken_away_is_kept(tmp_path: Path) -> None:
+    found = written(tmp_path, "posts/a.html", "<body><header><title>Bread</title></header><p>text</p></body>")
+    assert (found.title, found.text) == ("Bread", "text")
+
+
+def test_markdown_that_begins_with_a_brace_is_no_front_matter(tmp_path: Path) -> None:
+    assert written(tmp_path, "posts/a.md", '{\n"a":\n}\n\ntext').text == '{\n"a":\n}\n\ntext'
+
+
 def test_code_has_the_author_of_its_readme(tmp_path: Path) -> None:
     written(tmp_path, "repositories/x/README.md", "---\ntitle: x\nauthor: Ada\nurl: https://x.example/\n---\nX")
     found = written(tmp_path, "repositories/x/src/main.go", "package main")
@@ -102,6 +125,12 @@ def test_code_has_the_author_of_its_readme(tmp_path: Path) -> None:
         ("elsewhere/a.md", b"text", "in no category"),
         ("posts/a.md", b"\xff\xfe\x00", "is not UTF-8"),
         ("posts/a.md", b"---\ntitle: [\n---\ntext", "is not YAML"),
+        ("posts/a.md", b"---\ndate: 2026-13-45\n---\ntext", "is not YAML: month must be in 1..12"),
+        (
+            "posts/a.md",
+            b"---\nauthor: [Ada, Bruno]\n---\ntext",
+            "author in the front matter of posts/a.md is not one text",
+        ),
     ],
 )
 def test_what_can_not_be_read_is_said_in_a_sentence(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:

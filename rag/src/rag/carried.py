@@ -1,7 +1,7 @@
 """all-MiniLM-L6-v2 out of a package: token vectors, for machines that reach no hub."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -48,9 +48,12 @@ class TokenModel:
         self._tokenizer.no_padding()
         self._vectors = functools.lru_cache(_KEPT)(self._computed)
 
-    def token_vectors(self, texts: Sequence[str]) -> list[Vectors]:
-        """Per text, one row for each of its tokens, those that mark its begin and end included."""
-        return [self._vectors(text).astype(np.float32) for text in texts]
+    def token_vectors(self, texts: Iterable[str]) -> Iterator[Vectors]:
+        """Per text, one row for each of its tokens, those that mark its begin and end included.
+
+        One at a time: those of a long document's passages together would take a gigabyte.
+        """
+        return (self._vectors(text).astype(np.float32) for text in texts)
 
     def _computed(self, text: str) -> NDArray[np.float16]:
         encoding = self._tokenizer.encode(text)

@@ -35,7 +35,7 @@ def passages(document: Document) -> list[Passage]:
 
 
 def _by_headings(text: str) -> Iterator[Passage]:
-    lines = text.splitlines()
+    lines = text.split("\n")  # as Markdown counts them: splitlines knows more ends of lines
     path: list[tuple[int, str]] = []
     start = 0
     tokens = MarkdownIt().parse(text)
@@ -56,10 +56,10 @@ def _joined(path: Iterable[tuple[int, str]]) -> str:
 def _by_definitions(text: str) -> Iterator[Passage]:
     try:
         body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last where it is nested too deep
         yield from _by_blank_lines(text)
         return
-    lines = text.splitlines()
+    lines = text.split("\n")  # as Python counts them
     start = 0
     for node in body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

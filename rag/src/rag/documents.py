@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-import frontmatter
+from frontmatter.default_handlers import YAMLHandler
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 from yaml import YAMLError
 
@@ -56,21 +57,32 @@ def read(path: Path, root: Path) -> Document:
     """The document in a file below ``root``.
 
     Raises:
-        UnreadableDocument: it is too large, is no UTF-8, or says of itself what can not be understood.
+        UnreadableDocument: it is too large, is no UTF-8, lies elsewhere, can not be opened, or says of itself what can
+            not be understood.
     """
     relative = PurePosixPath(path.relative_to(root).as_posix())
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise UnreadableDocument(f"{relative} is larger than {MAX_FILE_BYTES:,} bytes")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableDocument(f"{relative} is not UTF-8: {error.reason}") from error
+    content = _content(path, root)
     suffix = path.suffix.lower()
     if suffix in MARKDOWN:
         return _markdown(relative, content)
     if suffix in HTML:
         return _html(relative, content)
     return _code(relative, content, _readme(path, root))
+
+
+def _content(path: Path, root: Path) -> str:
+    relative = path.relative_to(root).as_posix()
+    try:
+        # Links within the folder are how a ConfigMap is mounted; others would publish any file of this machine.
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise UnreadableDocument(f"{relative} is a link that leads out of the folder: put the file itself there")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UnreadableDocument(f"{relative} is larger than {MAX_FILE_BYTES:,} bytes: cut it into several")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableDocument(f"{relative} is not UTF-8: {error.reason}") from error
+    except OSError as error:
+        raise UnreadableDocument(f"{relative} can not be read: {error.strerror}") from error
 
 
 def _markdown(path: PurePosixPath, content: str) -> Document:
@@ -88,12 +100,13 @@ def _html(path: PurePosixPath, content: str) -> Document:
     }
     if canonical := tree.css_first("link[rel=canonical]"):
         meta["url"] = canonical.attributes.get("href")
-    title = tree.css_first("title")
+    heading = tree.css_first("title")
+    title = heading.text(strip=True) if heading else ""  # now: it may stand within what is taken away
     for node in tree.css(_NO_CONTENT):
         node.decompose()
     body = tree.css_first("main") or tree.css_first("article") or tree.body
     text = "\n\n".join(_blocks(body)) if body else ""
-    return _document(path, meta, text, Form.MARKDOWN, title=title.text(strip=True) if title else path.stem)
+    return _document(path, meta, text, Form.MARKDOWN, title=title or path.stem)
 
 
 def _blocks(body: LexborNode) -> list[str]:
@@ -134,33 +147,46 @@ def _readme(path: Path, root: Path) -> Mapping[str, object]:
     for folder in path.parents:
         readme = folder / "README.md"
         if readme.is_file():
-            return _front_matter(PurePosixPath(readme.relative_to(root)), readme.read_text(encoding="utf-8-sig"))[0]
+            return _front_matter(PurePosixPath(readme.relative_to(root)), _content(readme, root))[0]
         if folder == root:
             break
     return {}
 
 
 def _front_matter(path: PurePosixPath, content: str) -> tuple[Mapping[str, object], str]:
+    handler = YAMLHandler()
+    if not handler.detect(content):
+        return {}, content.strip()
     try:
-        meta, text = frontmatter.parse(content)
-    except YAMLError as error:
+        meta, text = handler.split(content)
+        loaded = handler.load(meta)
+    except (YAMLError, ValueError, RecursionError) as error:  # a month 13 is a ValueError
         raise UnreadableDocument(f"the front matter of {path} is not YAML: {error}") from error
-    return meta, text
+    return loaded if isinstance(loaded, dict) else {}, text.strip()
+
+
+def _said(path: PurePosixPath, meta: Mapping[str, object], name: str) -> str:
+    """What a document says of itself under a name; empty where it says nothing."""
+    value = meta.get(name)
+    if value is not None and not isinstance(value, str | int | float | date):
+        raise UnreadableDocument(f"{name} in the front matter of {path} is not one text, but a list or a mapping")
+    return str(value or "").strip()
 
 
 def _document(path: PurePosixPath, meta: Mapping[str, object], text: str, form: Form, *, title: str) -> Document:
-    category = str(meta.get("category") or path.parts[0])
+    category = _said(path, meta, "category") or path.parts[0]
     if category not in CATEGORIES:
         raise UnreadableDocument(
             f"{path} is in no category: put it in a folder of that name, or say category: in its front matter, "
             f"one of {', '.join(CATEGORIES)}"
         )
-    author = meta.get("author")
+    url = _said(path, meta, "url")
     return Document(
         path=str(path),
-        title=str(meta.get("title") or title).strip(),
-        author=str(author).strip() if author else None,
-        url=str(meta.get("url") or path),
+        title=_said(path, meta, "title") or title.strip(),
+        author=_said(path, meta, "author") or None,
+        # Clients make links of it, and javascript: is an address too.
+        url=url if url.lower().startswith(("http://", "https://", "/")) else str(path),
         category=category,
         text=text.replace("\r\n", "\n"),
         form=form,
