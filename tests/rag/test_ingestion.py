@@ -1,9 +1,12 @@
 """The store follows a folder: nothing twice, changes replace, what is gone goes."""
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from qdrant_client.local.async_qdrant_local import AsyncQdrantLocal
 
 from rag.embedding import CarriedEmbedder
 from rag.ingestion import ingest
@@ -81,6 +84,45 @@ async def test_what_can_not_be_read_is_reported_and_what_is_stored_of_it_stays(
     report = await ingest(folder, "docs", own_store, embedder)
     assert len(report.unreadable) == 2
     assert "posts/a.md" in await own_store.digests("docs")
+
+
+async def test_links_are_followed_within_the_folder_alone(
+    folder: Path, own_store: Store, embedder: CarriedEmbedder, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    (folder / "posts" / "out.md").symlink_to(tmp_path / "token")
+    (folder / "posts" / "in.md").symlink_to("a.md")
+    report = await ingest(folder, "docs", own_store, embedder)
+    assert report.unreadable == ["posts/out.md is a link that leads out of the folder: put the file itself there"]
+    assert sorted(report.added) == ["articles/b.md", "posts/a.md", "posts/in.md"]
+
+
+async def test_a_readme_that_can_not_be_read_ends_no_ingestion(
+    folder: Path, own_store: Store, embedder: CarriedEmbedder
+) -> None:
+    (folder / "repositories" / "x").mkdir(parents=True)
+    (folder / "repositories" / "x" / "README.md").write_bytes(b"\xff\xfe")
+    (folder / "repositories" / "x" / "main.go").write_text("package main")
+    report = await ingest(folder, "docs", own_store, embedder)
+    assert report.unreadable == ["repositories/x/README.md is not UTF-8: invalid start byte"] * 2
+    assert sorted(report.added) == ["articles/b.md", "posts/a.md"]
+
+
+async def test_the_embedded_store_computes_beside_the_event_loop(
+    folder: Path, own_store: Store, embedder: CarriedEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ingest(folder, "docs", own_store, embedder)
+    searched = []
+    search = AsyncQdrantLocal.query_batch_points
+
+    async def watched(*arguments: Any, **more: Any) -> Any:
+        searched.append(threading.current_thread())
+        return await search(*arguments, **more)
+
+    monkeypatch.setattr(AsyncQdrantLocal, "query_batch_points", watched)
+    assert await found(own_store, embedder)
+    assert len(searched) == 1
+    assert searched[0] is not threading.current_thread()
 
 
 async def test_a_filter_is_a_part_of_the_search(folder: Path, own_store: Store, embedder: CarriedEmbedder) -> None:

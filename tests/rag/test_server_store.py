@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from rag.embedding import CarriedEmbedder
-from rag.ingestion import ingest
+from rag.ingestion import ingest, is_unfinished
 from rag.loading import open_store
 from support.prometheus import free_port
 from support.qdrant_facade import QdrantFacade
@@ -60,3 +60,39 @@ async def test_a_server_that_goes_away_is_said_and_one_that_comes_back_is_used(
         server.away = False
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.post("/rag", json=QUESTION)).status_code == 200
+
+
+async def test_a_collection_that_another_replica_made_meanwhile_is_used(
+    tmp_path: Path, embedder: CarriedEmbedder
+) -> None:
+    server, port = QdrantFacade(), free_port()
+    configuration = settings(tmp_path, qdrant_url=f"http://127.0.0.1:{port}")
+    async with listening(server.app(), port):
+        await (await open_store(configuration, embedder)).aclose()
+        server.slow_to_know = True
+        second = await open_store(configuration, embedder)
+        assert await second.count() == 0
+        await second.aclose()
+
+
+async def test_an_interrupted_ingestion_is_told_from_documents_of_others(
+    tmp_path: Path, embedder: CarriedEmbedder
+) -> None:
+    folder = tmp_path / "docs"
+    for name in NAMES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CORPUS / name, folder / name)
+    server, port = QdrantFacade(), free_port()
+    async with listening(server.app(), port):
+        store = await open_store(settings(tmp_path, qdrant_url=f"http://127.0.0.1:{port}"), embedder)
+        assert await is_unfinished(folder, "docs", store), "nothing is there"
+        await ingest(folder, "docs", store, embedder)
+        assert not await is_unfinished(folder, "docs", store)
+        await store.remove("docs", NAMES[1])
+        assert await is_unfinished(folder, "docs", store)
+        (folder / NAMES[0]).write_text("---\ntitle: another\n---\nAnother text.")
+        assert not await is_unfinished(folder, "docs", store), "its owner has other documents"
+        shutil.copy(CORPUS / NAMES[0], folder / NAMES[0])
+        await ingest(folder, "others", store, embedder)
+        assert not await is_unfinished(folder, "docs", store), "and another corpus"
+        await store.aclose()

@@ -12,12 +12,19 @@ DONE = {"operation_id": 1, "status": "completed"}
 
 
 class QdrantFacade:
-    """Attributes: ``indexed``, the payload fields that got an index; ``away``, whether all answers are 503."""
+    """A server.
+
+    Attributes:
+        indexed: the payload fields that got an index.
+        away: whether all answers are 503.
+        slow_to_know: whether it tells of no collection, as one that another client is about to make.
+    """
 
     def __init__(self) -> None:
         self._store = AsyncQdrantClient(":memory:")
         self.indexed: dict[str, str] = {}
         self.away = False
+        self.slow_to_know = False
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2**26)
@@ -37,12 +44,17 @@ class QdrantFacade:
             if self.away:
                 return web.json_response({"status": {"error": "restarting"}}, status=503)
             body = await request.json() if request.can_read_body else {}
-            result = await handler(request.match_info["name"], body)
+            try:
+                result = await handler(request.match_info["name"], body)
+            except ValueError as error:  # the embedded store's word for a collection that exists
+                return web.json_response({"status": {"error": str(error)}}, status=409)
             return web.json_response({"result": result, "status": "ok", "time": 0.001})
 
         return answer
 
     async def _exists(self, name: str, _: dict[str, Any]) -> object:
+        if self.slow_to_know:
+            return {"exists": False}
         return {"exists": await self._store.collection_exists(name)}
 
     async def _get(self, name: str, _: dict[str, Any]) -> object:
@@ -76,8 +88,9 @@ class QdrantFacade:
         )
         return {"points": [point.model_dump(mode="json") for point in points], "next_page_offset": offset}
 
-    async def _count(self, name: str, _: dict[str, Any]) -> object:
-        return (await self._store.count(name)).model_dump()
+    async def _count(self, name: str, body: dict[str, Any]) -> object:
+        asked = models.CountRequest.model_validate(body)
+        return (await self._store.count(name, count_filter=asked.filter)).model_dump()
 
     async def _delete(self, name: str, body: dict[str, Any]) -> object:
         await self._store.delete(name, models.FilterSelector.model_validate(body))

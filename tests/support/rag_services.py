@@ -28,13 +28,15 @@ async def serving(configuration: Settings) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(make_app(configuration), port=port, log_level="error"))
     running = asyncio.create_task(server.serve())
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-        async with asyncio.timeout(20):
-            while not server.started:
-                await asyncio.sleep(0.01)
-        yield client
-    server.should_exit = True
-    await running
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            async with asyncio.timeout(20):
+                while not server.started:
+                    await asyncio.sleep(0.01)
+            yield client
+    finally:
+        server.should_exit = True
+        await running
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:

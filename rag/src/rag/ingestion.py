@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,8 +41,10 @@ async def ingest(folder: Path, corpus: str, store: Store, embedder: Embedder) ->
     known = await store.digests(corpus)
     report = Report()
     seen: set[str] = set()
-    for name, read in await asyncio.to_thread(_read_all, folder):
+    for path in await asyncio.to_thread(_files, folder):
+        name = path.relative_to(folder).as_posix()
         seen.add(name)
+        read = await asyncio.to_thread(_read, path, folder)
         if isinstance(read, UnreadableDocument):
             report.unreadable.append(str(read))
         else:
@@ -59,10 +60,26 @@ def name_of(folder: Path) -> str:
     return folder.resolve().name
 
 
-def _read_all(folder: Path) -> list[tuple[str, Document | UnreadableDocument]]:
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder: nothing to ingest")
-    return [(path.relative_to(folder).as_posix(), _read(path, folder)) for path in _files(folder)]
+async def is_unfinished(folder: Path, corpus: str, store: Store) -> bool:
+    """Whether the store holds a part of a folder or nothing, and nothing else: as an interrupted ingestion leaves it.
+
+    Raises:
+        NotADirectoryError: there is no such folder.
+        StoreUnavailable: the store does not answer.
+    """
+    if await store.holds_others(corpus):
+        return False
+    known = await store.digests(corpus)
+    return known.items() < (await asyncio.to_thread(_digests, folder)).items()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    every = (_read(path, folder) for path in _files(folder))
+    return {read.path: _digest(read) for read in every if isinstance(read, Document) and chunking.passages(read)}
+
+
+def _digest(document: Document) -> str:
+    return hashlib.sha256(f"{chunking.VERSION}\n{document!r}".encode()).hexdigest()
 
 
 def _read(path: Path, folder: Path) -> Document | UnreadableDocument:
@@ -72,17 +89,21 @@ def _read(path: Path, folder: Path) -> Document | UnreadableDocument:
         return error
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and documents.is_document(path):
-            yield path
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder: nothing to ingest")
+    return [path for path in sorted(folder.rglob("*")) if _is_document(path, folder)]
+
+
+def _is_document(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return not hidden and documents.is_document(path) and path.is_file()
 
 
 async def _ingest_one(
     document: Document, corpus: str, known: str | None, store: Store, embedder: Embedder, report: Report
 ) -> None:
-    digest = hashlib.sha256(f"{chunking.VERSION}\n{document!r}".encode()).hexdigest()
+    digest = _digest(document)
     if digest == known:
         report.unchanged += 1
         return

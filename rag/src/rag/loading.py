@@ -9,7 +9,7 @@ import structlog
 from rag import metrics
 from rag.carried import TokenModel
 from rag.embedding import CarriedEmbedder, Embedder, HubEmbedder
-from rag.ingestion import ingest, name_of
+from rag.ingestion import ingest, is_unfinished, name_of
 from rag.llm import Llm
 from rag.pipeline import Pipeline
 from rag.reranking import CrossEncoder, LateInteraction, Reranker
@@ -106,7 +106,7 @@ class Readiness:
         if self._store is None:
             self.message = "the store is being opened"
             self._store = await open_store(settings, self._models.embedder)
-        if settings.corpus_dir and not await self._store.count():
+        if settings.corpus_dir and await self._lacks(settings.corpus_dir, self._store):
             self.message = f"the documents in {settings.corpus_dir} are being ingested"
             await self._ingest(settings.corpus_dir, self._models.embedder, self._store)
         await self.check()
@@ -129,6 +129,10 @@ class Readiness:
         await self._llm.aclose()
         if self._store:
             await self._store.aclose()
+
+    async def _lacks(self, folder: Path, store: Store) -> bool:
+        """Whether the folder is to be ingested: a server's documents may be others than this image's."""
+        return self._settings.qdrant_url is None or await is_unfinished(folder, name_of(folder), store)
 
     async def _ingest(self, folder: Path, embedder: Embedder, store: Store) -> None:
         report = await ingest(folder, name_of(folder), store, embedder)

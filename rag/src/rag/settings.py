@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     store_path: Path = Path("/tmp/llm-twin-rag")  # noqa: S108 - the one folder that a hardened pod can write
     collection: str = "documents"
     corpus_dir: Path | None = None
-    """Ingested at start when the store is empty."""
+    """Ingested at start: an embedded store follows it; a server gets it while it holds nothing else."""
 
     embedding_model: str = "sentence-transformers/all-MiniLM-L6-v2"
     """A model of fastembed's list, from the hub; ``carried`` takes one out of a package."""

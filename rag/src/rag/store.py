@@ -2,18 +2,21 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 import httpx
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from rag.documents import CATEGORIES
 from rag.embedding import Matrix
 from rag.settings import Settings
 
+Result = TypeVar("Result")
 _NAMESPACE = uuid.UUID("6f2f1bb0-3c0e-5d0a-9a55-4d1c5a3b6f10")
 _INDEXED = {
     **dict.fromkeys(("corpus", "document", "category", "author"), models.PayloadSchemaType.KEYWORD),
@@ -72,6 +75,7 @@ class Store:
         self._client = client
         self._place = place
         self._collection = collection
+        self._embedded = not place.startswith("http")
         # A server makes folders of these names.
         self._model = model.replace("/", "_")
 
@@ -84,7 +88,7 @@ class Store:
         async with self._answering():
             if not await self._client.collection_exists(self._collection):
                 vectors = {self._model: models.VectorParams(size=dimensions, distance=models.Distance.COSINE)}
-                await self._client.create_collection(self._collection, vectors_config=vectors)
+                await self._create(vectors)
             await self._index()
             vectors_config = (await self._client.get_collection(self._collection)).config.params.vectors
         if not isinstance(vectors_config, dict) or self._model not in vectors_config:
@@ -99,10 +103,16 @@ class Store:
         async with self._answering():
             return (await self._client.count(self._collection, exact=False)).count
 
+    async def holds_others(self, corpus: str) -> bool:
+        """Whether there are passages of another corpus."""
+        others = models.Filter(must_not=_where(corpus=corpus).must)
+        async with self._answering():
+            return (await self._client.count(self._collection, count_filter=others)).count > 0
+
     async def authors(self) -> list[str]:
         """All who wrote a document, those with most passages first."""
         async with self._answering():
-            found = await self._client.facet(self._collection, key="author", limit=_MOST_AUTHORS)
+            found = await self._read(self._client.facet(self._collection, key="author", limit=_MOST_AUTHORS))
         return [str(hit.value) for hit in found.hits]
 
     async def search(self, queries: Matrix, *, per_category: int, author: str | None) -> list[Stored]:
@@ -119,7 +129,7 @@ class Store:
             for category in CATEGORIES
         ]
         async with self._answering():
-            answers = await self._client.query_batch_points(self._collection, requests)
+            answers = await self._read(self._client.query_batch_points(self._collection, requests))
         best: dict[str | int | uuid.UUID, Stored] = {}
         for point in (point for answer in answers for point in answer.points):
             if point.id not in best or best[point.id].score < point.score:
@@ -168,12 +178,26 @@ class Store:
         """Close what is open; an embedded store may then be opened by another process."""
         await self._client.close()
 
+    async def _create(self, vectors: dict[str, models.VectorParams]) -> None:
+        try:
+            await self._client.create_collection(self._collection, vectors_config=vectors)
+        except UnexpectedResponse as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # another replica that starts was faster
+                raise
+
+    async def _read(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """Ask for what takes long. The embedded store computes in its caller's thread, where all requests would wait.
+
+        Only where nobody writes: it knows no locks, and the service writes before it answers the first question.
+        """
+        return await (asyncio.to_thread(asyncio.run, call) if self._embedded else call)
+
     async def _remove(self, where: models.Filter) -> None:
         async with self._answering():
             await self._client.delete(self._collection, models.FilterSelector(filter=where))
 
     async def _index(self) -> None:
-        if self._place.startswith("http"):  # the embedded store reads all it has, and warns of indexes
+        if not self._embedded:  # the embedded store reads all it has, and warns of indexes
             for field, kind in _INDEXED.items():
                 await self._client.create_payload_index(self._collection, field, field_schema=kind)
 
