@@ -135,3 +135,9 @@ def test_a_folder_that_is_not_there_is_said_at_the_terminal(tmp_path: Path) -> N
     code, output = done("ingest", str(tmp_path / "none"), env=environment("http://127.0.0.1:1", tmp_path / "store"))
     assert code == 1
     assert "is not a folder" in output
+
+
+def test_a_wrong_setting_is_named_by_its_variable(tmp_path: Path) -> None:
+    env = environment("http://127.0.0.1:1", tmp_path / "store", RAG_K="2")
+    code, output = done("serve", env=env)
+    assert (code, output) == (1, "rag: RAG_K: Input should be greater than or equal to 3\n")

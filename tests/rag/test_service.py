@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from rag.store import Store
 from support.prometheus import free_port
 from support.rag_services import CORPUS, serving, settings, until_ready
 from support.scripted_llm import ScriptedLlm, scripted
@@ -209,9 +210,35 @@ async def test_without_documents_the_llm_is_not_asked(llm: Server, tmp_path: Pat
         assert llm[0].requests == []
 
 
+async def test_what_nobody_foresaw_is_an_error_and_not_a_client_that_left(
+    llm: Server, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise TypeError("query text")
+
+    async with serving(settings(copied, llm_base_url=llm[1])) as client:
+        await until_ready(client)
+        monkeypatch.setattr(Store, "search", fails)
+        came = events((await client.post("/rag/stream", json=QUESTION)).text)
+        assert came == [
+            ("error", {"error": {"message": "The service failed in a way that nobody foresaw: its log tells where."}})
+        ]
+        response = await client.post("/rag", json=QUESTION)
+        assert response.status_code == 500
+        assert "nobody foresaw" in response.json()["error"]["message"]
+
+
+async def test_what_is_not_there_is_said_in_the_same_form(service: httpx.AsyncClient) -> None:
+    assert (await service.get("/nothing")).json() == {"error": {"message": "Not Found"}}
+    assert (await service.get("/rag")).json() == {"error": {"message": "Method Not Allowed"}}
+
+
 async def test_the_api_describes_itself(service: httpx.AsyncClient) -> None:
     description = (await service.get("/openapi.json")).json()
     assert {"/rag", "/rag/stream", "/healthz"} <= description["paths"].keys()
     assert {"200", "413", "422", "502", "503", "504"} <= description["paths"]["/rag"]["post"]["responses"].keys()
+    streamed = description["paths"]["/rag/stream"]["post"]["responses"]
+    assert streamed["200"]["content"].keys() == {"text/event-stream"}
+    assert streamed.keys() == {"200", "413", "422", "503"}, "later failures are events"
     assert (await service.get("/docs")).status_code == 200
     assert "rag_step_seconds_bucket" in (await service.get("/metrics")).text

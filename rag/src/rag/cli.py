@@ -8,7 +8,9 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from rag.hub import ModelUnavailable
 from rag.ingestion import Report, ingest, name_of
@@ -27,7 +29,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 @app.command()
 def serve() -> None:
     """Answer over HTTP until SIGTERM, then finish what is in flight, however long that takes."""
-    settings = Settings()
+    settings = _settings()
     uvicorn.run(make_app(settings), host=settings.host, port=settings.port, log_level="warning", backlog=2048)
 
 
@@ -38,7 +40,7 @@ def ingest_folder(
 ) -> None:
     """Make the store hold a folder as it is now: new, changed and deleted documents."""
     try:
-        report = asyncio.run(_ingest(Settings(), folder, corpus or name_of(folder)))
+        report = asyncio.run(_ingest(_settings(), folder, corpus or name_of(folder)))
     except (StoreUnavailable, ModelUnavailable, NotADirectoryError, ModuleNotFoundError) as error:
         raise _failed(str(error)) from error
     _print_report(report)
@@ -47,11 +49,21 @@ def ingest_folder(
 @app.command()
 def ask(query: Annotated[str, typer.Argument(help="A question.")]) -> None:
     """Answer one question here, without the service."""
+    settings = _settings()
     try:
-        answer = asyncio.run(_ask(Settings(), query))
+        answer = asyncio.run(_ask(settings, query))
     except Exception as error:  # a message is what helps at a terminal
         raise _failed(str(error) or type(error).__name__) from error
     Console().print(page(query, answer))
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise _failed(f"{name if name.isupper() else f'RAG_{name.upper()}'}: {first['msg']}") from error
 
 
 async def _ingest(settings: Settings, folder: Path, corpus: str) -> Report:
@@ -78,9 +90,9 @@ def _print_report(report: Report) -> None:
     console.print("{} added, {} changed, {} removed, {} unchanged".format(*counts), end="")
     console.print(f"; {report.passages} passages embedded")
     for sentence in report.unreadable:
-        console.print(f"[yellow]skipped[/] {sentence}")
+        console.print(f"[yellow]skipped[/] {escape(sentence)}")
 
 
 def _failed(sentence: str) -> typer.Exit:
-    Console(stderr=True).print(f"[red]rag:[/] {sentence}")
+    Console(stderr=True).print(f"[red]rag:[/] {escape(sentence)}")
     return typer.Exit(1)

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import traceback
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Annotated, TypeVar
 
+import structlog
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from rag import metrics
 from rag.bodies import BodyLimit
@@ -23,6 +26,7 @@ from rag.store import StoreUnavailable
 from rag.tracing import set_up_tracing
 
 Result = TypeVar("Result")
+log = structlog.get_logger(__name__)
 _HEALTH_SECONDS = 3.0
 _CLIENT_GONE = 499
 """nginx' word for a client that went away; nobody reads it."""
@@ -36,6 +40,19 @@ _ERRORS: dict[type[Exception], int] = {
 _FAILURES: dict[int | str, dict[str, object]] = {
     code: {"model": Failure} for code in (413, 422, *sorted(set(_ERRORS.values())))
 }
+_UNFORESEEN = "The service failed in a way that nobody foresaw: its log tells where."
+_EVENTS: dict[str, object] = {
+    "description": "Server-sent events: sources, then each token, then done or error.",
+    "content": {
+        "text/event-stream": {
+            "schema": {"type": "string"},
+            "example": 'event: sources\ndata: {"sources": []}\n\nevent: token\ndata: {"text": "It"}\n\n'
+            'event: done\ndata: {"timings": {}, "degraded": []}\n\n',
+        }
+    },
+}
+_STREAM_FAILURES: dict[int | str, dict[str, object]] = {code: _FAILURES[code] for code in (413, 422, 503)}
+"""What comes before the first event; later an event tells."""
 
 
 def _ready(request: Request) -> Pipeline:
@@ -63,12 +80,15 @@ def make_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="llm-twin-rag", summary="Answers from documents, with sources.", lifespan=lifespan)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(AnyHTTPException, _refuse)
+    app.add_exception_handler(Exception, _fail_unforeseen)
     app.add_exception_handler(RequestValidationError, _refuse_question)
     for kind in _ERRORS:
         app.add_exception_handler(kind, _fail)
     app.post("/rag", response_model=Answer, responses=_FAILURES)(ask)
-    app.post("/rag/stream", responses=_FAILURES, response_class=StreamingResponse)(ask_streaming)
+    app.post("/rag/stream", responses={200: _EVENTS, **_STREAM_FAILURES}, response_class=StreamingResponse)(
+        ask_streaming
+    )
     app.get("/healthz", response_model=Health, responses={503: {"model": Health}})(healthz)
     app.get("/metrics", include_in_schema=False)(expose)
     set_up_tracing(app)
@@ -131,6 +151,11 @@ async def _events(query: str, pipeline: Pipeline) -> AsyncIterator[str]:
     except tuple(_ERRORS) as error:
         outcome = "failed"
         yield _event("error", _failure(_sentence(error)))
+    except Exception:  # noqa: BLE001 - the client gets an event, whatever it is
+        outcome = "failed"
+        # Not exc_info: structlog would show the variables, and with them the question.
+        log.error("a question failed", traceback=traceback.format_exc())  # noqa: TRY400
+        yield _event("error", _failure(_UNFORESEEN))
     finally:
         metrics.REQUESTS.labels(outcome).inc()
 
@@ -173,8 +198,14 @@ async def _fail(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(_failure(_sentence(error)), status_code=code, headers=headers)
 
 
+async def _fail_unforeseen(_: Request, __: Exception) -> JSONResponse:
+    """The exception itself goes on to the server's log."""
+    metrics.REQUESTS.labels("failed").inc()
+    return JSONResponse(_failure(_UNFORESEEN), status_code=500)
+
+
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for that kind alone
+    assert isinstance(error, AnyHTTPException)  # noqa: S101 - registered for that kind alone
     return JSONResponse(_failure(str(error.detail)), status_code=error.status_code, headers=error.headers)
 
 
