@@ -213,5 +213,8 @@ async def _refuse_question(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for that kind alone
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
-    hint = f'Send JSON like {{"query": "..."}} with 1 to {MAX_QUERY_CHARACTERS:,} characters in query.'
+    hint = (
+        'Send, with Content-Type: application/json, a body like {"query": "..."} '
+        f"with 1 to {MAX_QUERY_CHARACTERS:,} characters in query."
+    )
     return JSONResponse(_failure(f"{where}: {first['msg']}. {hint}"), status_code=422)

@@ -37,7 +37,7 @@ class Record:
     def degrade(self, step: str, sentence: str) -> None:
         """Note that a step was left out, or did not do what it should."""
         self.degraded.append(f"{step}: {sentence}")
-        metrics.DEGRADED.labels(step).inc()
+        metrics.DEGRADED.labels(step.replace("-", "_")).inc()  # as rag_step_seconds names it
 
     def finish(self) -> Timings:
         """The timings with their total."""
