@@ -65,6 +65,8 @@ test-e2e: sync ## Tests on a real node with real containers
 e2e-vllm: sync ## A real vLLM on this machine's processors, not part of test: 6.5 GB of packages, about ten minutes
 	$(RUN) pytest tests/vllm -m vllm -s
 
+# A test that hangs fails, instead of holding up all that come after it.
+test: export PYTEST_TIMEOUT = 1200
 test: check unit test-browser ## Everything: check, unit tests, laws, tests in a browser, on a real API server and a real node
 	$(RUN) pytest tests/prometheus tests/jobqueue tests/batch tests/modelfetch tests/rag tests/realtime tests/apiserver tests/fuzz tests/chaos tests/e2e
 

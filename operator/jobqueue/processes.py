@@ -11,6 +11,7 @@ from aiohttp import web
 
 from engineclient import EngineClient
 from jobqueue.api import Api
+from jobqueue.cancellation import cancel_and_wait
 from jobqueue.control import control_of_api, control_of_worker
 from jobqueue.delivery import Delivery
 from jobqueue.metrics import ApiMetrics, WorkerMetrics
@@ -51,12 +52,15 @@ async def work(options: WorkOptions) -> None:
         worker = Worker(options, store, client, metrics)
         await _listen(stack, control_of_worker(metrics.registry), options.host, options.control_port)
         working = group.create_task(worker.run())
+        delivering = []
         if options.webhook_secret is not None:
-            delivery = group.create_task(Delivery(store, session, options.webhook_secret, metrics).run())
-            working.add_done_callback(lambda _: delivery.cancel())
+            delivery = Delivery(store, session, options.webhook_secret, metrics)
+            delivering.append(group.create_task(delivery.run()))
         log.info("%s works for %s with %d places", worker.name, options.name, options.concurrency)
         await _sigterm()
         worker.stop()
+        await asyncio.wait([working])
+        await cancel_and_wait(delivering)
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from redis import RedisError
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from engineclient import Answer, EngineClient, EngineUnavailable, usage_of
+from jobqueue.cancellation import cancel_and_wait
 from jobqueue.jobs import TakenJob
 from jobqueue.metrics import WorkerMetrics
 from jobqueue.options import WorkOptions
@@ -76,8 +77,7 @@ class Worker:
             while not self._stopping:
                 await self._pause(await self._take())
             await self._finish_or_give_back()
-            for task in upkeep:
-                task.cancel()
+            await cancel_and_wait(upkeep)
 
     async def _take(self) -> float:
         """Fill the free places. Returns the seconds until it may be of use again."""
