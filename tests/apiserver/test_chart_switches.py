@@ -142,7 +142,11 @@ def test_dashboards_are_those_of_the_files() -> None:
 
 READ_BY_OPERATOR = {
     "matchExpressions": [
-        {"key": "llmendpoint.dev/component", "operator": "In", "values": ["engine", "activator", "queue", "batch"]}
+        {
+            "key": "llmendpoint.dev/component",
+            "operator": "In",
+            "values": ["engine", "activator", "queue", "batch", "prefetch"],
+        }
     ]
 }
 
@@ -219,8 +223,8 @@ def test_the_annotations_for_artifact_hub_say_what_the_chart_holds() -> None:
     images = {entry["name"]: entry["image"] for entry in yaml.safe_load(notes["artifacthub.io/images"])}
     (container,) = operator_pod()["spec"]["containers"]
     assert images.pop("operator") == container["image"]
-    settings = {entry["name"]: entry.get("value") for entry in container["env"]}
-    assert images == {name: settings[f"LLMENDPOINT_{name.upper()}_IMAGE"] for name in images}
+    made = {entry["value"] for entry in container["env"] if entry["name"].endswith("_IMAGE")}
+    assert {container["image"], *images.values()} == made
     for example in yaml.safe_load(notes["artifacthub.io/crdsExamples"]):
         assert validation.problems(example) == []
 
