@@ -13,7 +13,7 @@ from llmendpoint.api.conditions import ConditionType
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.cli.replica_gpus import replica_gpus as rendered_gpus
 from llmendpoint.engines import engine_for
-from llmendpoint.manifests import ManifestDefaults, children, engine_workload, problems
+from llmendpoint.manifests import ManifestDefaults, children, engine_workload, problems, worker_pre_stop
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, Scale, make_plan
 from llmendpoint.reconcile.quota import promised_to, replica_gpus
@@ -138,18 +138,29 @@ def test_a_worker_serves_nobody_and_outlives_its_leaders_drain() -> None:
     assert other["terminationGracePeriodSeconds"] > 620
 
 
-def test_a_worker_waits_until_its_leader_listens_no_more() -> None:
+@pytest.mark.parametrize(("host", "called"), [("127.0.0.1",) * 2, ("::1",) * 2, ("127.0.0.1", "::ffff:127.0.0.1")])
+def test_a_worker_waits_until_its_leader_listens_no_more_also_where_its_name_is_gone(host: str, called: str) -> None:
     template = engine_workload(spread(), ManifestDefaults())["spec"]["leaderWorkerTemplate"]["workerTemplate"]
-    python, *options, program = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-    assert python == "python3"
-    with socket.create_server(("127.0.0.1", 0)) as leader:
+    python, *program, port = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert (python, port) == ("python3", "8000")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as leader:
         leader.settimeout(20)
-        command = [sys.executable, *options, program.replace("8000", str(leader.getsockname()[1]))]
-        waiting = subprocess.Popen(command, env={"LWS_LEADER_ADDRESS": "127.0.0.1"}, stderr=subprocess.PIPE)
-        for _ in range(2):
-            leader.accept()[0].close()
-        assert waiting.poll() is None
+        number = leader.getsockname()[1]
+        with socket.create_connection((called, number)), leader.accept()[0]:
+            command = [sys.executable, *program, str(number)]
+            waiting = subprocess.Popen(command, env={"LWS_LEADER_ADDRESS": "gone.invalid"}, stderr=subprocess.PIPE)
+            for _ in range(3):
+                leader.accept()[0].close()
+            assert waiting.poll() is None
     assert (waiting.communicate(timeout=20)[1], waiting.returncode) == (b"", 0)
+
+
+def test_a_worker_goes_at_once_where_no_leader_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("LWS_LEADER_ADDRESS", "localhost")
+    worker_pre_stop.main(port)
 
 
 def test_the_names_of_a_groups_pods_have_their_bounds() -> None:

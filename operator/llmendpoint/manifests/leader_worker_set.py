@@ -3,9 +3,12 @@
 https://lws.sigs.k8s.io/docs/concepts/
 """
 
+import inspect
+
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
 from llmendpoint.engines import engine_for
+from llmendpoint.manifests import worker_pre_stop
 from llmendpoint.manifests.adapters import ADAPTERS_CONTAINER
 from llmendpoint.manifests.common import Manifest, ManifestDefaults, metadata
 from llmendpoint.manifests.engine import ENGINE_CONTAINER, EXIT_SECONDS, engine_metadata, serving_template
@@ -15,17 +18,9 @@ KIND = "LeaderWorkerSet"
 # The StatefulSet of a group's workers is named after the endpoint and the group, and that name with a hash after it is
 # the value of a label: 63 less "-engine", "-9999" and "-" with ten characters.
 LONGEST_NAME = 40
-# The leader listens until its last stream is done. A sleep would go on after that: a kubelet that is told of a shorter
-# grace period does not end it. Whatever image an engine runs in has Python, and not each one has a shell.
-_UNTIL_LEADER_IS_DONE = """\
-import os, socket, time
-try:
-    while True:
-        socket.create_connection((os.environ["LWS_LEADER_ADDRESS"], {port}), timeout=30).close()
-        time.sleep(1)
-except OSError:
-    pass
-"""
+# A sleep would go on after the leader is done: a kubelet that is told of a shorter grace period does not end it. And
+# not each image has a shell.
+_UNTIL_LEADER_IS_DONE = inspect.getsource(worker_pre_stop)
 # What a headless pod does not have: it listens to nobody but its leader.
 _SERVING = frozenset({"ports", "startupProbe", "readinessProbe", "livenessProbe"})
 
@@ -93,7 +88,7 @@ def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
 def _headless(endpoint: Endpoint, serving: Manifest) -> Manifest:
     spec, facts = endpoint.spec, engine_for(endpoint.spec.engine.type)
     arguments = facts.worker_arguments or facts.arguments
-    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE.format(port=facts.port)]
+    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE, str(facts.port)]
     return {
         **{field: value for field, value in serving.items() if field not in _SERVING},
         "args": [*arguments(spec), *spec.engine.args],
