@@ -54,11 +54,10 @@ class Loader:
         return self._is_admitted or self._may_be_admitted()
 
     def report(self) -> list[dict[str, str | None]]:
-        """Every adapter of the list, and those that are on their way out."""
+        """Every adapter of the list, and those that are on their way out, from the moment when they leave the list."""
         leaving = [
             Progress(Wanted(name, ""), state="Unloading", message="requests that it has are finished").told()
-            for name in self._unloading
-            if name not in self._progress
+            for name in sorted((self._ours | self._unloading.keys()) - self._progress.keys())
         ]
         return [*(one.told() for one in self._progress.values()), *leaving]
 
@@ -205,6 +204,7 @@ class Loader:
     async def _unload(self, name: str) -> None:
         try:
             await self._engine.unload(name)
+            self._ours.discard(name)
             print(f"adapterloader: {name} is unloaded", flush=True)  # noqa: T201
         except (EngineRefused, EngineDown, aiohttp.ClientError, TimeoutError) as error:
             print(f"adapterloader: {name} is not unloaded: {error}", flush=True)  # noqa: T201

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,27 @@ async def test_an_engine_gets_the_adapters_of_the_list_and_loses_those_that_leav
             await asyncio.sleep(0.01)
         await one.loader.look()
         assert one.states() == {"chat": "Loaded"}
+
+
+async def test_one_that_has_left_the_list_is_told_of_until_the_engine_has_it_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        loaded = one.loader._engine.loaded
+
+        async def asked() -> Mapping[str, str]:
+            assert one.states() == {"sql": "Unloading"}
+            return await loaded()
+
+        monkeypatch.setattr(one.loader._engine, "loaded", asked)
+        one.tell()
+        await one.loader.look()
+        while one.states():
+            await asyncio.sleep(0.01)
+        assert await one.served() == {"tiny"}
 
 
 async def test_a_pod_is_not_ready_before_its_adapters_were_tried(tmp_path: Path) -> None:
