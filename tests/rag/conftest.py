@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
 from rag.carried import TokenModel
 from rag.embedding import CarriedEmbedder
@@ -41,6 +42,16 @@ def ingested(tmp_path_factory: pytest.TempPathFactory, embedder: CarriedEmbedder
 
     asyncio.run(fill())
     return place
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub's, and no hub."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return folder
 
 
 @pytest.fixture

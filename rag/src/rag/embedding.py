@@ -58,7 +58,7 @@ class HubEmbedder:
         from fastembed import TextEmbedding
 
         self.name = name
-        self._model = hub.load(TextEmbedding, name, threads)
+        self._model = hub.load(TextEmbedding, name, threads, lambda model: list(model.query_embed("question")))
 
     def passages(self, texts: Sequence[str]) -> Matrix:
         """One row for each passage."""

@@ -30,7 +30,9 @@ class CrossEncoder:
     def __init__(self, name: str, threads: int) -> None:
         from fastembed.rerank.cross_encoder import TextCrossEncoder
 
-        self._model = hub.load(TextCrossEncoder, name, threads)
+        self._model = hub.load(
+            TextCrossEncoder, name, threads, lambda model: list(model.rerank("question", ["passage"]))
+        )
 
     def scores(self, queries: Sequence[str], passages: Sequence[str]) -> list[float]:
         """The model's logits, for the question alone: each rephrasing would cost as much again."""
