@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +143,25 @@ async def test_a_broken_model_is_said_by_the_health_check_until_it_is_whole(
         assert "or is broken" in health.json()["message"]
         (files / MODEL_FILE).write_bytes(tiny_cross_encoder())
         await until_ready(client)
+
+
+async def test_a_slow_model_leaves_the_answer_its_time(
+    files: Path, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def slow(model: CrossEncoder, queries: list[str], passages: list[str]) -> list[float]:
+        over.wait(20)
+        return [0.0] * len(passages)
+
+    monkeypatch.setattr(CrossEncoder, "scores", slow)
+    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
+    budget = {"budget_seconds": 7.0, "generation_reserve_seconds": 5.0}
+    async with serving(settings(tmp_path / "store", **changes, **budget)) as client:
+        await until_ready(client)
+        answer = (await client.post("/rag", json={"query": QUESTION})).json()
+        over.set()
+    assert answer["degraded"] == ["rerank: left out, the budget is too short"]
+    assert answer["answer"].endswith("[1].")
+    assert all(0 < source["score"] <= 1 for source in answer["sources"]), "the vectors' cosines"
+    assert answer["timings"]["total"] < 7

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from rag import citation, expansion, prompt, self_query
@@ -169,13 +169,16 @@ class Pipeline:
         by_vectors = [passage.score for passage in passages]
         if self._reranker is None or not passages:
             return by_vectors
+        settings = self._settings
         reading = [passage.reading for passage in passages]
-        try:
-            async with asyncio.timeout(record.budget.needed("rerank")):
-                return await asyncio.to_thread(self._reranker.scores, queries, reading)
-        except TimeoutError:
-            record.degrade("rerank", "left out, the budget is too short")
-            return by_vectors
+        # All but what the answer needs: one in the order of the vectors is better than none.
+        seconds = record.budget.spare(settings.budget_seconds, settings.generation_reserve_seconds)
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    return await asyncio.to_thread(self._reranker.scores, queries, reading)
+        record.degrade("rerank", "left out, the budget is too short")
+        return by_vectors
 
     async def _known_authors(self) -> list[str]:
         if time.monotonic() - self._authors_read >= _AUTHORS_SECONDS:

@@ -51,4 +51,4 @@ class Settings(BaseSettings):
     step_seconds: float = Field(default=8.0, gt=0)
     """What self-query and expansion may take at most: an answer without them is better than none."""
     generation_reserve_seconds: float = Field(default=10.0, ge=0)
-    """Self-query and expansion are left out rather than that less remains for the answer."""
+    """Self-query, expansion and reranking are left out rather than that less remains for the answer."""
