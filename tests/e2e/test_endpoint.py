@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from llmendpoint.api.serving import EngineType
+from llmendpoint.engines import engine_for
 from localcluster import images, product
 from localcluster.cluster import Cluster
 from localcluster.product import Load
@@ -28,7 +29,7 @@ APART_SECONDS = 3
 
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower().removeprefix("test-")[:40]
+    name = request.node.name.replace("_", "-").replace("[", "-").replace("]", "").lower()[-40:]
     name = name.strip("-")
     cluster.kubectl("create", "namespace", name)
     yield name
@@ -55,11 +56,14 @@ def test_an_endpoint_serves(cluster: Cluster, namespace: str, engine: str, place
     assert [result["streams"][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
 
 
-def test_load_scales_out_and_in_although_the_operator_is_killed(cluster: Cluster, namespace: str) -> None:
+@pytest.mark.parametrize("engine", ["vLLM", "SGLang"])
+def test_load_scales_out_and_in_although_the_operator_is_killed(
+    cluster: Cluster, namespace: str, engine: EngineType
+) -> None:
     apply(
         cluster,
         namespace,
-        engine={"args": ["--max-num-seqs=4"]},
+        engine={"type": engine, "args": [f"{engine_for(engine).slots_flag}=4"]},
         business=BUSINESS,
         scaling={
             "maxReplicas": 3,

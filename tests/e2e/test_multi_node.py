@@ -1,4 +1,4 @@
-"""Groups of pods on a real node: they find each other by name, end as one, and a scale-in cuts no stream."""
+"""Groups of pods on a real node: they find each other by name, end as one, and leave without cutting a stream."""
 
 import time
 from collections.abc import Iterator
@@ -62,6 +62,17 @@ def is_whole(result: dict[str, Any]) -> None:
 def test_a_worker_joins_its_leader_by_name(groups: Cluster) -> None:
     said = groups.kubectl("logs", f"{ENGINE}-1-1", "-n", NAMESPACE).stdout
     assert f"rank 1 of 2 has joined {ENGINE}-1.{ENGINE}-1.{NAMESPACE}" in said
+
+
+def test_a_worker_whose_pod_is_deleted_stays_until_its_leader_has_finished_its_streams(groups: Cluster) -> None:
+    before = uid(groups, f"{ENGINE}-1")
+    client = load(groups, "drained")
+    time.sleep(LATER_SECONDS)
+    groups.kubectl("delete", "pod", f"{ENGINE}-1-1", "-n", NAMESPACE, "--wait=false")
+    eventually(lambda: uid(groups, f"{ENGINE}-1") not in {None, before}, LONG)
+    eventually(lambda: ready(groups, NAMESPACE, 2), LONG)
+    client.stop()
+    is_whole(client.result(LONG))
 
 
 def test_a_scale_in_cuts_no_stream_and_ends_the_workers(groups: Cluster) -> None:
