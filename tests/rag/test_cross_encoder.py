@@ -1,6 +1,7 @@
 """The cross-encoder out of the hub's cache, with a tiny model that is made here: no published one is in a package."""
 
 import asyncio
+import json
 import shutil
 import threading
 from collections.abc import Callable
@@ -143,6 +144,21 @@ async def test_a_broken_model_is_said_by_the_health_check_until_it_is_whole(
         assert "or is broken" in health.json()["message"]
         (files / MODEL_FILE).write_bytes(tiny_cross_encoder())
         await until_ready(client)
+
+
+async def test_a_model_that_fails_at_a_long_text_leaves_the_order_to_the_vectors(
+    files: Path, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 2 * CONTEXT, "pad_token": "[PAD]"}))
+    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
+    async with serving(settings(tmp_path / "store", **changes)) as client:
+        await until_ready(client)
+        answer = (await client.post("/rag", json={"query": QUESTION + " stone" * CONTEXT})).json()
+    assert answer["degraded"] == ["rerank: left out, the model failed, the service's log tells why"]
+    assert answer["answer"].endswith("[1].")
+    logged = capsys.readouterr().out
+    assert "out of data bounds" in logged
+    assert "stone" not in logged, "no question is logged"
 
 
 async def test_a_slow_model_leaves_the_answer_its_time(

@@ -1,7 +1,9 @@
-"""A cross-encoder of a dozen nodes: real ONNX with BERT's inputs, whose logit counts the words that two texts share."""
+"""A cross-encoder of twenty-odd nodes: real ONNX with BERT's inputs; its logit counts the words that texts share."""
 
 import onnx
 from onnx import TensorProto, helper
+
+from support.hub_cache import CONTEXT
 
 _LAST_SPECIAL_ID = 103
 """BERT's [MASK]; padding and the marks of begin and end lie below."""
@@ -21,6 +23,7 @@ def tiny_cross_encoder(inputs: tuple[str, ...] = ("input_ids", "attention_mask",
         helper.make_tensor("first", TensorProto.INT64, [1], [1]),
         helper.make_tensor("second", TensorProto.INT64, [1], [2]),
         helper.make_tensor("each", TensorProto.FLOAT, [], [LOGIT_OF_EACH]),
+        helper.make_tensor("positions", TensorProto.FLOAT, [CONTEXT], [0.0] * CONTEXT),
         helper.make_tensor("none", TensorProto.FLOAT, [], [LOGIT_OF_NONE]),
     ]
     nodes = [
@@ -43,7 +46,12 @@ def tiny_cross_encoder(inputs: tuple[str, ...] = ("input_ids", "attention_mask",
         helper.make_node("ReduceMax", ["shared_float", "second"], ["found"], keepdims=0),
         helper.make_node("ReduceSum", ["found", "first"], ["count"], keepdims=1),
         helper.make_node("Mul", ["count", "each"], ["weighted"]),
-        helper.make_node("Add", ["weighted", "none"], ["logits"]),
+        helper.make_node("Add", ["weighted", "none"], ["unplaced"]),
+        # As in BERT, a text that is longer than the table of positions is an error.
+        helper.make_node("Shape", ["input_ids"], ["length"], start=1),
+        helper.make_node("Sub", ["length", "first"], ["last"]),
+        helper.make_node("Gather", ["positions", "last"], ["position"]),
+        helper.make_node("Add", ["unplaced", "position"], ["logits"]),
     ]
     graph = helper.make_graph(
         nodes,

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
+
+import structlog
 
 from rag import citation, expansion, prompt, self_query
 from rag.budget import Budget, BudgetSpent
@@ -21,6 +23,7 @@ from rag.store import Store, Stored
 NOTHING_FOUND = "No document says anything about that."
 _AUTHORS_SECONDS = 60.0
 """How long the list of authors is believed."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -173,11 +176,17 @@ class Pipeline:
         reading = [passage.reading for passage in passages]
         # All but what the answer needs: one in the order of the vectors is better than none.
         seconds = record.budget.spare(settings.budget_seconds, settings.generation_reserve_seconds)
+        reason = "the budget is too short"
         if seconds > 0:
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(seconds):
                     return await asyncio.to_thread(self._reranker.scores, queries, reading)
-        record.degrade("rerank", "left out, the budget is too short")
+            except TimeoutError:
+                pass
+            except Exception as error:  # noqa: BLE001 - what onnxruntime raises has no base but this
+                log.warning("the reranker failed", error=str(error))
+                reason = "the model failed, the service's log tells why"
+        record.degrade("rerank", f"left out, {reason}")
         return by_vectors
 
     async def _known_authors(self) -> list[str]:
