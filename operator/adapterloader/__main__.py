@@ -1,9 +1,15 @@
 """``python -m adapterloader --engine vllm --engine-url URL --list FILE ...``: until SIGTERM."""
 
-import asyncio
-import os
 import signal
 import sys
+
+if __name__ == "__main__":
+    # The first process of a container has no handler but its own: one that is told to stop while it still imports what
+    # follows would go on for the whole grace period, and be killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+import asyncio
+import os
 from typing import NoReturn
 
 import aiohttp

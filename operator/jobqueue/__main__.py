@@ -3,16 +3,17 @@
 import signal
 import sys
 
-# The first process of a container has no handler but its own: one that is told to stop while it still imports what
-# follows would take jobs for the whole grace period, and be killed with them.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+if __name__ == "__main__":
+    # The first process of a container has no handler but its own: one that is told to stop while it still imports what
+    # follows would take jobs for the whole grace period, and be killed with them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
-import asyncio  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
+import asyncio
+import logging
+import os
 
-from jobqueue.options import ServeOptions, parse  # noqa: E402
-from jobqueue.processes import serve, work  # noqa: E402
+from jobqueue.options import ServeOptions, parse
+from jobqueue.processes import serve, work
 
 
 def main() -> int:

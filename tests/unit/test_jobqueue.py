@@ -1,9 +1,6 @@
 """What the asynchronous API's processes are told, and to whom its webhooks go."""
 
 import base64
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -13,24 +10,12 @@ from jobqueue.jobs import Job
 from jobqueue.options import ServeOptions, WorkOptions, parse
 from jobqueue.requests import Refused, check_key, read_submission
 from jobqueue.webhooks import AllowedHosts, message, secret_bytes, signed_headers
-from localcluster.paths import ROOT
 
 SERVE = ["serve", "--name=team/llama", "--port=8000", "--control-port=9901", "--max-queued=10", "--result-ttl=60"]
 WORK = [
     "work", "--name=team/llama", "--engine-url=http://engine:8000", "--control-port=9901", "--concurrency=4",
     "--timeout=600", "--max-attempts=3", "--result-ttl=60",
 ]  # fmt: skip
-STOPPED_WHILE_IT_IMPORTS = """
-import builtins, os, runpy, signal
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as the kernel does for the first process of a container
-really = builtins.__import__
-def importing(name, *more, **named):
-    if name == "jobqueue.options":
-        os.kill(os.getpid(), signal.SIGTERM)
-    return really(name, *more, **named)
-builtins.__import__ = importing
-runpy.run_module("jobqueue", run_name="__main__")
-"""
 REDIS = {"REDIS_URL": "redis://redis:6379/0"}
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
@@ -64,14 +49,6 @@ def test_what_is_missing_or_wrong_ends_the_process_with_a_sentence(
         parse(arguments, environment)
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
-
-
-def test_a_process_that_is_told_to_stop_while_it_starts_stops() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", STOPPED_WHILE_IT_IMPORTS],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")}, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0  # and not 2, for what its command line lacks
 
 
 @pytest.mark.parametrize(
