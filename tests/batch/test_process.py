@@ -29,7 +29,7 @@ def port_of(simulator: Simulator) -> int:
 
 
 def last_word(worker: WorkerProcess) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(worker.termination_log.read_text())
+    said: dict[str, Any] = json.loads(worker.last_word)
     return said
 
 
@@ -57,9 +57,7 @@ def test_what_can_not_be_done_ends_with_2_and_a_sentence(tmp_path: Path) -> None
     told = options(tmp_path / "none.jsonl", tmp_path / "out", free_port())
     with worker_process(tmp_path, told) as worker:
         assert worker.end(60) == 2
-        assert worker.termination_log.read_text() == (
-            f"{told.input}: there is no such file; look at the path and the claim or bucket"
-        )
+        assert worker.last_word == f"{told.input}: there is no such file; look at the path and the claim or bucket"
 
 
 def test_an_output_that_can_not_be_written_ends_with_2(tmp_path: Path) -> None:
@@ -67,7 +65,7 @@ def test_an_output_that_can_not_be_written_ends_with_2(tmp_path: Path) -> None:
     told = options(write_lines(tmp_path / "in.jsonl", 1), tmp_path / "out" / "deeper", free_port())
     with worker_process(tmp_path, told) as worker:
         assert worker.end(60) == 2
-        assert "the folder can not be made" in worker.termination_log.read_text()
+        assert "the folder can not be made" in worker.last_word
 
 
 def test_a_terminated_worker_writes_what_it_has_and_is_to_be_tried_again(tmp_path: Path, simulator: Simulator) -> None:

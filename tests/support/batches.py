@@ -2,13 +2,9 @@
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,7 @@ import httpx
 from batchworker.options import Options
 from batchworker.worker import Worker
 from localcluster import tools
-from localcluster.paths import ROOT
+from support.job_processes import JobProcess
 from support.prometheus import free_port, running_process
 
 REGION, KEY, SECRET = "eu-west-1", "batch", "batch-secret"
@@ -72,29 +68,8 @@ def ids(lines: list[dict[str, Any]]) -> Counter[str]:
 
 
 @dataclass(frozen=True)
-class WorkerProcess:
+class WorkerProcess(JobProcess):
     """A worker that can be killed."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-    termination_log: Path
-    url: str
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def end(self, timeout: float) -> int:
-        """Its exit status."""
-        return self.process.wait(timeout)
-
-    def progress(self) -> dict[str, Any] | None:
-        """What its port says; None where it does not answer."""
-        try:
-            said: dict[str, Any] = httpx.get(f"{self.url}/progress", timeout=10.0).json()
-        except httpx.TransportError:
-            return None
-        return said
 
     @property
     def resident_bytes(self) -> int:
@@ -105,29 +80,16 @@ class WorkerProcess:
         return 0
 
 
-@contextmanager
 def worker_process(
     folder: Path, told: Options, environment: Mapping[str, str] | None = None
-) -> Iterator[WorkerProcess]:
+) -> AbstractContextManager[WorkerProcess]:
     """A worker, until the block ends; it may have ended before."""
-    port = free_port()
-    log, last = folder / f"worker-{told.shard}.log", folder / f"termination-{told.shard}"
-    last.touch()
-    command = [
-        sys.executable, "-m", "batchworker", "run", f"--input={told.input}", f"--output={told.output}",
-        f"--shards={told.shards}", f"--engine-url={told.engine_url}", f"--concurrency={told.concurrency}",
-        f"--max-attempts={told.max_attempts}", f"--control-port={port}", "--host=127.0.0.1",
-        f"--termination-log={last}",
-    ]  # fmt: skip
-    variables = {"PYTHONPATH": str(ROOT / "operator"), "JOB_COMPLETION_INDEX": str(told.shard), **(environment or {})}
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=out, stderr=out)
-    try:
-        yield WorkerProcess(process, log, last, f"http://127.0.0.1:{port}")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    return WorkerProcess.running(
+        folder / f"worker-{told.shard}.log", folder / f"termination-{told.shard}",
+        {"JOB_COMPLETION_INDEX": str(told.shard), **(environment or {})},
+        "batchworker", f"--input={told.input}", f"--output={told.output}", f"--shards={told.shards}",
+        f"--engine-url={told.engine_url}", f"--concurrency={told.concurrency}", f"--max-attempts={told.max_attempts}",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,17 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from localcluster.paths import ROOT
 from support import hub_server
+from support.job_processes import JobProcess
 from support.prometheus import free_port, running_process
 
 MIB = 1 << 20
@@ -74,60 +72,18 @@ def running_hub(folder: Path, *arguments: str, port: int | None = None) -> Itera
         yield RunningHub(url, folder)
 
 
-@dataclass(frozen=True)
-class FetchProcess:
-    """A fetch that can be killed."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-    termination_log: Path
-    url: str
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def end(self, timeout: float = 60.0) -> int:
-        """Its exit status."""
-        return self.process.wait(timeout)
-
-    @property
-    def last_word(self) -> str:
-        return self.termination_log.read_text()
-
-    def progress(self) -> dict[str, Any] | None:
-        """What its port says; None where it does not answer."""
-        try:
-            said: dict[str, Any] = httpx.get(f"{self.url}/progress", timeout=10.0).json()
-        except httpx.TransportError:
-            return None
-        return said
-
-
-@contextmanager
 def fetch_process(
     folder: Path,
     *downloads: Mapping[str, Any],
     keep: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
-) -> Iterator[FetchProcess]:
+) -> AbstractContextManager[JobProcess]:
     """A fetch to ``folder``/models, until the block ends; it may have ended before."""
-    port, log, last = free_port(), folder / "fetch.log", folder / "termination"
-    last.write_text("")
-    command = [
-        sys.executable, "-m", "modelfetch", "run", f"--root={folder / 'models'}", "--host=127.0.0.1",
-        *(f"--download={json.dumps(one)}" for one in downloads), *(f"--keep={name}" for name in keep),
-        f"--control-port={port}", f"--termination-log={last}",
-    ]  # fmt: skip
-    variables = {"PYTHONPATH": str(ROOT / "operator"), "HF_HOME": str(folder / "hub-home"), **(environment or {})}
-    with log.open("ab") as out:
-        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=out, stderr=out)
-    try:
-        yield FetchProcess(process, log, last, f"http://127.0.0.1:{port}")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    return JobProcess.running(
+        folder / "fetch.log", folder / "termination", {"HF_HOME": str(folder / "hub-home"), **(environment or {})},
+        "modelfetch", f"--root={folder / 'models'}", *(f"--download={json.dumps(one)}" for one in downloads),
+        *(f"--keep={name}" for name in keep),
+    )  # fmt: skip
 
 
 def fetch(folder: Path, *downloads: Mapping[str, Any], **how: Any) -> tuple[int, str]:
