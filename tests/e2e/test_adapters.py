@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from localcluster import images
 from localcluster.cluster import Cluster
-from support import endpoints
+from support import claims, endpoints
 from support.endpoints import condition, ready, status
 from support.kube import behind, eventually, get
 
@@ -42,37 +41,11 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = "adapters"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("create", "secret", "generic", "key", "--from-literal=key=secret", "-n", name)
-    about = {"metadata": {"name": "files", "namespace": name}}
-    claim = {
-        **about,
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
     write = [
         f"mkdir -p {FOLDER}/{adapter} && echo '{json.dumps({'r': rank})}' > {FOLDER}/{adapter}/adapter_config.json"
         for adapter, rank in RANKS.items()
     ]
-    container = {
-        "name": "files",
-        "image": images.image_name("enginesim"),
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", " && ".join([*write, "sleep 1200"])],
-        "volumeMounts": [{"name": "files", "mountPath": FOLDER}],
-    }
-    pod = {
-        **about,
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "spec": {
-            "containers": [container],
-            "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": "files"}}],
-            "terminationGracePeriodSeconds": 0,
-        },
-    }
-    for body in (claim, pod):
-        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-    cluster.kubectl("wait", "pod/files", "-n", name, "--for=condition=Ready", "--timeout=60s")
+    claims.apply(cluster, name, FOLDER, " && ".join(write))
     yield name
     cluster.kubectl("exec", "files", "-n", name, "--", "sh", "-c", f"rm -rf {FOLDER}/*")
     cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from localcluster import images
 from localcluster.cluster import Cluster
-from support import batch_objects, endpoints
+from support import batch_objects, claims, endpoints
 from support.batch_objects import NAME, condition, status
 from support.kube import eventually, get
 
@@ -37,33 +36,7 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 @pytest.fixture
 def files(cluster: Cluster, namespace: str) -> Iterator[str]:
     """A pod that has the claim of both files, as a user's would."""
-    about = {"metadata": {"name": "files", "namespace": namespace}}
-    claim = {
-        **about,
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
-    container = {
-        "name": "files",
-        "image": images.image_name("enginesim"),
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", f"mkdir -p {INSIDE}/in && chmod 0777 {INSIDE} && sleep 600"],
-        "volumeMounts": [{"name": "files", "mountPath": INSIDE}],
-    }
-    pod = {
-        **about,
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "spec": {
-            "containers": [container],
-            "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": "files"}}],
-            "terminationGracePeriodSeconds": 0,
-        },
-    }
-    for body in (claim, pod):
-        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-    cluster.kubectl("wait", "pod/files", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    claims.apply(cluster, namespace, INSIDE, f"mkdir -p {INSIDE}/in && chmod 0777 {INSIDE}")
     yield "files"
     # Its volume is a folder of the node that the next test may get.
     inside(cluster, namespace, f"rm -rf {INSIDE}/in {INSIDE}/out")
