@@ -1,5 +1,7 @@
 """A replica over several nodes: what the engines are told, what is written, counted and said of groups of pods."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -141,26 +143,40 @@ def test_a_worker_serves_nobody_and_outlives_its_leaders_drain() -> None:
 @pytest.mark.parametrize(("host", "called"), [("127.0.0.1",) * 2, ("::1",) * 2, ("127.0.0.1", "::ffff:127.0.0.1")])
 def test_a_worker_waits_until_its_leader_listens_no_more_also_where_its_name_is_gone(host: str, called: str) -> None:
     template = engine_workload(spread(), ManifestDefaults())["spec"]["leaderWorkerTemplate"]["workerTemplate"]
-    python, *program, port = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-    assert (python, port) == ("python3", "8000")
+    python, *program, port, process = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert (python, port, process) == ("python3", "8000", "1")
+    engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as leader:
         leader.settimeout(20)
         number = leader.getsockname()[1]
         with socket.create_connection((called, number)), leader.accept()[0]:
-            command = [sys.executable, *program, str(number)]
+            command = [sys.executable, *program, str(number), str(engine.pid)]
             waiting = subprocess.Popen(command, env={"LWS_LEADER_ADDRESS": "gone.invalid"}, stderr=subprocess.PIPE)
             for _ in range(3):
                 leader.accept()[0].close()
-            assert waiting.poll() is None
+            assert (waiting.poll(), engine.poll()) == (None, None)
+    assert engine.wait(20) == -signal.SIGTERM
     assert (waiting.communicate(timeout=20)[1], waiting.returncode) == (b"", 0)
 
 
-def test_a_worker_goes_at_once_where_no_leader_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_a_leader_ends_at_once_also_where_its_engine_loses_a_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setenv("LWS_LEADER_ADDRESS", "localhost")
-    worker_pre_stop.main(port)
+    monkeypatch.setattr(worker_pre_stop, "AGAIN_SECONDS", 0.01)
+    sent = iter([None, None, ProcessLookupError()])
+
+    def kill(process: int, number: int) -> None:
+        assert (process, number) == (7, signal.SIGTERM)
+        if gone := next(sent):
+            raise gone
+
+    monkeypatch.setattr(os, "kill", kill)
+    worker_pre_stop.main(port, 7)
+    assert next(sent, None) is None
 
 
 def test_the_names_of_a_groups_pods_have_their_bounds() -> None:

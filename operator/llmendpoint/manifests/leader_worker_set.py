@@ -88,7 +88,7 @@ def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
 def _headless(endpoint: Endpoint, serving: Manifest) -> Manifest:
     spec, facts = endpoint.spec, engine_for(endpoint.spec.engine.type)
     arguments = facts.worker_arguments or facts.arguments
-    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE, str(facts.port)]
+    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE, str(facts.port), "1"]
     return {
         **{field: value for field, value in serving.items() if field not in _SERVING},
         "args": [*arguments(spec), *spec.engine.args],

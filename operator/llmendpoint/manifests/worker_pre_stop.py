@@ -1,11 +1,12 @@
-"""Runs in the pod of a group's worker before that is stopped: it ends when the leader listens no more.
+"""Runs in the pod of a group's worker when that is to end, and ends it when the leader listens no more.
 
-The leader listens until its last stream is done. A pod gets this source as ``python3 -I -c SOURCE PORT``, for the
-Python of whatever image its engine runs in.
+The leader listens until its last stream is done. A pod gets this source as ``python3 -I -c SOURCE PORT 1``, for the
+Python of whatever image its engine runs in; the process 1 is the engine.
 """
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 import sys
@@ -15,13 +16,20 @@ from pathlib import Path
 
 ESTABLISHED = "01"
 PATIENCE_SECONDS = 30
+AGAIN_SECONDS = 5
 
 
-def main(port: int) -> None:
-    """Wait for the leader; not at all where nobody listens who may be it."""
+def main(port: int, engine: int) -> None:
+    """Wait for the leader, not at all where nobody listens who may be it, and end the engine."""
     leader = next((address for address in dict.fromkeys(addresses()) if listens(address, port)), None)
     while leader is not None and listens(leader, port):
         time.sleep(1)
+    # A worker whose leader is gone ends too and is started again before its pod is deleted. An engine that is just
+    # starting loses a signal, the kubelet sends one, and the GPUs would be held for the whole grace period.
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(engine, signal.SIGTERM)
+            time.sleep(AGAIN_SECONDS)
 
 
 def addresses() -> Iterator[str]:
@@ -57,4 +65,4 @@ def _packed(digits: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))
