@@ -16,7 +16,7 @@ from llmendpoint.reconcile.groups import last_ending, missing_pods, not_installe
 from llmendpoint.reconcile.observation import Observation, rolling_out
 from llmendpoint.reconcile.prefetch import cache_status, fetch_condition, fetch_trouble
 from llmendpoint.reconcile.sleeping import is_covered
-from llmendpoint.reconcile.trouble import Trouble, creation_trouble, pod_trouble
+from llmendpoint.reconcile.trouble import Trouble, apply_trouble, creation_trouble, pod_trouble
 from llmendpoint.reconcile.usage import trial_sentence
 from llmendpoint.scaling.signals import PodPhase, Signals
 
@@ -69,15 +69,7 @@ def spec_is_valid(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def children_applied(seen: Observation, outcome: Outcome) -> Trouble | None:
     """The API server knows every kind of child, and took every child."""
-    failure, oci = outcome.failure, seen.endpoint.spec.model.origin.scheme == "oci"
-    if failure and oci and "must specify a volume type" in failure.message:
-        # An API server without the feature drops the field, and finds a volume of no kind.
-        return Trouble(
-            Reason.APPLY_FAILED,
-            "this cluster knows no image volumes, which model.source oci:// needs: turn the feature gate ImageVolume "
-            "on in the API server and the kubelets, as Kubernetes 1.35 and later have it, or use another source",
-        )
-    return not_installed(seen) or failure
+    return not_installed(seen) or apply_trouble(seen.endpoint.spec, outcome.failure)
 
 
 def pods_can_be_created(seen: Observation, _: Outcome) -> Trouble | None:

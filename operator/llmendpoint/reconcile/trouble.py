@@ -292,6 +292,18 @@ def creation_trouble(deployment: Manifest | None) -> Trouble | None:
     return Trouble(Reason.PODS_REFUSED, f"the API server refuses the pods: {said}")
 
 
+def apply_trouble(spec: EndpointSpec, failure: Trouble | None) -> Trouble | None:
+    """Why a child could not be applied."""
+    if failure and spec.model.origin.scheme == "oci" and "must specify a volume type" in failure.message:
+        # An API server without the feature drops the field, and finds a volume of no kind.
+        return Trouble(
+            Reason.APPLY_FAILED,
+            "this cluster knows no image volumes, which model.source oci:// needs: turn the feature gate ImageVolume "
+            "on in the API server and the kubelets, as Kubernetes 1.35 and later have it, or use another source",
+        )
+    return failure
+
+
 def _field(container: str, path: str) -> str:
     """Where the endpoint sets something of a container."""
     parts = {
