@@ -32,10 +32,23 @@ def engines(apiserver: Cluster, namespace: str) -> dict[str, list[str]]:
     }
 
 
+def writers(apiserver: Cluster, namespace: str) -> set[str]:
+    """Field managers that own the list of a replica."""
+    selector = "llmendpoint.dev/component=engine"
+    items = get(apiserver, "pods", "-n", namespace, "-l", selector, "--show-managed-fields")["items"]
+    return {
+        entry["manager"]
+        for item in items
+        for entry in item["metadata"]["managedFields"]
+        if "f:llmendpoint.dev/adapters" in entry["fieldsV1"].get("f:metadata", {}).get("f:annotations", {})
+    }
+
+
 def test_a_replica_is_told_of_a_change_and_stays(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace, model=model(SQL), replicas=2)
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
     eventually(lambda: list(engines(apiserver, namespace).values()) == [["sql"], ["sql"]], 30)
+    assert writers(apiserver, namespace) == {"llmendpoint"}
     before = set(engines(apiserver, namespace))
 
     apply(apiserver, namespace, model=model(SQL, LAW), replicas=2)

@@ -71,9 +71,11 @@ class Executor:
         for manifest in plan.applies:
             yield partial(self._apply_child, manifest, seen, memory)
         for pod, cost in plan.costs.items():
-            yield partial(self._annotate, seen.endpoint.namespace, pod, names.ANNOTATION_DELETION_COST, str(cost))
+            annotation = {names.ANNOTATION_DELETION_COST: str(cost)}
+            yield partial(self._annotate, seen.endpoint.namespace, pod, annotation, names.MANAGER_SCALER)
         for pod, adapters in plan.adapters.items():
-            yield partial(self._annotate, seen.endpoint.namespace, pod, names.ANNOTATION_ADAPTERS, adapters)
+            annotation = {names.ANNOTATION_ADAPTERS: adapters}
+            yield partial(self._annotate, seen.endpoint.namespace, pod, annotation, names.MANAGER_CHILDREN)
         if plan.scale:
             yield partial(self._scale, plan.scale, seen, memory, body)
         for child in plan.deletes:
@@ -120,10 +122,10 @@ class Executor:
                 "endpoint another name"
             )
 
-    async def _annotate(self, namespace: str, pod: str, name: str, value: str) -> None:
-        annotation = {"metadata": {"annotations": {name: value}}}
+    async def _annotate(self, namespace: str, pod: str, annotation: Mapping[str, str], manager: str) -> None:
+        patch = {"metadata": {"annotations": annotation}}
         with contextlib.suppress(NotFound):
-            await self._cluster.merge_patch(POD, namespace, pod, annotation, manager=names.MANAGER_SCALER)
+            await self._cluster.merge_patch(POD, namespace, pod, patch, manager=manager)
         self._exporter.writes.labels("patch", "Pod").inc()
 
     async def _scale(self, scale: Scale, seen: Observation, memory: Memory, body: Mapping[str, Any]) -> None:
