@@ -22,14 +22,25 @@ ENGINE = {
 }
 # Ranks of the adapters in the claim: the engine takes 16.
 RANKS = {"sql": 8, "law": 16, "wide": 64}
+# For a second after a Service has its first pod, nodes still refuse connections to it.
 ASK = """
-import json, sys, urllib.error, urllib.request
+import json, sys, time, urllib.error, urllib.request
+
+def opened(request):
+    for attempt in range(10):
+        try:
+            return urllib.request.urlopen(request, timeout=10)
+        except urllib.error.URLError as error:
+            if attempt == 9 or not isinstance(error.reason, ConnectionError):
+                raise
+            time.sleep(1)
+
 for model in sys.argv[2:]:
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}).encode()
     headers = {"Content-Type": "application/json", "Authorization": "Bearer secret"}
     request = urllib.request.Request(sys.argv[1] + "/v1/chat/completions", body, headers)
     try:
-        print(json.dumps([200, json.load(urllib.request.urlopen(request, timeout=10))["model"]]))
+        print(json.dumps([200, json.load(opened(request))["model"]]))
     except urllib.error.HTTPError as error:
         print(json.dumps([error.code, json.load(error)["error"]["message"]]))
 """
