@@ -1,4 +1,4 @@
-"""YAML as a person would write it: keys in the given order, and no anchors where two parts are equal."""
+"""YAML as a person would write it: keys in the given order, programs line by line, and no anchors for equal parts."""
 
 from typing import Any
 
@@ -9,6 +9,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, _data: Any) -> bool:
         """Write equal parts out in full."""
         return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def dump(body: Any) -> str:
