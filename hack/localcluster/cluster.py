@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,6 +52,11 @@ class Cluster:
         """This machine's address as the API server sees it, of a cluster that was made here."""
         sandbox = _parts(self.name, node=self.has_node)[0]
         return sandbox.host_address if sandbox else "127.0.0.1"
+
+    def on_node(self, command: Sequence[str]) -> list[str]:
+        """The command line that runs a command in the network of the node, of a cluster that was made here."""
+        sandbox = _parts(self.name, node=self.has_node)[0]
+        return sandbox.command(command) if sandbox else list(command)
 
     def load_image(self, archive: Path) -> None:
         """Make the image in an OCI archive known to the nodes."""

@@ -10,7 +10,11 @@ from localcluster.paths import ROOT
 
 SOURCE = ROOT / "hack" / "tools" / "crds"
 FILES = {
-    "httproutes": ("sigs.k8s.io/gateway-api", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
+    **{
+        plural: ("sigs.k8s.io/gateway-api", f"config/crd/standard/gateway.networking.k8s.io_{plural}.yaml")
+        for plural in ("gatewayclasses", "gateways", "httproutes", "referencegrants")
+    },
+    "httpproxies": ("github.com/projectcontour/contour", "examples/contour/01-crds.yaml"),
     "inferencepools": (
         "sigs.k8s.io/gateway-api-inference-extension",
         "config/crd/bases/inference.networking.k8s.io_inferencepools.yaml",
@@ -18,7 +22,7 @@ FILES = {
     "disaggregatedsets": ("sigs.k8s.io/lws", "config/crd/bases/disaggregatedset.x-k8s.io_disaggregatedsets.yaml"),
     "leaderworkersets": ("sigs.k8s.io/lws", "config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml"),
 }
-"""Module and file by plural."""
+"""Module and file by plural. The file of httpproxies has all that Contour knows."""
 
 
 def definition(plural: str) -> Path:

@@ -76,7 +76,9 @@ MONITORING = (Group("monitoring", ("monitoring",), 1.0),)
 S3 = (Group("versitygw", ("versitygw",), 1.5),)
 # The controllers of LeaderWorkerSet, whose main package has that name.
 GROUPS = (Group("lws", ("cmd",), 3.0),)
-EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING, *S3, *GROUPS)
+# Turns routes of the Gateway API into what Envoy is to do.
+GATEWAY = (Group("contour", ("contour",), 2.0),)
+EVERY = (*CONTROL_PLANE, *NODE, *HELM, *MONITORING, *S3, *GROUPS, *GATEWAY)
 
 
 def ensure(groups: tuple[Group, ...]) -> None:
