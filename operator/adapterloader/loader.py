@@ -88,6 +88,7 @@ class Loader:
             loaded = await self._engine.loaded()
         except EngineDown:
             self._up_since, self._is_admitted = None, False
+            self._ours &= self._progress.keys()
             self._all_anew()
         except (EngineRefused, aiohttp.ClientError, TimeoutError) as error:
             # Busy, say. What it has is as it was.

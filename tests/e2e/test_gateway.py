@@ -32,6 +32,9 @@ def routed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         cluster.kubectl("create", "namespace", NAMESPACE)
         apply(cluster, scaling={"maxReplicas": 3, "mode": "Off"}, replicas=2)
         eventually(lambda: ready(cluster, NAMESPACE, 2), LONG)
+        # The operator looks each minute whether there is a Gateway API now.
+        eventually(lambda: condition(cluster, NAMESPACE, "RouteAccepted")["status"] == "True", LONG)
+        assert status(cluster, NAMESPACE)["url"] == f"http://{HOST}"
         yield cluster
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
@@ -58,9 +61,6 @@ def is_whole(client: Load, at_least: int) -> None:
 
 
 def test_a_scale_in_and_a_roll_out_cut_no_stream_of_the_gateway(routed: Cluster) -> None:
-    # The operator looks each minute whether there is a Gateway API now.
-    eventually(lambda: condition(routed, NAMESPACE, "RouteAccepted")["status"] == "True", LONG)
-    assert status(routed, NAMESPACE)["url"] == f"http://{HOST}"
     client = load(routed, "client", "--rate=1", "--seconds=600", f"--max-tokens={TOKENS}")
     time.sleep(LATER_SECONDS)
     routed.kubectl("scale", "llmendpoint", endpoints.NAME, "-n", NAMESPACE, "--replicas=1")

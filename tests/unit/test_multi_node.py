@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +104,12 @@ def test_vllm_splits_by_tensors_within_a_node_and_by_layers_from_node_to_node(
     of = spread(args=args, resources={"limits": {"nvidia.com/gpu": gpus}})
     told = engine_for("vLLM").arguments(of.spec)
     assert {argument for argument in told if "parallel-size" in argument} == split
-    assert told[-3:] == ["--nnodes=2", "--node-rank=$(LWS_WORKER_INDEX)", "--master-addr=$(LWS_LEADER_ADDRESS)"]
+    assert told[-4:] == [
+        "--nnodes=2",
+        "--node-rank=$(LWS_WORKER_INDEX)",
+        "--master-addr=$(LWS_LEADER_ADDRESS)",
+        "--master-port=29501",
+    ]
 
 
 def test_sglang_is_told_the_size_over_all_nodes() -> None:
@@ -143,21 +149,29 @@ def test_a_worker_serves_nobody_and_outlives_its_leaders_drain() -> None:
 @pytest.mark.parametrize(("host", "called"), [("::1", "::1"), ("127.0.0.1", "::ffff:127.0.0.1")])
 def test_a_worker_waits_until_its_leader_listens_no_more_also_where_its_name_is_gone(host: str, called: str) -> None:
     template = engine_workload(spread(), ManifestDefaults())["spec"]["leaderWorkerTemplate"]["workerTemplate"]
-    python, *program, port, process = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-    assert (python, port, process) == ("python3", "8000", "1")
-    engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    python, *program, port, joins, process = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"][
+        "command"
+    ]
+    assert (python, port, joins, process) == ("python3", "8000", "29501", "1")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as leader:
+    with ExitStack() as open_still, ExitStack() as serving:
+        leader = serving.enter_context(socket.create_server((host, 0), family=family))
         leader.settimeout(20)
         number = leader.getsockname()[1]
-        with socket.create_connection((called, number)), leader.accept()[0]:
-            command = [sys.executable, *program, str(number), str(engine.pid)]
-            waiting = subprocess.Popen(command, env={"LWS_LEADER_ADDRESS": "gone.invalid"}, stderr=subprocess.PIPE)
-            for _ in range(3):
-                leader.accept()[0].close()
-            assert (waiting.poll(), engine.poll()) == (None, None)
-    assert engine.wait(20) == -signal.SIGTERM
-    assert (waiting.communicate(timeout=20)[1], waiting.returncode) == (b"", 0)
+        rendezvous = open_still.enter_context(socket.create_server((host, 0), family=family))
+        # Another worker, which listens on the same port as the leader.
+        other = open_still.enter_context(socket.create_server(("127.0.0.2", number)))
+        for address in ((called, rendezvous.getsockname()[1]), other.getsockname()):
+            open_still.enter_context(socket.create_connection(address[:2]))
+        engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        command = [sys.executable, *program, str(number), str(rendezvous.getsockname()[1]), str(engine.pid)]
+        waiting = subprocess.Popen(command, env={"LWS_LEADER_ADDRESS": "gone.invalid"}, stderr=subprocess.PIPE)
+        for _ in range(3):
+            leader.accept()[0].close()
+        assert (waiting.poll(), engine.poll()) == (None, None)
+        serving.close()
+        assert engine.wait(20) == -signal.SIGTERM
+        assert (waiting.communicate(timeout=20)[1], waiting.returncode) == (b"", 0)
 
 
 def test_a_worker_without_a_leader_ends_at_once_also_where_its_engine_loses_a_signal(
@@ -175,7 +189,7 @@ def test_a_worker_without_a_leader_ends_at_once_also_where_its_engine_loses_a_si
             raise gone
 
     monkeypatch.setattr(os, "kill", kill)
-    worker_pre_stop.main(port, 7)
+    worker_pre_stop.main(port, port, 7)
     assert next(sent, None) is None
 
 

@@ -8,7 +8,8 @@ RESERVED_ARGS: dict[str, tuple[str, ...]] = {
     "vLLM": (
         "--model", "--served-model-name", "--host", "--port", "--uds", "--grpc", "--ssl-keyfile", "--ssl-certfile",
         "--root-path", "--api-key", "--api-server-count", "-asc", "--headless", "--disable-log-stats",
-        "--shutdown-timeout", "--nnodes", "-n", "--node-rank", "-r", "--master-addr", "--config",
+        "--shutdown-timeout", "--nnodes", "-n", "--node-rank", "-r", "--master-addr", "--master-port",
+        "--config",
     ),
     "TGI": (
         "--model-id", "--hostname", "--port", "-p", "--prometheus-port", "--api-key", "--graceful-termination-timeout",

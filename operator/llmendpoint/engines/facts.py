@@ -115,6 +115,8 @@ class EngineFacts:
     adapters: AdapterFacts
     worker_arguments: Callable[[EndpointSpec], list[str]] | None = None
     """The arguments of the pods beside the one that serves; None where the engine can not spread a replica."""
+    rendezvous_port: int | None = None
+    """Where these pods join the one that serves, by connections that last as long as they work together."""
 
 
 def model_argument(spec: EndpointSpec) -> str:

@@ -20,8 +20,8 @@ from llmendpoint.engines.facts import (
 )
 
 PORT = 30000
-# Where the nodes of a replica find each other; it has no default.
-MEETING_PORT = 20000
+# It has no default.
+RENDEZVOUS_PORT = 20000
 SLOTS = 256
 SLOTS_FLAG = "--max-running-requests"
 TENSOR = ("--tp-size", "--tp", "--tensor-parallel-size")
@@ -57,7 +57,7 @@ def _arguments(spec: EndpointSpec) -> list[str]:
     if spec.engine.is_spread:
         args.append(f"--nnodes={spec.engine.nodes_per_replica}")
         args.append(f"--node-rank={WORKER_INDEX}")
-        args.append(f"--dist-init-addr={LEADER_ADDRESS}:{MEETING_PORT}")
+        args.append(f"--dist-init-addr={LEADER_ADDRESS}:{RENDEZVOUS_PORT}")
     if spec.model.adapters is not None:
         # Without an adapter at the start it has to be told which ones may come.
         args += ["--enable-lora", *flag(spec, "--max-lora-rank", MAX_LORA_RANK)]
@@ -106,6 +106,7 @@ SGLANG = EngineFacts(
     arguments=_arguments,
     # Those of other ranks than 0 serve nobody by themselves.
     worker_arguments=_arguments,
+    rendezvous_port=RENDEZVOUS_PORT,
     environment=_environment,
     api_key_variable=API_KEY,
     slots_flag=SLOTS_FLAG,

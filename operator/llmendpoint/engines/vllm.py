@@ -22,6 +22,8 @@ from llmendpoint.engines.facts import (
 )
 
 PORT = 8000
+# Its own default.
+RENDEZVOUS_PORT = 29501
 SLOTS = 256
 SLOTS_FLAG = "--max-num-seqs"
 TENSOR = ("--tensor-parallel-size", "-tp")
@@ -56,6 +58,7 @@ def _arguments(spec: EndpointSpec, *, is_worker: bool = False) -> list[str]:
         args.append(f"--nnodes={spec.engine.nodes_per_replica}")
         args.append(f"--node-rank={WORKER_INDEX}")
         args.append(f"--master-addr={LEADER_ADDRESS}")
+        args.append(f"--master-port={RENDEZVOUS_PORT}")
     if spec.model.adapters is not None:
         # What they depend on does not change with the adapters: the pods would be replaced.
         args += ["--enable-lora", *flag(spec, "--max-loras", LORAS_IN_A_BATCH)]
@@ -107,6 +110,7 @@ VLLM = EngineFacts(
     ),
     arguments=_arguments,
     worker_arguments=partial(_arguments, is_worker=True),
+    rendezvous_port=RENDEZVOUS_PORT,
     environment=_environment,
     api_key_variable="VLLM_API_KEY",
     slots_flag=SLOTS_FLAG,

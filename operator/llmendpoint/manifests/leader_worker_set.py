@@ -21,7 +21,7 @@ LONGEST_NAME = 40
 # A sleep would go on after the leader is done: a kubelet that is told of a shorter grace period does not end it. And
 # not each image has a shell.
 _UNTIL_LEADER_IS_DONE = inspect.getsource(worker_pre_stop)
-# What a headless pod does not have: it listens to nobody but its leader.
+# What a pod does not have that nobody sends requests to.
 _SERVING = frozenset({"ports", "startupProbe", "readinessProbe", "livenessProbe"})
 
 
@@ -88,7 +88,7 @@ def _worker_template(endpoint: Endpoint, leader: Manifest) -> Manifest:
 def _headless(endpoint: Endpoint, serving: Manifest) -> Manifest:
     spec, facts = endpoint.spec, engine_for(endpoint.spec.engine.type)
     arguments = facts.worker_arguments or facts.arguments
-    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE, str(facts.port), "1"]
+    wait = ["python3", "-I", "-c", _UNTIL_LEADER_IS_DONE, str(facts.port), str(facts.rendezvous_port), "1"]
     return {
         **{field: value for field, value in serving.items() if field not in _SERVING},
         "args": [*arguments(spec), *spec.engine.args],

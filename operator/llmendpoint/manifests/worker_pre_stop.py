@@ -1,7 +1,8 @@
 """Runs in the pod of a group's worker when that is to end, and ends it when the leader listens no more.
 
-The leader listens until its last stream is done. A pod gets this source as ``python3 -I -c SOURCE PORT 1``, for the
-Python of whatever image its engine runs in; the process 1 is the engine.
+The leader listens until its last stream is done. A pod gets this source as ``python3 -I -c SOURCE PORT RENDEZVOUS_PORT
+1``, for the Python of whatever image its engine runs in; the process 1 is the engine. So every change of this file, be
+it of a comment, is a roll-out of all groups.
 """
 
 import contextlib
@@ -19,24 +20,30 @@ PATIENCE_SECONDS = 30
 AGAIN_SECONDS = 5
 
 
-def main(port: int, engine: int) -> None:
-    """Wait for the leader, not at all where nobody listens who may be it, and end the engine."""
-    leader = next((address for address in dict.fromkeys(addresses()) if listens(address, port)), None)
+def main(port: int, rendezvous_port: int, engine: int) -> None:
+    """Wait for the leader, not at all where it listens no more, and end the engine.
+
+    Args:
+        port: of the leader, for clients.
+        rendezvous_port: of the leader, where its workers have joined it.
+        engine: number of the process.
+    """
+    leader = next((address for address in addresses(rendezvous_port) if listens(address, port)), None)
     while leader is not None and listens(leader, port):
         time.sleep(1)
     # A worker whose leader is gone ends too and is started again before its pod is deleted. An engine that is just
     # starting loses a signal, the kubelet sends one, and the GPUs would be held for the whole grace period.
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(OSError):  # it is gone, or somebody else's
         while True:
             os.kill(engine, signal.SIGTERM)
             time.sleep(AGAIN_SECONDS)
 
 
-def addresses() -> Iterator[str]:
-    """Of the leader, as far as its name leads to it, and of all that the worker is connected to.
+def addresses(rendezvous_port: int) -> Iterator[str]:
+    """Of the leader: by its name, and as the other end of the connection by which the worker has joined it.
 
     A worker that is deleted takes its group along, and the Service that the leader's name rests on goes long before the
-    leader does. A worker's connection to its leader lasts as long as the two serve.
+    leader does. Not any connection will do: workers of SGLang listen on the same port as their leader.
     """
     with contextlib.suppress(OSError):
         for found in socket.getaddrinfo(os.environ["LWS_LEADER_ADDRESS"], None, type=socket.SOCK_STREAM):
@@ -45,8 +52,9 @@ def addresses() -> Iterator[str]:
         with contextlib.suppress(OSError):
             for row in Path("/proc/net", table).read_text("ascii").splitlines()[1:]:
                 _, _, remote, state, *_ = row.split()
-                if state == ESTABLISHED:
-                    yield socket.inet_ntop(family, _packed(remote.partition(":")[0])).removeprefix("::ffff:")
+                digits, _, port = remote.partition(":")
+                if state == ESTABLISHED and int(port, 16) == rendezvous_port:
+                    yield socket.inet_ntop(family, _packed(digits)).removeprefix("::ffff:")
 
 
 def listens(address: str, port: int) -> bool:

@@ -24,7 +24,7 @@ class CrossEncoder:
         threads: how many compute one batch.
 
     Raises:
-        ModelUnavailable: it can not be loaded.
+        ModelUnavailable: it can not be loaded, or not be used.
     """
 
     def __init__(self, name: str, threads: int) -> None:
