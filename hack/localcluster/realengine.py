@@ -20,6 +20,8 @@ IMAGE = "vllm"
 PLACE = "/opt/vllm"
 """Where the image expects the environment: a virtual environment only works where it was made."""
 SOURCE = ROOT / "hack" / "vllm"
+ADAPTERS = "adapters"
+"""Folder of the model's that has LoRA adapters for it."""
 MINUTES = 3.0
 
 
@@ -66,6 +68,7 @@ def _make(directory: Path) -> None:
         ("environment", ["python3", "-m", "venv", PLACE]),
         ("packages", [f"{PLACE}/bin/pip", *install, "-r", "/source/requirements.txt"]),
         ("model", [f"{PLACE}/bin/python", "/source/tiny_model.py", "/model"]),
+        ("adapters", [f"{PLACE}/bin/python", "/source/tiny_adapters.py", "/model", f"/model/{ADAPTERS}"]),
     ):
         started = time.monotonic()
         print(f"  {what} ...", flush=True)
@@ -89,6 +92,6 @@ def _name_distribution(environment: Path) -> None:
 def _digest() -> str:
     """Of the packages, the model and the Python that runs them."""
     digest = hashlib.sha256(images.run_inside(IMAGE, ["python3", "-VV"], {}).encode())
-    for name in ("requirements.txt", "tiny_model.py"):
+    for name in ("requirements.txt", "tiny_model.py", "tiny_adapters.py"):
         digest.update((SOURCE / name).read_bytes())
     return digest.hexdigest()[:12]

@@ -125,7 +125,11 @@ class Adapters:
         except (ValueError, LookupError, OSError) as error:
             raise Refused(500, "InternalServerError", f"Call to add_lora method failed: {error}") from error
         if rank > most:
-            said = f"Call to add_lora method failed: LoRA rank {rank} is greater than max_lora_rank {most}."
+            why = f"LoRA rank {rank} is greater than max_lora_rank {most}."
+            said = (
+                f"Call to add_lora method failed: Worker failed with error '{why}', please check the stack trace above "
+                "for the root cause"
+            )
             if not is_vllm:
                 said = (
                     f"LoRA adapter {name} with rank {rank} is incompatible with the current LoRA memory pool "

@@ -147,7 +147,8 @@ async def test_a_pod_is_not_ready_before_its_adapters_were_tried(tmp_path: Path)
         assert (one.states(), one.loader.is_ready) == ({"sql": "Loaded", "wide": "Failed"}, True)
         (said,) = (entry["message"] for entry in one.loader.report() if entry["name"] == "wide")
         assert said == (
-            "the engine answers 500: Call to add_lora method failed: LoRA rank 64 is greater than max_lora_rank 16."
+            "the engine answers 500: Call to add_lora method failed: Worker failed with error 'LoRA rank 64 is greater "
+            "than max_lora_rank 16.', please check the stack trace above for the root cause"
         )
 
 

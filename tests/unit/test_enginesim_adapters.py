@@ -74,7 +74,12 @@ async def test_vllm_answers_by_the_name_of_an_adapter_until_it_is_unloaded(tmp_p
     [
         ({"lora_path": "/none"}, 404, "Loading lora sql failed: No adapter found for /none"),
         ({"lora_name": "tiny"}, 400, "The lora adapter 'tiny' conflicts with a served base model."),
-        ({"rank": 64}, 500, "Call to add_lora method failed: LoRA rank 64 is greater than max_lora_rank 16."),
+        (
+            {"rank": 64},
+            500,
+            "Call to add_lora method failed: Worker failed with error 'LoRA rank 64 is greater than max_lora_rank "
+            "16.', please check the stack trace above for the root cause",
+        ),
         ({"lora_path": ""}, 400, "Both 'lora_name' and 'lora_path' must be provided."),
     ],
 )

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from localcluster import cluster as local
-from localcluster import images, product, realengine
+from localcluster import product, realengine
 from localcluster.cluster import Cluster
 from localcluster.realengine import RealEngine
-from support.endpoints import apply, ready
+from support.endpoints import ready
 from support.kube import eventually
-
-CLAIM = "tiny-model"
-SLOTS = 8
-START_SECONDS = 600.0
+from vllm.served import CLAIM, START_SECONDS, serve
 
 
 @pytest.fixture(scope="session")
@@ -43,36 +40,9 @@ def namespace(cluster: Cluster, engine: RealEngine) -> str:
     name = "real"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_claim(engine, name)))
-    apply(
-        cluster,
-        name,
-        model={"source": f"pvc://{CLAIM}", "servedName": "tiny"},
-        engine={
-            "image": images.image_name(realengine.IMAGE),
-            # A stream takes a minute where others use the processors too.
-            "drainSeconds": 180,
-            "args": ["--dtype=bfloat16", "--max-model-len=4096", f"--max-num-seqs={SLOTS}", "--enforce-eager"],
-            "env": [
-                {"name": "VLLM_CPU_KVCACHE_SPACE", "value": "1"},
-                {"name": "HF_HUB_OFFLINE", "value": "1"},
-            ],
-            "podTemplate": _with_vllm(engine),
-        },
-        scaling={
-            "maxReplicas": 2,
-            "scaleOut": {"cooldownSeconds": 10},
-            "scaleIn": {"cooldownSeconds": 10, "holdSeconds": 30},
-        },
-    )
+    serve(cluster, engine, name)
     eventually(lambda: ready(cluster, name, 1), START_SECONDS)
     return name
-
-
-def _with_vllm(engine: RealEngine) -> dict[str, object]:
-    """What a vendor's image would bring along, from the machine that the node is."""
-    volume = {"name": "vllm", "hostPath": {"path": str(engine.environment), "type": "Directory"}}
-    mount = {"name": "vllm", "mountPath": realengine.PLACE, "readOnly": True}
-    return {"spec": {"volumes": [volume], "containers": [{"name": "engine", "volumeMounts": [mount]}]}}
 
 
 def _claim(engine: RealEngine, namespace: str) -> dict[str, object]:
