@@ -23,7 +23,7 @@ from localcluster import images, product, tools
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.paths import ROOT
-from localcluster.product import Load
+from localcluster.product import LOST, Load
 from rag.models import Answer
 from rag.page import page
 
@@ -41,7 +41,6 @@ SPIKE = ["--rate=1.5", f"--seconds={SPIKE_SECONDS}", *QUESTIONS]
 SIMULATOR = {"ENGINESIM_QUOTES": "1", "ENGINESIM_ITERATION_SECONDS": "0.06"}
 # One question is three requests: for the author, for rephrasings, for the answer.
 TARGET = 60
-BAD = ("cut", "refused", "failed")
 console = Console()
 
 
@@ -161,7 +160,7 @@ def _view(story: Story, traffic: dict[str, dict[str, Any]]) -> Panel:
     bar = "[green]" + "■ " * ready + "[yellow]" + "□ " * max(exist - ready, 0)
     table.add_row("replicas", f"{bar}[/]  {ready} ready, {scaling.get('desiredReplicas', 1)} wanted")
     for name, streams in traffic.items():
-        counts = "  ".join(f"{streams[outcome]} {outcome}" for outcome in ("complete", *BAD))
+        counts = "  ".join(f"{streams[outcome]} {outcome}" for outcome in ("complete", *LOST))
         table.add_row(f"{name} load", f"{streams['inFlight']} in flight  {counts}  TTFT p95 {streams['ttftP95']} s")
     table.add_row("decision", decision.get("sentence", ""))
     if decision.get("heldBy"):
@@ -174,9 +173,9 @@ def _close(cluster: Cluster, results: dict[str, dict[str, Any]], story: Story) -
     for at, replicas, why in story.time_line():
         decisions.add_row(at[11:19], replicas, why)
     console.print(decisions)
-    served = Table("load", "streams served", *BAD, "TTFT p50", "TTFT p95", title=f"at most {story.highest} replicas")
+    served = Table("load", "streams served", *LOST, "TTFT p50", "TTFT p95", title=f"at most {story.highest} replicas")
     for name, result in results.items():
-        numbers = [result["streams"][key] for key in ("complete", *BAD, "ttftP50", "ttftP95")]
+        numbers = [result["streams"][key] for key in ("complete", *LOST, "ttftP50", "ttftP95")]
         served.add_row(name, *map(str, numbers))
     console.print(served)
     wrong = _what_went_wrong(results, story)
@@ -194,7 +193,7 @@ def _close(cluster: Cluster, results: dict[str, dict[str, Any]], story: Story) -
 def _what_went_wrong(results: dict[str, dict[str, Any]], story: Story) -> list[str]:
     wrong = [f"{name} load: {note}" for name, result in results.items() for note in result["notes"]]
     for name, result in results.items():
-        wrong += [f"{name} load: {result['streams'][bad]} streams {bad}" for bad in BAD if result["streams"][bad]]
+        wrong += [f"{name} load: {result['streams'][lost]} streams {lost}" for lost in LOST if result["streams"][lost]]
     if story.highest < 2:
         wrong.append("it did not scale out")
     if not story.is_back:

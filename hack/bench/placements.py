@@ -23,7 +23,6 @@ LATENCIES = {
     "totalP50": "answer p50",
     "totalP95": "answer p95",
 }
-BAD = ("cut", "refused", "failed")
 # The pod of the load pulls nothing and takes about so long to begin.
 BEGIN_SECONDS = 5.0
 
@@ -118,8 +117,8 @@ def _roll_out(of: Placed) -> list[Figure]:
         _figure(of, "business roll-out -> old revision gone", took, "s"),
         _figure(of, "business roll-out: GPUs at most", most, ""),
         _figure(of, "business roll-out: engines started anew", len(set(of.pods("engine")) - engines), ""),
-        _figure(of, "business roll-out: streams cut, refused or failed", sum(streams[bad] for bad in BAD), "",
-                answers=streams["complete"]),
+        _figure(of, "business roll-out: streams cut, refused or failed",
+                sum(streams[lost] for lost in product.LOST), "", answers=streams["complete"]),
     ]  # fmt: skip
 
 

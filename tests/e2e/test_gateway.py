@@ -1,6 +1,5 @@
 """Clients that come through a real Gateway: long streams, a scale-in, a roll-out and an endpoint that sleeps."""
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -12,6 +11,7 @@ from support import endpoints
 from support.endpoints import condition, ready, status
 from support.gateway import GATEWAY, HOST, running_gateway
 from support.kube import eventually
+from support.loads import all_complete, stopped
 
 pytestmark = pytest.mark.e2e
 
@@ -53,13 +53,6 @@ def load(cluster: Cluster, name: str, *arguments: str) -> Load:
     return Load(cluster, NAMESPACE, name, [status(cluster, NAMESPACE)["url"], *arguments])
 
 
-def is_whole(client: Load, at_least: int) -> None:
-    result = client.result(LONG)
-    print(json.dumps(result))
-    assert [result["streams"][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
-    assert result["streams"]["complete"] >= at_least
-
-
 def test_a_scale_in_and_a_roll_out_cut_no_stream_of_the_gateway(routed: Cluster) -> None:
     client = load(routed, "client", "--rate=1", "--seconds=600", f"--max-tokens={TOKENS}")
     time.sleep(LATER_SECONDS)
@@ -69,8 +62,7 @@ def test_a_scale_in_and_a_roll_out_cut_no_stream_of_the_gateway(routed: Cluster)
     apply(routed, engine={"env": env}, scaling={"maxReplicas": 3, "mode": "Off"})
     time.sleep(1)
     eventually(lambda: ready(routed, NAMESPACE, 1), LONG)
-    client.stop()
-    is_whole(client, 20)
+    stopped(client, at_least=20)
 
 
 def test_requests_of_the_gateway_wake_an_endpoint_that_sleeps(routed: Cluster) -> None:
@@ -79,4 +71,4 @@ def test_requests_of_the_gateway_wake_an_endpoint_that_sleeps(routed: Cluster) -
         scaling={"minReplicas": 0, "maxReplicas": 2, "idleSeconds": 10, "scaleIn": {"cooldownSeconds": 0}},
     )
     eventually(lambda: status(routed, NAMESPACE)["replicas"] == 0, LONG)
-    is_whole(load(routed, "early", "--rate=2", "--seconds=5", "--max-tokens=10"), 5)
+    all_complete(load(routed, "early", "--rate=2", "--seconds=5", "--max-tokens=10"), at_least=5)

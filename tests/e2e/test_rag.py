@@ -13,6 +13,7 @@ from localcluster.cluster import Cluster
 from localcluster.paths import ROOT
 from localcluster.product import Load
 from support.kube import eventually, get
+from support.loads import all_complete, stopped
 
 pytestmark = pytest.mark.e2e
 
@@ -22,7 +23,6 @@ SETTINGS = {"ENGINESIM_STARTUP_SECONDS": "2", "ENGINESIM_EXIT_SECONDS": "0.5", "
 ABOUT_ADA = "What did Ada Brandt write about cold starts?"
 ABOUT_STREAMS = "How do I keep streams alive when a pod ends?"
 QUESTIONS = (ABOUT_STREAMS, ABOUT_ADA, "How does a graph index find neighbours?")
-BAD = ("cut", "refused", "failed")
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,7 @@ def test_both_placements_give_the_same_answer(served: Cluster, question: str) ->
 
 @pytest.mark.parametrize("namespace", NAMESPACES.values())
 def test_answers_are_streamed_through_the_service(served: Cluster, namespace: str) -> None:
-    streams = load(served, namespace, "few", "--concurrency=2", "--seconds=6").result(60)["streams"]
-    assert [streams[bad] for bad in BAD] == [0, 0, 0], streams
-    assert streams["complete"] > 2
+    streams = all_complete(load(served, namespace, "few", "--concurrency=2", "--seconds=6"), at_least=3)["streams"]
     assert streams["ttftP50"] < streams["totalP50"] / 2  # tokens come while the answer is written
 
 
@@ -129,10 +127,7 @@ def test_a_roll_out_and_a_scale_in_of_engines_cut_no_answer(served: Cluster, nam
     served.kubectl("patch", "llmendpoint", NAME, "-n", namespace, "--type=merge", "-p", json.dumps(patch))
     engines = {name for name in before if "engine" in name}
     eventually(lambda: not engines & set(pods(served, namespace)), 120)
-    client.stop()
-    result = client.result(120)
-    assert [result["streams"][bad] for bad in BAD] == [0, 0, 0], result
-    assert result["streams"]["complete"] > 20
+    stopped(client, at_least=21)
 
 
 def test_its_image_has_nothing_to_run_but_python(served: Cluster) -> None:

@@ -14,6 +14,7 @@ from localcluster.product import Load
 from support import endpoints
 from support.endpoints import ready, reason, status
 from support.kube import behind, control_metric, eventually, get
+from support.loads import all_complete
 
 pytestmark = pytest.mark.e2e
 
@@ -78,11 +79,6 @@ def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
     return Load(cluster, namespace, name, [f"http://llama.{namespace}.svc.cluster.local", *arguments])
 
 
-def assert_all_complete(result: dict[str, Any], requests: int) -> None:
-    assert [result["streams"][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
-    assert result["streams"]["complete"] >= requests
-
-
 def test_a_thousand_requests_at_once_wait_for_one_cold_start_also_while_the_activator_rolls_out(
     cluster: Cluster, namespace: str
 ) -> None:
@@ -97,9 +93,7 @@ def test_a_thousand_requests_at_once_wait_for_one_cold_start_also_while_the_acti
     cluster.kubectl("rollout", "restart", "deployment/llama-activator", "-n", namespace)
     cluster.kubectl("rollout", "status", "deployment/llama-activator", "-n", namespace, "--timeout=25s")
     assert old.keys() <= pods(cluster, namespace, "activator").keys()  # they go on holding
-    result = client.result(180)
-    print(json.dumps(result))
-    assert_all_complete(result, REQUESTS)
+    result = all_complete(client, REQUESTS, seconds=180)
     assert result["streams"]["ttftP50"] > 20
     scaling = status(cluster, namespace)["scaling"]
     print(json.dumps(scaling["history"]))
@@ -117,11 +111,10 @@ def assert_no_activator_is_in_its_path(cluster: Cluster, namespace: str) -> None
         eventually(lambda service=service: behind(cluster, namespace, service) == engines)
     time.sleep(2)  # until nodes have learned of it
     before = told(cluster, namespace, ANSWERED)
-    assert_all_complete(load(cluster, namespace, "later", "--rate=10", "--seconds=3").result(60), 10)
+    all_complete(load(cluster, namespace, "later", "--rate=10", "--seconds=3"), at_least=10)
     assert told(cluster, namespace, ANSWERED) == before
 
 
 def test_a_business_service_finds_its_engine_slow_and_never_absent(cluster: Cluster, namespace: str) -> None:
     asleep(cluster, namespace, startup_seconds=4, business=BUSINESS)
-    result = load(cluster, namespace, "client", "--rate=2", "--seconds=10", "--max-tokens=5").result(120)
-    assert_all_complete(result, 10)
+    all_complete(load(cluster, namespace, "client", "--rate=2", "--seconds=10", "--max-tokens=5"), at_least=10)

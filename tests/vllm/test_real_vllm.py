@@ -15,6 +15,7 @@ from support.endpoints import NAME as LLAMA
 from support.endpoints import condition, ready, replicas, status
 from support.engine_metrics import bounds, families, simulated_vllm
 from support.kube import eventually, get
+from support.loads import all_complete
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(2400)]
 
@@ -55,14 +56,6 @@ def alone_again(cluster: Cluster, namespace: str) -> bool:
     return ready(cluster, namespace, 1) and len(engine_pods(cluster, namespace)) == 1
 
 
-def all_complete(client: Load) -> None:
-    result = client.result(300)
-    print(f"\n  {result}", flush=True)
-    assert result["streams"]["complete"] > 0, result
-    for part in ("streams", "hammer"):
-        assert [result[part][bad] for bad in ("cut", "refused", "failed")] == [0, 0, 0], result
-
-
 def stopwatch(cluster: Cluster, namespace: str) -> Callable[[str], None]:
     """Prints what happened, after how many seconds, and the scaler's sentence."""
     began = time.monotonic()
@@ -75,7 +68,7 @@ def stopwatch(cluster: Cluster, namespace: str) -> Callable[[str], None]:
 
 
 def test_it_streams_an_answer_through_its_service(cluster: Cluster, namespace: str) -> None:
-    all_complete(load(cluster, namespace, "client", 1, "--seconds=1"))
+    all_complete(load(cluster, namespace, "client", 1, "--seconds=1"), at_least=1, seconds=300)
 
 
 def test_the_operator_reads_its_metrics(cluster: Cluster, namespace: str) -> None:
@@ -109,8 +102,8 @@ def test_demand_scales_it_out_and_in_and_no_stream_is_cut(cluster: Cluster, name
     eventually(lambda: alone_again(cluster, namespace), 300)
     note("replica drained and gone")
     steady.stop()
-    all_complete(spike)
-    all_complete(steady)
+    all_complete(spike, at_least=1, seconds=300)
+    all_complete(steady, at_least=1, seconds=300, hammer=True)
 
 
 def test_a_busy_replica_that_has_to_go_finishes_its_streams(cluster: Cluster, namespace: str) -> None:
@@ -130,4 +123,4 @@ def test_a_busy_replica_that_has_to_go_finishes_its_streams(cluster: Cluster, na
     eventually(lambda: alone_again(cluster, namespace), 300)
     note("replica drained and gone")
     clients.stop()
-    all_complete(clients)
+    all_complete(clients, at_least=1, seconds=300, hammer=True)
