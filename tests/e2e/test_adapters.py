@@ -8,16 +8,15 @@ import pytest
 
 from localcluster.cluster import Cluster
 from support import claims, endpoints
-from support.endpoints import condition, ready, status
+from support.endpoints import condition, engine_env, ready, status
 from support.kube import behind, eventually, get
 
 pytestmark = pytest.mark.e2e
 
 FOLDER = "/files"
-# Any real engine takes longer to start than a kubelet to hear from the loader that the last one has ended.
-TIMES = {"ENGINESIM_STARTUP_SECONDS": "10", "ENGINESIM_EXIT_SECONDS": "0.5"}
 ENGINE = {
-    "env": [{"name": name, "value": value} for name, value in TIMES.items()],
+    # Any real engine takes longer to start than a kubelet to hear from the loader that the last one has ended.
+    "env": engine_env(10),
     "apiKeySecretRef": {"name": "key", "key": "key"},
 }
 # Ranks of the adapters in the claim: the engine takes 16.

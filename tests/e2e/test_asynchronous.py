@@ -24,8 +24,7 @@ SCALING = {
     "minReplicas": 0, "maxReplicas": 3, "idleSeconds": 10, "scaleIn": {"cooldownSeconds": 0, "holdSeconds": 0},
 }  # fmt: skip
 ASYNC = {"backlogPerReplica": PER_REPLICA, "workers": {"replicas": 2, "concurrency": CONCURRENCY}}
-ENVIRONMENT = {"ENGINESIM_STARTUP_SECONDS": "2", "ENGINESIM_EXIT_SECONDS": "0.5"}
-ENGINE = {"env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()]}
+ENGINE = {"env": endpoints.engine_env()}
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ pytestmark = pytest.mark.e2e
 
 INSIDE = "/files"
 TOKENS = 10
-FAST = {"ENGINESIM_STARTUP_SECONDS": "2", "ENGINESIM_EXIT_SECONDS": "0.5"}
 SERVING: dict[str, Any] = {
     "model": {"source": "hf://acme/llama", "servedName": "tiny"},
-    "engine": {"env": [{"name": name, "value": value} for name, value in FAST.items()]},
+    "engine": {"env": endpoints.engine_env()},
 }
 OWN = {**SERVING, "scaling": {"maxReplicas": 1, "pricePerGPUHour": 2}}
 SLEEPING = {"minReplicas": 0, "maxReplicas": 1, "idleSeconds": 10, "scaleIn": {"cooldownSeconds": 0}}

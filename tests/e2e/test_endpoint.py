@@ -13,14 +13,13 @@ from localcluster import images, product
 from localcluster.cluster import Cluster
 from localcluster.product import Load
 from support import endpoints
-from support.endpoints import endpoint, ready
+from support.endpoints import endpoint, engine_env, ready
 from support.kube import eventually
 from support.loads import all_complete, stopped
 
 pytestmark = pytest.mark.e2e
 
 BUSINESS = {"image": images.image_name("business"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
-FAST = [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "2"}, {"name": "ENGINESIM_EXIT_SECONDS", "value": "0.5"}]
 ROUNDS = 4
 REPLICAS = 6
 ROLL_OUTS = 5
@@ -39,7 +38,8 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 
 def apply(cluster: Cluster, namespace: str, **spec: Any) -> None:
     model = {"source": "hf://acme/llama", "servedName": "tiny"}
-    endpoints.apply(cluster, namespace, **{"model": model, **spec, "engine": {"env": FAST, **spec.get("engine", {})}})
+    engine = {"env": engine_env(), **spec.get("engine", {})}
+    endpoints.apply(cluster, namespace, **{"model": model, **spec, "engine": engine})
 
 
 def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
@@ -105,7 +105,7 @@ def test_twenty_scale_ins_and_five_roll_outs_cut_nothing(cluster: Cluster, names
         eventually(lambda: ready(cluster, namespace, 1), 60)
     assert scale_ins == 20
     for number in range(ROLL_OUTS):
-        patch = {"spec": {"engine": {"env": [*FAST, {"name": "REVISION", "value": str(number)}]}}}
+        patch = {"spec": {"engine": {"env": engine_env(REVISION=str(number))}}}
         cluster.kubectl("patch", "llmendpoint", "llama", "-n", namespace, "--type=merge", "-p", json.dumps(patch))
         time.sleep(1)
         eventually(lambda: ready(cluster, namespace, 1), 120)

@@ -8,7 +8,7 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.product import Load
 from support import endpoints
-from support.endpoints import condition, ready, status
+from support.endpoints import condition, engine_env, ready, status
 from support.gateway import GATEWAY, HOST, running_gateway
 from support.kube import eventually
 from support.loads import all_complete, stopped
@@ -16,7 +16,6 @@ from support.loads import all_complete, stopped
 pytestmark = pytest.mark.e2e
 
 NAMESPACE = "behind-a-gateway"
-FAST = [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "2"}, {"name": "ENGINESIM_EXIT_SECONDS", "value": "0.5"}]
 # Streams of about 20 s: Envoy ends a request after 15 s where its route does not say otherwise.
 TOKENS = 600
 LATER_SECONDS = 20
@@ -45,7 +44,7 @@ def apply(cluster: Cluster, **spec: object) -> None:
         NAMESPACE,
         model={"source": "hf://acme/llama", "servedName": "tiny"},
         gateway={"parentRefs": [GATEWAY], "hostnames": [HOST]},
-        **{"engine": {"env": FAST}, **spec},
+        **{"engine": {"env": engine_env()}, **spec},
     )
 
 
@@ -58,8 +57,7 @@ def test_a_scale_in_and_a_roll_out_cut_no_stream_of_the_gateway(routed: Cluster)
     time.sleep(LATER_SECONDS)
     routed.kubectl("scale", "llmendpoint", endpoints.NAME, "-n", NAMESPACE, "--replicas=1")
     eventually(lambda: ready(routed, NAMESPACE, 1), LONG)
-    env = [*FAST, {"name": "REVISION", "value": "2"}]
-    apply(routed, engine={"env": env}, scaling={"maxReplicas": 3, "mode": "Off"})
+    apply(routed, engine={"env": engine_env(REVISION="2")}, scaling={"maxReplicas": 3, "mode": "Off"})
     time.sleep(1)
     eventually(lambda: ready(routed, NAMESPACE, 1), LONG)
     stopped(client, at_least=20)

@@ -1,6 +1,5 @@
 """The chart on a cluster of its own: confined to one namespace, and removed without a trace."""
 
-import json
 import os
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ import pytest
 from localcluster import cluster as local
 from localcluster import product
 from localcluster.cluster import Cluster
+from support import endpoints
 from support.kube import eventually, get
 
 pytestmark = pytest.mark.e2e
@@ -31,17 +31,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 def apply(cluster: Cluster, namespace: str) -> None:
-    body = {
-        "apiVersion": "llmendpoint.dev/v1alpha1",
-        "kind": "LLMEndpoint",
-        "metadata": {"name": "llama", "namespace": namespace},
-        "spec": {
-            "model": {"source": "hf://acme/llama", "cache": {"size": "1Gi"}},
-            "engine": {"env": [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "1"}]},
-            "scaling": {"maxReplicas": 2},
-        },
-    }
-    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(body))
+    model = {"source": "hf://acme/llama", "cache": {"size": "1Gi"}}
+    engine = {"env": endpoints.engine_env(1)}
+    endpoints.apply(cluster, namespace, model=model, engine=engine, scaling={"maxReplicas": 2})
 
 
 def names(cluster: Cluster, *what: str) -> list[str]:

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.e2e
 
 NAMESPACE = "multi-node"
 ENGINE = f"{endpoints.NAME}-engine"
-FAST = [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "2"}, {"name": "ENGINESIM_EXIT_SECONDS", "value": "0.5"}]
 LONG = 120.0
 # By then streams are under way in both groups.
 LATER_SECONDS = 8
@@ -34,7 +33,7 @@ def groups(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             cluster,
             NAMESPACE,
             model={"source": "hf://acme/llama", "servedName": "tiny"},
-            engine={"nodesPerReplica": 2, "env": FAST},
+            engine={"nodesPerReplica": 2, "env": endpoints.engine_env()},
             scaling={"maxReplicas": 2, "mode": "Off"},
             replicas=2,
         )

@@ -10,7 +10,7 @@ import pytest
 from localcluster import images
 from localcluster.cluster import Cluster
 from support import hub_server
-from support.endpoints import apply, condition, ready, reason, status
+from support.endpoints import apply, condition, engine_env, ready, reason, status
 from support.kube import eventually, get
 
 pytestmark = pytest.mark.e2e
@@ -21,7 +21,6 @@ WRITE = (
     "(model / 'config.json').write_text('{}'); "
     "[(model / f'model-{n}.safetensors').write_bytes(os.urandom(20 << 20)) for n in range(3)]"
 )
-ENV = {"ENGINESIM_STARTUP_SECONDS": "1", "ENGINESIM_EXIT_SECONDS": "0.5"}
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def requests(cluster: Cluster, namespace: str) -> list[str]:
 
 
 def test_two_replicas_start_from_one_fetch_without_the_hub(cluster: Cluster, namespace: str, hub: str) -> None:
-    env = [{"name": name, "value": value} for name, value in (ENV | {"HF_ENDPOINT": hub}).items()]
+    env = engine_env(1, HF_ENDPOINT=hub)
     spec = {
         "model": {
             "source": "hf://acme/llama",

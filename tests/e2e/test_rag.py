@@ -12,6 +12,7 @@ from localcluster import images, product
 from localcluster.cluster import Cluster
 from localcluster.paths import ROOT
 from localcluster.product import Load
+from support.endpoints import engine_env
 from support.kube import eventually, get
 from support.loads import all_complete, stopped
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 NAME = "llm-twin"
 NAMESPACES = {"llm-twin": "separate", "monolith": "sidecar"}
-SETTINGS = {"ENGINESIM_STARTUP_SECONDS": "2", "ENGINESIM_EXIT_SECONDS": "0.5", "ENGINESIM_QUOTES": "1"}
+QUOTES = {"ENGINESIM_QUOTES": "1"}
 ABOUT_ADA = "What did Ada Brandt write about cold starts?"
 ABOUT_STREAMS = "How do I keep streams alive when a pod ends?"
 QUESTIONS = (ABOUT_STREAMS, ABOUT_ADA, "How does a graph index find neighbours?")
@@ -32,7 +33,7 @@ def served(cluster: Cluster) -> Iterator[Cluster]:
     for example, namespace in NAMESPACES.items():
         body = yaml.safe_load((ROOT / "examples" / f"{example}.yaml").read_text())
         body["spec"]["business"]["image"] = images.image_name("rag")
-        body["spec"]["engine"]["env"] = [{"name": name, "value": value} for name, value in SETTINGS.items()]
+        body["spec"]["engine"]["env"] = engine_env(**QUOTES)
         body["spec"]["scaling"]["mode"] = "Off"
         cluster.kubectl("create", "namespace", namespace)
         cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(body))
@@ -122,8 +123,7 @@ def test_a_roll_out_and_a_scale_in_of_engines_cut_no_answer(served: Cluster, nam
     served.kubectl("scale", "llmendpoint", NAME, "-n", namespace, "--replicas=1")
     eventually(lambda: len([names for names in pods(served, namespace).values() if "engine" in names]) == 1, 120)
     before = set(pods(served, namespace))
-    env = [{"name": name, "value": value} for name, value in {**SETTINGS, "RELEASE": "2"}.items()]
-    patch = {"spec": {"engine": {"env": env}}}
+    patch = {"spec": {"engine": {"env": engine_env(**QUOTES, RELEASE="2")}}}
     served.kubectl("patch", "llmendpoint", NAME, "-n", namespace, "--type=merge", "-p", json.dumps(patch))
     engines = {name for name in before if "engine" in name}
     eventually(lambda: not engines & set(pods(served, namespace)), 120)

@@ -12,7 +12,7 @@ from localcluster import images
 from localcluster.cluster import Cluster
 from localcluster.product import Load
 from support import endpoints
-from support.endpoints import ready, reason, status
+from support.endpoints import engine_env, ready, reason, status
 from support.kube import behind, control_metric, eventually, get
 from support.loads import all_complete
 
@@ -25,7 +25,7 @@ BUSINESS = {"image": images.image_name("business"), "port": 8001, "env": [{"name
 HELD = "llmendpoint_activator_waiting"
 ANSWERED = 'llmendpoint_activator_requests_total{result="answered"}'
 # Reading a thousand prompts is not what is looked at.
-QUICK = {"ENGINESIM_EXIT_SECONDS": "0.5", "ENGINESIM_PREFILL_RATE": "1000000"}
+QUICK = {"ENGINESIM_PREFILL_RATE": "1000000"}
 
 
 @pytest.fixture
@@ -36,18 +36,13 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def engine(startup_seconds: int) -> dict[str, Any]:
-    environment = {**QUICK, "ENGINESIM_STARTUP_SECONDS": str(startup_seconds)}
-    return {"env": [{"name": name, "value": value} for name, value in environment.items()]}
-
-
 def asleep(cluster: Cluster, namespace: str, startup_seconds: int, **spec: Any) -> None:
     """Create an endpoint, see it serve, wait until it sleeps, and let its next start take a time."""
     apply = functools.partial(endpoints.apply, cluster, namespace, model=MODEL, scaling=ONE, **spec)
-    apply(engine=engine(1))
+    apply(engine={"env": engine_env(1, **QUICK)})
     eventually(lambda: ready(cluster, namespace, 1), 120)
     eventually(lambda: is_asleep(cluster, namespace), 120)
-    apply(engine=engine(startup_seconds))
+    apply(engine={"env": engine_env(startup_seconds, **QUICK)})
     eventually(lambda: starts_in(cluster, namespace, startup_seconds) and is_asleep(cluster, namespace))
 
 

@@ -39,12 +39,11 @@ print(urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode
 def serving(cluster: Cluster) -> Iterator[Cluster]:
     """Two replicas of engine and business service."""
     cluster.kubectl("create", "namespace", NAMESPACE)
-    environment = {"ENGINESIM_STARTUP_SECONDS": str(STARTUP_SECONDS), "ENGINESIM_EXIT_SECONDS": "0.5"}
     endpoints.apply(
         cluster,
         NAMESPACE,
         model={"source": "hf://acme/llama", "servedName": "tiny"},
-        engine={"env": [{"name": name, "value": value} for name, value in environment.items()]},
+        engine={"env": endpoints.engine_env(STARTUP_SECONDS)},
         business=BUSINESS,
         scaling={"maxReplicas": 2, "mode": "Off"},
         replicas=2,

@@ -74,7 +74,7 @@ def test_an_upgrade_restarts_no_engine_and_cuts_no_stream(cluster: Cluster) -> N
         cluster,
         NAMESPACE,
         model={"source": "hf://acme/llama", "servedName": "tiny"},
-        engine={"env": [{"name": "ENGINESIM_STARTUP_SECONDS", "value": "1"}]},
+        engine={"env": endpoints.engine_env(1)},
         scaling={"minReplicas": 2, "maxReplicas": 2},
     )
     eventually(lambda: endpoints.reason(cluster, NAMESPACE) == "AllReplicasReady", 90)

@@ -9,6 +9,12 @@ from support.kube import get
 NAME = "llama"
 
 
+def engine_env(startup_seconds: int = 2, **others: str) -> list[dict[str, str]]:
+    """Variables of a simulated engine: how long it starts; it ends half a second after its last token."""
+    values = {"ENGINESIM_STARTUP_SECONDS": str(startup_seconds), "ENGINESIM_EXIT_SECONDS": "0.5", **others}
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
 def apply(cluster: Cluster, namespace: str, *, name: str = NAME, **spec: Any) -> None:
     """Create or change it, or one of another name; ``spec`` is in the wire form."""
     body = {
