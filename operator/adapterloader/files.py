@@ -50,12 +50,7 @@ def _move(aside: Path, place: Path) -> None:
 
 def _remove_abandoned(root: Path) -> None:
     for folder in root.glob(f"{ASIDE}*"):
-        if time.time() - max(map(_changed_at, [folder, *folder.rglob("*")])) > ABANDONED_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _changed_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another replica is done with it
-        return time.time()
+        with contextlib.suppress(FileNotFoundError):  # another fetch is done with it
+            changed_at = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+            if time.time() - changed_at > ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,16 +1,17 @@
 """``python -m modelfetch run --root FOLDER --download JSON ...``: 0 all is there, 1 try again, 2 do not."""
 
+import os
 import signal
 import sys
 
 if __name__ == "__main__":
     # The first process of a container has no handler but its own: one that is told to stop while it still imports what
     # follows would fetch for the whole grace period, and be killed. 1 is to try again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # No exception would do: callbacks of the import system ignore what comes up in them.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
 
 import asyncio
 import json
-import os
 import traceback
 from typing import NoReturn
 
