@@ -29,7 +29,7 @@ def test_every_line_is_answered_once_however_often_workers_are_killed(
 
 
 def test_the_same_with_a_bucket(tmp_path: Path, s3: S3) -> None:
-    bucket, lines = s3.bucket("killed"), 4000
+    bucket, lines = s3.bucket("killed"), 8000
     write_lines(bucket / "in.jsonl", lines)
     uris = ("s3://killed/in.jsonl", "s3://killed/out")
     killed_again_and_again(tmp_path, *uris, bucket / "out", lines, kills_of_a_shard=2, environment=s3.environment)

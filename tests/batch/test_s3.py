@@ -80,10 +80,11 @@ async def test_wrong_credentials_are_said(bucket: Path, monkeypatch: pytest.Monk
 
 
 async def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port, s3_port, away = free_port(), free_port(), asyncio.Event()
+    port, s3_port, asked, away = free_port(), free_port(), asyncio.Event(), asyncio.Event()
 
     async def is_asked(request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
+            asked.set()
             await away.wait()
         return web.json_response({})
 
@@ -93,8 +94,7 @@ async def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path: Path, mo
                 monkeypatch.setenv(name, value)
             write_lines(s3.bucket("bucket") / "in.jsonl", 20)
             working = asyncio.create_task(work(options("s3://bucket/in.jsonl", "s3://bucket/out", port)))
-            while not list(tmp_path.glob("buckets/bucket/out/_batch/00000/*")):
-                await asyncio.sleep(0.05)
+            await asyncio.wait_for(asked.wait(), 20)
         away.set()
         # The first chunk is due after a second.
         await asyncio.sleep(2.0)

@@ -233,7 +233,7 @@ async def test_who_asks_for_the_backlog_may_wait_for_a_job(store: Store) -> None
 async def test_an_api_that_ends_lets_nobody_wait_for_a_job(store: Store) -> None:
     port = free_port()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as operator:
-        async with listening(control_of_api(store, ApiMetrics()), port):
+        async with listening(control_of_api(store, ApiMetrics()), port, shutdown_timeout=5.0):
             watch = asyncio.create_task(operator.get("/backlog?seconds=60"))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):

@@ -99,7 +99,7 @@ def test_a_job_that_is_cancelled_while_it_runs_frees_the_engine(some: Queue, eng
 
 def test_what_an_ending_worker_can_finish_is_finished_and_the_rest_is_another_s(some: Queue) -> None:
     worker = some.work("--lease=30", "--grace=1")
-    long, short = submit(some.url, tokens=500), submit(some.url, tokens=20)
+    long, short = submit(some.url, tokens=1000), submit(some.url, tokens=20)
     wait_until(lambda: job(some.url, long)["status"] == "in_progress", 60, "it runs")
     wait_until(lambda: job(some.url, short)["status"] != "queued", 60, "it runs")
     worker.end()
@@ -114,7 +114,7 @@ def test_what_an_ending_worker_can_finish_is_finished_and_the_rest_is_another_s(
 
 def test_the_answer_of_a_worker_that_was_thought_dead_changes_nothing(some: Queue) -> None:
     frozen = some.work()
-    job_id = submit(some.url, tokens=300)
+    job_id = submit(some.url, tokens=1000)
     wait_until(lambda: job(some.url, job_id)["status"] == "in_progress", 60, "it runs")
     os.kill(frozen.pid, signal.SIGSTOP)
     some.work()

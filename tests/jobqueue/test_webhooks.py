@@ -35,7 +35,7 @@ class Receiver:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "PAUSES", (0.02, 0.02, 0.02))
+    monkeypatch.setattr(delivery, "PAUSES", (0.5, 0.5, 0.5))
     monkeypatch.setattr(delivery, "POLL_SECONDS", 0.01)
 
 

@@ -50,7 +50,7 @@ def test_a_killed_fetch_does_not_fetch_whole_files_again(tmp_path: Path, bucket:
     files = write_model(bucket / "llama", shards=24, size=SIZE)
     told = download(f"s3://{bucket.name}/llama", "llama-1")
     with fetch_process(tmp_path, told, environment=s3.environment) as process:
-        eventually(lambda: (one := process.progress()) and one["filesDone"] > 3, 30)
+        eventually(lambda: (one := process.progress()) and one["filesDone"] > 3 and one["bytesPerSecond"] > 0, 30)
         process.kill()
     partial = tmp_path / "models" / "llama-1.partial"
     there = set(json.loads((partial / ".complete").read_text())["files"])

@@ -19,6 +19,8 @@ from localcluster import packages
 from localcluster.paths import ROOT
 
 SCRAPE_SECONDS = 1
+GIVEN: set[int] = set()
+"""Ports that are somebody's, whether or not he listens already."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,14 @@ def running_simulator(directory: Path, *arguments: str, **environment: str) -> I
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """A port that nobody listens on, and that nobody else was given."""
+    while True:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = int(taken.getsockname()[1])
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
 
 
 @contextmanager

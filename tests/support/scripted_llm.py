@@ -37,7 +37,7 @@ class ScriptedLlm:
         self.silent = False
         self.error = ""
         self.requests: list[dict[str, Any]] = []
-        self.connections: set[int] = set()
+        self.connections: set[asyncio.BaseTransport | None] = set()
         self.left = 0
 
     def app(self) -> web.Application:
@@ -48,7 +48,7 @@ class ScriptedLlm:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests.append(body)
-        self.connections.add(id(request.transport))
+        self.connections.add(request.transport)
         if self.drops:
             self.drops -= 1
             assert request.transport is not None

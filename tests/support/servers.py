@@ -23,7 +23,7 @@ def answering(handler: Handler) -> web.Application:
 
 @contextlib.asynccontextmanager
 async def listening(app: web.Application, port: int, **options: Any) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, shutdown_timeout=0.1, **options)
+    runner = web.AppRunner(app, **{"shutdown_timeout": 0.1, **options})
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=2048).start()
     try:

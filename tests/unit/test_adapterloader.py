@@ -213,12 +213,15 @@ async def test_an_engine_that_never_ends_a_load_does_not_keep_its_pod_from_servi
         await one.start()
         one.tell(one.adapter("sql"))
 
+        asked = asyncio.Event()
+
         async def never(name: str, path: str, *, replaces: bool) -> None:
+            asked.set()
             await asyncio.Event().wait()
 
         monkeypatch.setattr(one.loader._engine, "load", never)
         looking = asyncio.create_task(one.loader.look())
-        await asyncio.sleep(0.2)
+        await asyncio.wait_for(asked.wait(), 20)
         assert (one.states(), one.loader.is_ready) == ({"sql": "Loading"}, False)
         monkeypatch.setattr(loading, "UNLOADED_SECONDS", 0.0)
         assert one.loader.is_ready
