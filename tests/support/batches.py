@@ -41,14 +41,15 @@ def written(folder: Path, *lines: str | dict[str, Any]) -> Path:
 
 def options(given: Path | str, output: Path | str, engine_port: int, **changes: Any) -> Options:
     """Of a worker that does the only shard."""
-    uris = (place if isinstance(place, str) else f"file://{place}" for place in (given, output))
-    return Options(
-        *uris,
-        **{
-            "shards": 1, "shard": 0, "engine_url": f"http://127.0.0.1:{engine_port}", "health_path": "/health",
-            "concurrency": 8, "timeout": 10.0, "max_attempts": 3, "control_port": 0, "host": "127.0.0.1", **changes,
-        },
-    )  # fmt: skip
+    usual: dict[str, Any] = {
+        "shards": 1, "shard": 0, "engine_url": f"http://127.0.0.1:{engine_port}", "health_path": "/health",
+        "concurrency": 8, "timeout": 10.0, "max_attempts": 3, "control_port": 0, "host": "127.0.0.1",
+    }  # fmt: skip
+    return Options(_uri(given), _uri(output), **usual | changes)
+
+
+def _uri(place: Path | str) -> str:
+    return place if isinstance(place, str) else f"file://{place}"
 
 
 async def work(told: Options, stop: asyncio.Event | None = None) -> dict[str, Any]:

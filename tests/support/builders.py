@@ -58,8 +58,10 @@ def decision(at: float, desired: int, *, raw: int | None = None, held_by: str | 
     """A decision to leave the count as it is, or what ``more`` says in its place."""
     raw = desired if raw is None else raw
     holding = Clamp(name=held_by, before=raw, after=desired) if held_by else None
-    usual = {"current": desired, "reason": Outcome.HELD if held_by else Outcome.STEADY, "holding": holding}
-    usual |= {"desire": Unread(raw, "the sum"), "replicas": Replicas(desired)}
+    usual: dict[str, Any] = {
+        "current": desired, "reason": Outcome.HELD if held_by else Outcome.STEADY, "holding": holding,
+        "desire": Unread(raw, "the sum"), "replicas": Replicas(desired),
+    }  # fmt: skip
     return Decision(**{"time": at, "desired": desired} | usual | more)
 
 

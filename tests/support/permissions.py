@@ -57,7 +57,7 @@ def granted_by(bodies: Iterable[Manifest]) -> dict[str, set[Permission]]:
     """What roles grant to those to whom they are bound, by namespace."""
     listed = list(bodies)
     roles = {(body["kind"], body["metadata"].get("namespace"), body["metadata"]["name"]): body for body in listed}
-    found = defaultdict(set)
+    found: dict[str, set[Permission]] = defaultdict(set)
     for binding in of_kind(listed, "RoleBinding") + of_kind(listed, "ClusterRoleBinding"):
         role, namespace = binding["roleRef"], binding["metadata"].get("namespace")
         for rule in roles[role["kind"], namespace, role["name"]]["rules"]:
