@@ -161,5 +161,5 @@ class Load(Client):
     def stop(self) -> None:
         """Begin no more requests. Its result comes when the last one is done."""
         inside = ("exec", self._name, "-n", self._namespace, "--", "sh", "-c", "kill -TERM 1")
-        # One that has nothing in flight ends at once, and the shell with it.
+        # One that has nothing in flight ends at once, and may take the shell with it.
         self._cluster.kubectl(*inside, check=False)
