@@ -7,7 +7,7 @@ from localcluster.cluster import Cluster
 
 
 def apply(cluster: Cluster, namespace: str, folder: str, script: str) -> None:
-    """Create both. Returns when the pod runs, which has the claim at ``folder`` and runs ``script`` first."""
+    """Create both. Returns when ``script`` has run in the pod, which has the claim at ``folder``."""
     about = {"metadata": {"name": "files", "namespace": namespace}}
     claim = {
         **about,
@@ -19,7 +19,7 @@ def apply(cluster: Cluster, namespace: str, folder: str, script: str) -> None:
         "name": "files",
         "image": images.image_name("enginesim"),
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", f"{script} && sleep 1200"],
+        "command": ["sleep", "1200"],
         "volumeMounts": [{"name": "files", "mountPath": folder}],
     }
     pod = {
@@ -35,3 +35,4 @@ def apply(cluster: Cluster, namespace: str, folder: str, script: str) -> None:
     for body in (claim, pod):
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
     cluster.kubectl("wait", "pod/files", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("exec", "files", "-n", namespace, "--", "sh", "-c", script)
