@@ -8,19 +8,23 @@ from typing import Any
 import pytest
 
 from localcluster.cluster import Cluster
+from localcluster.errors import LocalClusterError
 
 CONTROL_NUMBER = 9901
 
 
 def eventually(check: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """The first truthy answer of ``check``; the last failure when there is none in time."""
+    """The first truthy answer of ``check``; the last failure when there is none in time.
+
+    An API server that did not answer one look in time is no failure yet.
+    """
     end = time.monotonic() + seconds
     while True:
         try:
             if found := check():
                 return found
             failure = f"still {found!r}"
-        except (AssertionError, KeyError, StopIteration, RuntimeError) as error:
+        except (AssertionError, KeyError, StopIteration, RuntimeError, LocalClusterError) as error:
             failure = repr(error)
         if time.monotonic() > end:
             pytest.fail(f"not within {seconds} s: {failure}")
