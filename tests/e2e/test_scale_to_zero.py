@@ -20,7 +20,11 @@ pytestmark = pytest.mark.e2e
 
 REQUESTS = 1000
 MODEL = {"source": "hf://acme/llama", "servedName": "tiny"}
-ONE = {"minReplicas": 0, "maxReplicas": 1, "idleSeconds": 10, "scaleIn": {"cooldownSeconds": 0}}
+ONE = {"minReplicas": 0, "maxReplicas": 1, "scaleIn": {"cooldownSeconds": 0}}
+# Of the cold start that is looked at: a roll-out of the activator has its place in it, on a slow machine too.
+STARTUP_SECONDS = 60
+# Until then each of so many clients has begun, and none is answered.
+BEGIN_SECONDS = 15
 BUSINESS = {"image": images.image_name("business"), "port": 8001, "env": [{"name": "PORT", "value": "8001"}]}
 HELD = "llmendpoint_activator_waiting"
 ANSWERED = 'llmendpoint_activator_requests_total{result="answered"}'
@@ -37,12 +41,14 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
 
 
 def asleep(cluster: Cluster, namespace: str, startup_seconds: int, **spec: Any) -> None:
-    """Create an endpoint, see it serve, wait until it sleeps, and let its next start take a time."""
-    apply = functools.partial(endpoints.apply, cluster, namespace, model=MODEL, scaling=ONE, **spec)
-    apply(engine={"env": engine_env(1, **QUICK)})
+    """Create an endpoint, see it serve, and let it sleep. Its next start takes a time, and it then stays awake."""
+    apply = functools.partial(endpoints.apply, cluster, namespace, model=MODEL, **spec)
+    awake = {**ONE, "idleSeconds": 3600}
+    apply(engine={"env": engine_env(1, **QUICK)}, scaling=awake)
     eventually(lambda: ready(cluster, namespace, 1), 120)
+    apply(engine={"env": engine_env(1, **QUICK)}, scaling={**ONE, "idleSeconds": 10})
     eventually(lambda: is_asleep(cluster, namespace), 120)
-    apply(engine={"env": engine_env(startup_seconds, **QUICK)})
+    apply(engine={"env": engine_env(startup_seconds, **QUICK)}, scaling=awake)
     eventually(lambda: starts_in(cluster, namespace, startup_seconds) and is_asleep(cluster, namespace))
 
 
@@ -77,16 +83,17 @@ def load(cluster: Cluster, namespace: str, name: str, *arguments: str) -> Load:
 def test_a_thousand_requests_at_once_wait_for_one_cold_start_also_while_the_activator_rolls_out(
     cluster: Cluster, namespace: str
 ) -> None:
-    asleep(cluster, namespace, startup_seconds=30)
+    asleep(cluster, namespace, STARTUP_SECONDS)
     old = pods(cluster, namespace, "activator")
     assert len(old) == 2
     for service in ("llama", "llama-engine"):
         assert behind(cluster, namespace, service) == set(old.values())
-    client = load(cluster, namespace, "crowd", f"--concurrency={REQUESTS}", "--seconds=1", "--max-tokens=5")
+    crowd = (f"--concurrency={REQUESTS}", f"--seconds={BEGIN_SECONDS}", "--max-tokens=5")
+    client = load(cluster, namespace, "crowd", *crowd)
     eventually(lambda: status(cluster, namespace)["scaling"]["desiredReplicas"] == 1, 60)
     eventually(lambda: told(cluster, namespace, HELD) >= REQUESTS)
     cluster.kubectl("rollout", "restart", "deployment/llama-activator", "-n", namespace)
-    cluster.kubectl("rollout", "status", "deployment/llama-activator", "-n", namespace, "--timeout=25s")
+    cluster.kubectl("rollout", "status", "deployment/llama-activator", "-n", namespace, "--timeout=50s")
     assert old.keys() <= pods(cluster, namespace, "activator").keys()  # they go on holding
     result = all_complete(client, REQUESTS, seconds=180)
     assert result["streams"]["ttftP50"] > 20
@@ -95,7 +102,8 @@ def test_a_thousand_requests_at_once_wait_for_one_cold_start_also_while_the_acti
     woken = [change for change in scaling["history"] if change["fromReplicas"] == 0]
     assert len(woken) == 1
     assert "woken by" in woken[0]["sentence"]
-    assert scaling["coldStartSeconds"]["samples"] == 2  # the first one, and the one that woke it
+    # The first one, and the one that woke it.
+    eventually(lambda: status(cluster, namespace)["scaling"]["coldStartSeconds"]["samples"] == 2)
     eventually(lambda: not old.keys() & pods(cluster, namespace, "activator").keys(), 60)
     assert_no_activator_is_in_its_path(cluster, namespace)
 
