@@ -25,8 +25,11 @@ BUSINESS = {
     "placement": "Sidecar",
 }
 STARTUP_SECONDS = 6
-# Well after both containers' pre-stop pause of 5 s, and well before the streams of that moment end.
+# Well after both containers' pre-stop pause of 5 s, and well before the streams of that moment end, which take 33 s.
 LATER_SECONDS = 12
+TOKENS = 1000
+# Of so many, each replica has some.
+STREAMS = 16
 ASK = """
 import json, os, urllib.request
 body = {"messages": [{"role": "user", "content": "and?"}], "max_tokens": 3, "model": os.environ["LLM_MODEL"]}
@@ -78,9 +81,9 @@ def test_a_scale_in_cuts_no_request_that_still_calls_the_engine(serving: Cluster
     url = f"http://llama.{NAMESPACE}.svc.cluster.local"
     client = Load(
         serving, NAMESPACE, "client",
-        [url, "--rate=2", "--seconds=120", "--max-tokens=500", "--hammer=10", "--hammer-path=/healthz"],
+        [url, "--rate=1", "--seconds=600", f"--max-tokens={TOKENS}", "--hammer=10", "--hammer-path=/healthz"],
     )  # fmt: skip
-    time.sleep(10)  # both replicas have streams
+    eventually(lambda: any(line["streams"]["inFlight"] >= STREAMS for line in client.lines()), 60)
     serving.kubectl("scale", "llmendpoint", "llama", "-n", NAMESPACE, "--replicas=1")
     leaving = eventually(
         lambda: [pod["metadata"]["name"] for pod in pods(serving) if "deletionTimestamp" in pod["metadata"]]
