@@ -10,12 +10,13 @@ import pytest
 from localcluster.cluster import Cluster
 from support import batch_objects, claims, endpoints
 from support.batch_objects import NAME, condition, status
-from support.kube import eventually, get
+from support.kube import control_metric, eventually, get
 
 pytestmark = pytest.mark.e2e
 
 INSIDE = "/files"
 TOKENS = 10
+COMPLETED = 'llmendpoint_batch_lines_total{result="completed"}'
 SERVING: dict[str, Any] = {
     "model": {"source": "hf://acme/llama", "servedName": "tiny"},
     "engine": {"env": endpoints.engine_env()},
@@ -83,7 +84,10 @@ def test_a_batch_with_its_own_engines_loses_a_worker_and_no_line(cluster: Cluste
     # At this pace the whole takes about twenty seconds.
     apply(cluster, namespace, files, lines, endpoint=OWN, concurrency=3)
     eventually(lambda: 0 < status(cluster, namespace)["percent"] < 90, 90)
-    cluster.kubectl("delete", "pod", worker(cluster, namespace), "-n", namespace, "--wait=false")
+    lost = worker(cluster, namespace)
+    # A worker asks every two seconds whether the engine is ready: the other one may be that much ahead.
+    eventually(lambda: control_metric(cluster, namespace, lost, COMPLETED))
+    cluster.kubectl("delete", "pod", lost, "-n", namespace, "--wait=false")
     eventually(lambda: condition(cluster, namespace, "Complete")["status"] == "True", 120)
 
     seen = status(cluster, namespace)
