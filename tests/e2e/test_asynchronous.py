@@ -10,7 +10,7 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.product import Client
 from support import endpoints
-from support.endpoints import condition, ready, reason, status
+from support.endpoints import condition, reason, status
 from support.kube import control_metric, eventually, get
 
 pytestmark = pytest.mark.e2e
@@ -18,6 +18,8 @@ pytestmark = pytest.mark.e2e
 JOBS = 60
 PER_REPLICA = 40
 CONCURRENCY = 8
+# A job takes about nine seconds: a worker that is found busy still has its jobs when it is killed.
+TOKENS = 240
 CLIENT = Path(__file__).with_name("job_client.py").read_text()
 MODEL = {"source": "hf://acme/llama", "servedName": "tiny"}
 SCALING = {
@@ -61,16 +63,16 @@ def test_jobs_wake_an_endpoint_and_are_all_answered_although_a_worker_is_killed(
     cluster: Cluster, namespace: str
 ) -> None:
     endpoints.apply(cluster, namespace, model=MODEL, engine=ENGINE, scaling=SCALING, **{"async": ASYNC})
-    eventually(lambda: ready(cluster, namespace, 1), 120)
-    eventually(lambda: condition(cluster, namespace, "QueueAvailable")["reason"] == "BacklogVolatile", 30)
-    eventually(lambda: is_asleep(cluster, namespace), 120)
+    eventually(lambda: condition(cluster, namespace, "QueueAvailable")["reason"] == "BacklogVolatile", 120)
+    # Ten seconds after it was ready, which passes unseen where the test is slow, and not before.
+    eventually(lambda: is_asleep(cluster, namespace), 180)
 
     url = status(cluster, namespace)["asyncURL"]
-    client = Client(cluster, namespace, "client", ["/app/bin/python", "-c", CLIENT, url, str(JOBS), "120"])
+    client = Client(cluster, namespace, "client", ["/app/bin/python", "-c", CLIENT, url, str(JOBS), str(TOKENS)])
     victim = eventually(lambda: busy_worker(cluster, namespace), 60)
     cluster.kubectl("delete", "pod", victim, "-n", namespace, "--grace-period=0", "--force")
 
-    result = client.result(120)
+    result = client.result(240)
     print(json.dumps(client.lines()))
     assert client.lines()[0]["accepted"] == JOBS  # although each was sent twice
     assert (result["statuses"], result["answers"]) == ({"completed": JOBS}, JOBS)
