@@ -81,9 +81,12 @@ def test_two_replicas_start_from_one_fetch_without_the_hub(cluster: Cluster, nam
     }
     apply(cluster, namespace, replicas=2, **spec)
     eventually(lambda: status(cluster, namespace).get("modelCache", {}).get("bytesTotal") == (60 << 20) + 2, 120)
-    assert not get(cluster, "deployment", "llama-engine", "-n", namespace), "no engine starts on half a model"
     print(condition(cluster, namespace, "ModelCached")["message"])
     eventually(lambda: ready(cluster, namespace, 2), 120)
+    job = get(cluster, "job", status(cluster, namespace)["modelCache"]["job"], "-n", namespace)
+    engines = get(cluster, "deployment", "llama-engine", "-n", namespace)
+    is_later = engines["metadata"]["creationTimestamp"] >= job["status"]["completionTime"]
+    assert is_later, "no engine starts on half a model"
     print(condition(cluster, namespace, "ModelCached")["message"], json.dumps(status(cluster, namespace)["modelCache"]))
     fetched = [line for line in requests(cluster, namespace) if line.startswith("GET") and ".safetensors" in line]
     assert len(fetched) == 3, "each file once for all replicas"
