@@ -14,7 +14,7 @@ from localcluster.paths import ROOT
 from localcluster.product import Load
 from support.endpoints import engine_env
 from support.kube import eventually, get
-from support.loads import all_complete, stopped
+from support.loads import stopped
 
 pytestmark = pytest.mark.e2e
 
@@ -23,6 +23,8 @@ NAMESPACES = {"llm-twin": "separate", "monolith": "sidecar"}
 QUOTES = {"ENGINESIM_QUOTES": "1"}
 ABOUT_ADA = "What did Ada Brandt write about cold starts?"
 ABOUT_STREAMS = "How do I keep streams alive when a pod ends?"
+# A service that starts loads its models and embeds its documents.
+LONG = 240.0
 QUESTIONS = (ABOUT_STREAMS, ABOUT_ADA, "How does a graph index find neighbours?")
 
 
@@ -38,7 +40,7 @@ def served(cluster: Cluster) -> Iterator[Cluster]:
         cluster.kubectl("create", "namespace", namespace)
         cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(body))
     for namespace in NAMESPACES.values():
-        eventually(lambda namespace=namespace: serves(cluster, namespace, 1), 120)
+        eventually(lambda namespace=namespace: serves(cluster, namespace, 1), LONG)
     yield cluster
     for namespace in NAMESPACES.values():
         cluster.kubectl("delete", "namespace", namespace, "--wait=false")
@@ -100,8 +102,9 @@ def test_both_placements_give_the_same_answer(served: Cluster, question: str) ->
 
 @pytest.mark.parametrize("namespace", NAMESPACES.values())
 def test_answers_are_streamed_through_the_service(served: Cluster, namespace: str) -> None:
-    streams = all_complete(load(served, namespace, "few", "--concurrency=2", "--seconds=6"), at_least=3)["streams"]
-    assert streams["ttftP50"] < streams["totalP50"] / 2  # tokens come while the answer is written
+    streams = stopped(load(served, namespace, "few", "--concurrency=2", "--seconds=600"), at_least=3)["streams"]
+    # Tokens come while the answer is written, which takes a second at least.
+    assert streams["totalP50"] - streams["ttftP50"] > 0.5
 
 
 def test_one_switch_decides_what_runs(served: Cluster) -> None:
@@ -118,15 +121,15 @@ def test_one_switch_decides_what_runs(served: Cluster) -> None:
 def test_a_roll_out_and_a_scale_in_of_engines_cut_no_answer(served: Cluster, namespace: str) -> None:
     client = load(served, namespace, "many", "--rate=0.7", "--seconds=600")
     served.kubectl("scale", "llmendpoint", NAME, "-n", namespace, "--replicas=2")
-    eventually(lambda: serves(served, namespace, 2), 90)
+    eventually(lambda: serves(served, namespace, 2), LONG)
     time.sleep(5)  # both have answers to give
     served.kubectl("scale", "llmendpoint", NAME, "-n", namespace, "--replicas=1")
-    eventually(lambda: len([names for names in pods(served, namespace).values() if "engine" in names]) == 1, 120)
+    eventually(lambda: len([names for names in pods(served, namespace).values() if "engine" in names]) == 1, LONG)
     before = set(pods(served, namespace))
     patch = {"spec": {"engine": {"env": engine_env(**QUOTES, RELEASE="2")}}}
     served.kubectl("patch", "llmendpoint", NAME, "-n", namespace, "--type=merge", "-p", json.dumps(patch))
     engines = {name for name in before if "engine" in name}
-    eventually(lambda: not engines & set(pods(served, namespace)), 120)
+    eventually(lambda: not engines & set(pods(served, namespace)), LONG)
     stopped(client, at_least=21)
 
 
