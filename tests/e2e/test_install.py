@@ -44,7 +44,7 @@ def test_an_operator_of_one_namespace_needs_no_cluster_role(cluster: Cluster) ->
     assert [name for name in names(cluster, CLUSTER_WIDE) if "llmendpoint" in name] == []
     apply(cluster, "team-a")
     apply(cluster, "team-b")
-    cluster.kubectl("wait", "-n", "team-a", "--for=condition=Ready", "llmendpoint/llama", "--timeout=60s")
+    cluster.kubectl("wait", "-n", "team-a", "--for=condition=Ready", "llmendpoint/llama", "--timeout=120s")
     assert names(cluster, CHILDREN, "-n", "team-b") == []
 
 
@@ -67,12 +67,13 @@ def test_one_replica_leads_and_the_other_takes_over_when_it_is_deleted(cluster: 
     running = ("get", "deployment", product.RELEASE, "-n", product.NAMESPACE, "-o", "jsonpath={.status.readyReplicas}")
     first = eventually(holder)
     cluster.kubectl("delete", "pod", first, "-n", product.NAMESPACE, "--wait=false")
-    eventually(lambda: holder() not in {"", first}, 10)
+    # How soon is measured without a node, which takes its time to stop a pod.
+    eventually(lambda: holder() not in {"", first})
     eventually(lambda: cluster.kubectl(*running).stdout == "2", 60)
 
 
 def test_uninstalling_leaves_endpoints_serving_and_then_nothing(cluster: Cluster) -> None:
-    product.helm(cluster, "uninstall", product.RELEASE, "-n", product.NAMESPACE, "--wait", "--timeout=60s")
+    product.helm(cluster, "uninstall", product.RELEASE, "-n", product.NAMESPACE, "--wait", "--timeout=120s")
     deployment = get(cluster, "deployment", "llama-engine", "-n", "team-a")
     assert deployment["status"]["readyReplicas"] == 1, "the engine outlives its operator"
 
@@ -81,7 +82,7 @@ def test_uninstalling_leaves_endpoints_serving_and_then_nothing(cluster: Cluster
     cluster.kubectl("delete", "llmbatches,llmendpoints", "--all", "-A", "--timeout=30s")
     eventually(lambda: not names(cluster, CHILDREN, "-A", "-l", "llmendpoint.dev/endpoint"), 90)
     crds = ("llmbatches.llmendpoint.dev", "llmendpoints.llmendpoint.dev")
-    cluster.kubectl("delete", "crd", *crds, "--timeout=30s")
-    cluster.kubectl("delete", "namespace", product.NAMESPACE, "team-a", "team-b", "--timeout=60s")
+    cluster.kubectl("delete", "crd", *crds, "--timeout=60s")
+    cluster.kubectl("delete", "namespace", product.NAMESPACE, "team-a", "team-b", "--timeout=120s")
     everywhere = f"{CLUSTER_WIDE},roles,rolebindings,serviceaccounts,secrets,configmaps,crds,leases"
     assert [name for name in names(cluster, everywhere, "-A") if "llmendpoint" in name.lower()] == []

@@ -43,7 +43,8 @@ def left_behind(name: str) -> list[str]:
     mounts = [f"mount {line}" for line in _text(Path("/proc/mounts")).splitlines() if directory in line]
     links = [entry["ifname"] for entry in json.loads(run(["ip", "-json", "link"]).stdout)]
     chains = [line for line in run(["iptables-save"]).stdout.splitlines() if "KUBE" in line]
-    groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{sandbox.cgroup}")]
+    # Others' groups come and go meanwhile, over which Path.glob stumbles.
+    groups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if Path(folder).name == sandbox.cgroup]
     files = [directory] if state_dir(name).exists() else []
     return [*processes, *mounts, *(link for link in links if link == sandbox.link), *chains, *groups, *files]
 
@@ -59,13 +60,13 @@ def interrupted_start(name: str, when: Callable[[], bool], how: signal.Signals) 
     # Where tests run in the background SIGINT is ignored, and so it would be here.
     command = ["env", "--default-signal=INT", sys.executable, "-m", "localcluster", "up", "--name", name]
     process = subprocess.Popen(command, cwd=ROOT / "hack", stdout=subprocess.DEVNULL)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not when():
         assert process.poll() is None, "it was up, or had failed, before the moment came"
         assert time.monotonic() < end
         time.sleep(0.005)
     process.send_signal(how)
-    process.wait(30)
+    process.wait(60)
 
 
 def test_a_process_that_ignores_the_request_to_end_is_ended(name: str) -> None:
@@ -100,7 +101,7 @@ def test_a_start_after_a_killed_one_comes_up(name: str) -> None:
     interrupted_start(name, (state_dir(name) / "kubelet.log").exists, signal.SIGKILL)
     started = time.monotonic()
     cluster = local.up(name)
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 120
     eventually(lambda: "Ready" in cluster.kubectl("get", "nodes", "--no-headers").stdout)
 
 

@@ -32,7 +32,7 @@ class Case:
     spec: Mapping[str, Any]
     reason: str
     message: str
-    within: float = 60.0
+    within: float = 120.0
 
 
 IMAGE_MESSAGE = (
@@ -88,7 +88,7 @@ CASES = {
         "EngineStalled",
         r"POD: requests are running and no token has come for a while, so the accelerator may hang: look at the node, "
         r"or delete the pod to replace it",
-        within=STALL_SECONDS + 60.0,
+        within=STALL_SECONDS + 120.0,
     ),
 }
 
@@ -110,7 +110,7 @@ def troubled(cluster: Cluster) -> Iterator[Cluster]:
 
 def stall(cluster: Cluster, namespace: str) -> None:
     """Let the engine hang in the middle of its answers."""
-    eventually(lambda: ready(cluster, namespace, 1), 60)
+    eventually(lambda: ready(cluster, namespace, 1), 120)
     url = f"http://{NAME}.{namespace}.svc.cluster.local"
     client = Load(cluster, namespace, "client", [url, "--rate=2", "--seconds=3", "--max-tokens=4000"])
     eventually(lambda: [line for line in client.lines() if line["streams"]["ttftP50"]], 60)
@@ -157,5 +157,5 @@ def test_a_secret_that_comes_later_heals_the_endpoint_by_itself(
     eventually(lambda: reason(troubled, namespace) == "SecretNotFound", 60)
     before = pods(troubled, namespace)
     troubled.kubectl(*command, "-n", namespace)
-    eventually(lambda: ready(troubled, namespace, 1), 60)
+    eventually(lambda: ready(troubled, namespace, 1), 120)
     assert pods(troubled, namespace) == before
