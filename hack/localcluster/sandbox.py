@@ -116,8 +116,10 @@ class Sandbox:
     def _processes(self) -> set[int]:
         """Processes in the network namespace and in the pods' control groups."""
         inside: set[int] = set()
-        if (anchor := self.anchor) is not None:
-            namespace = _namespace(anchor)
+        anchor = self.anchor
+        namespace = None if anchor is None else _namespace(anchor)
+        # An anchor whose start was interrupted may be in the machine's own still, with all that runs there.
+        if namespace not in {_namespace(os.getpid()), None}:
             inside = {
                 int(entry.name)
                 for entry in Path("/proc").iterdir()

@@ -14,7 +14,7 @@ import pytest
 from localcluster import cluster as local
 from localcluster.commands import run
 from localcluster.paths import ROOT, state_dir
-from localcluster.sandbox import Sandbox
+from localcluster.sandbox import Sandbox, _start_time
 from support.kube import eventually
 
 pytestmark = [
@@ -78,6 +78,15 @@ def test_a_process_that_ignores_the_request_to_end_is_ended(name: str) -> None:
         assert stubborn.stdout.readline() == b"ready\n"
         sandbox.destroy()
         assert stubborn.wait(5) == -signal.SIGKILL
+
+
+def test_an_anchor_without_namespaces_ends_and_takes_nobody_with_it(tmp_path: Path) -> None:
+    sandbox = Sandbox("early", tmp_path)
+    with subprocess.Popen(["sleep", "60"]) as anchor:
+        (tmp_path / "anchor").write_text(f"{anchor.pid} {_start_time(anchor.pid)}")
+        assert sandbox._processes() == set()
+        sandbox.destroy()
+        assert anchor.wait(5) == -signal.SIGKILL
 
 
 MOMENTS = {
