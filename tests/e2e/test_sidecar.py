@@ -17,7 +17,7 @@ from support.loads import stopped
 
 pytestmark = pytest.mark.e2e
 
-NAMESPACE = "sidecar"
+NAMESPACE = "beside-the-engine"
 BUSINESS = {
     "image": images.image_name("business"),
     "port": 8001,
