@@ -61,7 +61,8 @@ def running_controllers(cluster: Cluster, directory: Path) -> Iterator[Path]:
         # Or nobody could make a pod any more.
         cluster.kubectl("delete", "-f", "-", stdin=webhooks)
         process.terminate()
-        process.wait(20)
+        # Its controllers have 30 s to end.
+        process.wait(60)
 
 
 def _make_certificate(directory: Path, address: str) -> None:
