@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -146,18 +145,20 @@ class Sandbox:
         raise LocalClusterError("no network namespace could be made: this needs root on Linux")
 
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Kept, because Python warns of a child that outlives its handle, and these are meant to."""
-
-
 def start(command: Sequence[str], *, log: Path | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Start a process that outlives this one; its number."""
-    with (log or Path(os.devnull)).open("ab") as out:
-        process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+    with (log or Path(os.devnull)).open("ab") as out, Path(os.devnull).open("rb") as nothing:
+        # Not by subprocess: it warns of a child that outlives its handle, and these are meant to.
+        return os.posix_spawnp(
+            command[0],
+            list(command),
+            os.environ if environment is None else environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, *pair) for pair in ((nothing.fileno(), 0), (out.fileno(), 1), (out.fileno(), 2))
+            ],
+            setsid=True,
+            setsigdef=[signal.SIGPIPE],  # Python ignores it, which a child would inherit
         )
-    _started.append(process)
-    return process.pid
 
 
 def _kill(pid: int, number: signal.Signals) -> None:
