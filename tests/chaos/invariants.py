@@ -135,7 +135,8 @@ def wrongly_deleted(records: Iterable[Record], operator: str) -> Iterator[str]:
     """
     living: set[Key] = set()
     doomed: set[tuple[str, str, str]] = set()
-    for record in records:
+    # A deletion that follows from another one was asked for later, but may be answered sooner.
+    for record in sorted(records, key=lambda record: record.at):
         if record.resource == "llmendpoints":
             key = (record.namespace, record.name)
             (living.discard if record.verb == "delete" else living.add)(key)
