@@ -19,6 +19,7 @@ from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.observation import ChildKey, Observation, PodView, is_ours
 from llmendpoint.reconcile.plan import NEVER_READY_GRACE_SECONDS, Plan, Scale, fingerprint
+from llmendpoint.reconcile.replicas import wanted_replicas
 from llmendpoint.runtime.memory import Memory
 from llmendpoint.runtime.store import Key, Store
 
@@ -129,12 +130,15 @@ class Executor:
         self._exporter.writes.labels("patch", "Pod").inc()
 
     async def _scale(self, scale: Scale, seen: Observation, memory: Memory, body: Mapping[str, Any]) -> None:
-        """Write the replica count.
+        """Write the replica count, unless the scaler has decided anew since: the next reconcile is due then.
 
         The scaler's memory goes ahead of it: an operator that dies between the two finds its own intent, not a
         count that it can not explain.
         """
         endpoint = seen.endpoint
+        wanted, _ = wanted_replicas(seen, memory.state.desired)
+        if wanted != scale.replicas:
+            return
         children = self._store.children(Key(endpoint.namespace, endpoint.name))
         if not any((child["kind"], child["metadata"]["name"]) == scale.workload for child in children):
             return  # it could not be created, and an apply of a count alone would be refused
