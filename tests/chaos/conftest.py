@@ -38,6 +38,7 @@ def undisturbed(open_site: Site) -> dict[str, Any]:
     site.load(0)
     site.await_replicas(LEAST)
     site.apply()
+    site.await_replicas(LEAST)
 
     def still() -> dict[str, Any]:
         state = site.end_state()
@@ -61,8 +62,8 @@ def chance(request: pytest.FixtureRequest) -> Random:
 def site(open_site: Site, undisturbed: dict[str, Any]) -> Iterator[Site]:
     """A settled endpoint with an operator. In the end it is as one that nobody disturbed, and all writes were right."""
     site = open_site
-    site.enter()
     try:
+        site.enter()
         yield site
         site.load(0)
         site.apply()

@@ -131,7 +131,7 @@ def not_told_first(records: Iterable[Record], operator: str) -> Iterator[str]:
 def wrongly_deleted(records: Iterable[Record], operator: str) -> Iterator[str]:
     """Children that the operator or the garbage collector deleted while their endpoint was there, and serving pods.
 
-    The operator may delete a pod that somebody has deleted already: that shortens its grace.
+    The operator may delete a pod that somebody has deleted or evicted already: that shortens its grace.
     """
     living: set[Key] = set()
     doomed: set[tuple[str, str, str]] = set()
@@ -140,6 +140,8 @@ def wrongly_deleted(records: Iterable[Record], operator: str) -> Iterator[str]:
         if record.resource == "llmendpoints":
             key = (record.namespace, record.name)
             (living.discard if record.verb == "delete" else living.add)(key)
+        if record.resource == "pods/eviction":
+            doomed.add(("pods", record.namespace, record.name))
         if record.verb != "delete" or not any(_is_of(record, key) for key in living):
             continue
         target = (record.resource, record.namespace, record.name)

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.site import MOST, NAMESPACE, Site
 from support.endpoints import condition, status
-from support.kube import eventually
+from support.kube import eventually, get
 
 pytestmark = pytest.mark.apiserver
 STUCK_SECONDS = 6.0
@@ -53,6 +53,8 @@ def test_a_roll_out_whose_pods_never_start_takes_nothing_away(site: Site) -> Non
 
 def evict(site: Site, pod: dict[str, Any]) -> None:
     name = pod["metadata"]["name"]
+    # The controller learns of the last replica that became ready a moment later.
+    eventually(lambda: get(site.cluster, "pdb", "llama-engine", "-n", NAMESPACE)["status"]["disruptionsAllowed"])
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": NAMESPACE}}
     path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/eviction"
     site.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))

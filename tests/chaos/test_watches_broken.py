@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 from chaos.site import MOST, NAMESPACE, Site
+from support.kube import eventually, get
 
 pytestmark = pytest.mark.apiserver
+DELETED = ("deployment/llama-engine", "service/llama", "hpa/llama-business", "pdb/llama-engine")
 WATCHED = "/apis/llmendpoint.dev/v1alpha1/llmendpoints"
 
 
@@ -19,17 +21,18 @@ def compact(etcd: str) -> None:
 
 
 def test_what_is_deleted_behind_a_broken_watch_comes_back(site: Site) -> None:
+    site.apply(hold_seconds=60)
     site.load()
     site.await_replicas(MOST)
     kubectl = site.cluster.kubectl
     version = json.loads(kubectl("get", "--raw", WATCHED).stdout)["metadata"]["resourceVersion"]
     site.operator.signal(signal.SIGSTOP)
-    for deleted in ("deployment/llama-engine", "service/llama", "hpa/llama-business", "pdb/llama-engine"):
-        kubectl("delete", deleted, "-n", NAMESPACE)
+    kubectl("delete", *DELETED, "-n", NAMESPACE)
     compact(site.component("etcd").argument("listen-client-urls"))
     with site.without("kube-apiserver"):
         pass  # a new one knows nothing of what was
     resumed = kubectl("get", "--raw", f"{WATCHED}?watch=1&resourceVersion={version}&timeoutSeconds=5").stdout
     assert '"code":410' in resumed
     site.operator.signal(signal.SIGCONT)
+    eventually(lambda: len(get(site.cluster, *DELETED, "-n", NAMESPACE)["items"]) == len(DELETED))
     site.await_replicas(MOST)

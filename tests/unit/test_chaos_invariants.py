@@ -138,6 +138,8 @@ def test_the_operator_deletes_no_pod_that_nobody_deleted_before() -> None:
     pod, controller = "llama-engine-5d8f-x7k2p", "system:serviceaccount:kube-system:replicaset-controller"
     assert not sentences(created(), deletes(5, "pods", pod, controller), deletes(6, "pods", pod))
     assert not sentences(created(), deletes(6, "pods", pod), deletes(5, "pods", pod, controller))  # answered later
+    evicted = write(5, "create", "pods/eviction", pod, {}, who="jane")
+    assert not sentences(created(), evicted, deletes(6, "pods", pod))
     (sentence,) = sentences(created(), deletes(6, "pods", pod))
     assert sentence.endswith("nobody had deleted it before")
 
