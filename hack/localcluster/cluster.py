@@ -76,7 +76,7 @@ class Cluster:
         """Wait until the API server serves what is in crds/, which it begins to a moment after it is ready."""
         end = time.monotonic() + 60.0
         # The first fails at once where the status has no conditions yet, the second while storage is made.
-        for served in (ESTABLISHED, ("get", "llmendpoints", "-A")):
+        for served in (ESTABLISHED, ("get", "llmendpoints,llmbatches", "-A")):
             while self.kubectl(*served, check=time.monotonic() > end).returncode:
                 time.sleep(0.2)
 
