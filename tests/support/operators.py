@@ -55,6 +55,15 @@ class OperatorProcess:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It does nothing until the block ends."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
 
 @contextmanager
 def started_operator(kubeconfig: Path, log: Path, **environment: str) -> Iterator[OperatorProcess]:
