@@ -14,7 +14,7 @@ import pytest
 
 from localcluster.cluster import Cluster
 from support.clusters import running_apiserver
-from support.endpoints import apply, reason, replicas, status
+from support.endpoints import apply, is_unread, reason, replicas, status
 from support.kube import eventually, get
 from support.operators import OperatorProcess, started_operator
 from support.prometheus import running_prometheus, running_simulator
@@ -115,6 +115,7 @@ def test_a_standby_reads_the_lease_and_nothing_else_and_an_idle_leader_writes_no
     leader, standby = pair
     apply(cluster, namespace, scaling=scaled(1))
     eventually(lambda: reason(cluster, namespace) == "AllReplicasReady")
+    eventually(lambda: is_unread(cluster, namespace))
     time.sleep(4)
     began = time.monotonic()
     time.sleep(6)
@@ -141,11 +142,12 @@ def test_a_leader_that_is_told_to_stop_hands_over_within_three_seconds(
     leader.operator.signal(signal.SIGTERM)
     told = time.monotonic()
     apply(cluster, namespace, scaling=scaled(3))
-    seconds_until(lambda: standby.writes() and replicas(cluster, namespace) == 3, 10)
-    took = time.monotonic() - told
+    eventually(lambda: replicas(cluster, namespace) == 3)
+    # When it was asked for, and not when a look that takes its time has found it.
+    took = next(asked.at for asked in standby.writes(told) if asked.path.endswith("/deployments/llama-engine")) - told
     print(f"SIGTERM -> the other one's first scale: {took:.2f} s")
     assert took <= 3.0
-    assert leader.operator.process.wait(10) == 0
+    assert leader.operator.process.wait(20) == 0
     assert lease(cluster)["leaseTransitions"] == before + 1
 
 
@@ -170,19 +172,19 @@ def test_a_leader_that_is_killed_is_replaced_within_fifteen_seconds_and_cooldown
             return True
 
         apply(cluster, namespace, scaling=scaling)
-        eventually(lambda: reason(cluster, namespace) == "AllReplicasReady", 60)
+        eventually(lambda: reason(cluster, namespace) == "AllReplicasReady")
         apply(cluster, namespace, scaling={**scaling, "minReplicas": 3})
         pods = eventually(lambda: len(found := get(cluster, "pods", "-n", namespace)["items"]) == 3 and found)
         prometheus.scrape({(namespace, pod["metadata"]["name"]): engine.address for pod in pods})
         apply(cluster, namespace, scaling=scaling)  # nothing needs three replicas any more
-        eventually(is_held, 60)
+        eventually(is_held)
         before = status(cluster, namespace)["scaling"]
         leader.operator.signal(signal.SIGKILL)
         took = seconds_until(lambda: standby.leads and standby.operator.answers("/readyz"), 30)
         print(f"SIGKILL -> the other one leads and knows the cluster: {took:.2f} s")
         assert took <= 15.0
         time.sleep(10)  # ticks enough for another decision
-        assert is_held()
+        eventually(is_held)
     after = status(cluster, namespace)["scaling"]
     assert after["lastScaleOutTime"] == before["lastScaleOutTime"]
     assert after["history"] == before["history"]
@@ -205,7 +207,7 @@ def test_a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_goes_on
     eventually(lambda: replicas(cluster, namespace) == 3)
     goes_on = time.monotonic()
     leader.operator.signal(signal.SIGCONT)
-    assert leader.operator.process.wait(5) == 1
+    assert leader.operator.process.wait(20) == 1
     assert [asked for asked in leader.relay.since(goes_on) if asked.is_write] == []
     assert "lease lost" in leader.operator.log.read_text()
     assert replicas(cluster, namespace) == 3
@@ -257,5 +259,5 @@ def test_a_leader_that_finds_the_lease_in_other_hands_ends(cluster: Cluster, pai
     leader, _ = pair
     patch = {"spec": {"holderIdentity": "somebody-else"}}
     cluster.kubectl("patch", "lease", LEASE, "-n", "default", "--type=merge", "-p", json.dumps(patch))
-    assert leader.operator.process.wait(5) == 1
+    assert leader.operator.process.wait(20) == 1
     assert "held by somebody-else now" in leader.operator.log.read_text()

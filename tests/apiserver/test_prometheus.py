@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localcluster.cluster import Cluster
-from support.endpoints import apply, condition, endpoint, reason, replicas, status
+from support.endpoints import apply, condition, endpoint, is_unread, reason, replicas, status
 from support.kube import eventually, get
 from support.prometheus import Prometheus, running_simulator
 
@@ -49,6 +49,7 @@ def test_a_prometheus_that_is_gone_holds_the_size_and_writes_nothing_more(apiser
     eventually(lambda: condition(apiserver, namespace, "MetricsAvailable")["reason"] == "MetricsUnknown")
     assert "can not be reached" in condition(apiserver, namespace, "MetricsAvailable")["message"]
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    eventually(lambda: is_unread(apiserver, namespace, 2))
     time.sleep(3)
     before = endpoint(apiserver, namespace)["metadata"]["resourceVersion"]
     time.sleep(5)  # five ticks

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from localcluster.cluster import Cluster
-from support.endpoints import apply, condition, reason, replicas, status
+from support.endpoints import apply, condition, is_unread, reason, replicas, status
 from support.kube import eventually, get
 
 pytestmark = pytest.mark.apiserver
@@ -73,12 +73,13 @@ def test_deletion_leaves_nothing(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace, business=BUSINESS, model={"source": "hf://acme/llama", "cache": {"size": "1Gi"}})
     eventually(lambda: get(apiserver, "pvc", "llama-cache", "-n", namespace))
     apiserver.kubectl("delete", "llmendpoint", "llama", "-n", namespace)
-    eventually(lambda: not get(apiserver, KINDS, "-n", namespace, "-l", OWNED).get("items"), 60)
+    eventually(lambda: not get(apiserver, KINDS, "-n", namespace, "-l", OWNED).get("items"))
 
 
 def test_a_settled_endpoint_is_not_written(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace, business=BUSINESS, scaling={"maxReplicas": 3, "mode": "DryRun"})
     eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    eventually(lambda: is_unread(apiserver, namespace))
     time.sleep(6)
 
     def versions() -> dict[str, str]:
@@ -139,7 +140,7 @@ def test_an_exhausted_quota_is_reported(apiserver: Cluster, namespace: str) -> N
 
 def test_unreadable_metrics_hold_the_size(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace, scaling={"maxReplicas": 3, "minReplicas": 2})
-    eventually(lambda: condition(apiserver, namespace, "MetricsAvailable")["reason"] == "MetricsUnknown", 40)
+    eventually(lambda: condition(apiserver, namespace, "MetricsAvailable")["reason"] == "MetricsUnknown")
     assert "the size is held" in condition(apiserver, namespace, "MetricsAvailable")["message"]
     assert replicas(apiserver, namespace) == 2
 
@@ -196,7 +197,7 @@ def test_a_name_that_is_taken_is_left_alone_and_reported(apiserver: Cluster, nam
     assert get(apiserver, "service", "llama", "-n", namespace)["spec"] == before["spec"]
     eventually(lambda: replicas(apiserver, namespace) == 1)  # the rest is there
     apiserver.kubectl("delete", "service", "llama", "-n", namespace)
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
 
 
 def test_a_child_that_is_refused_does_not_stop_the_scaler(apiserver: Cluster, namespace: str) -> None:

@@ -46,6 +46,12 @@ def reason(cluster: Cluster, namespace: str) -> str:
     return str(condition(cluster, namespace, "Ready")["reason"])
 
 
+def is_unread(cluster: Cluster, namespace: str, replicas: int = 1) -> bool:
+    """Whether it is told that none of so many replicas can be read: of those on fake nodes no more is to come."""
+    told = condition(cluster, namespace, "MetricsAvailable")
+    return (told["reason"], str(told["message"]).count(f"{NAME}-engine-")) == ("MetricsUnknown", replicas)
+
+
 def replicas(cluster: Cluster, namespace: str) -> int:
     """Engine replicas that the operator ordered."""
     return int(get(cluster, "deployment", f"{NAME}-engine", "-n", namespace)["spec"]["replicas"])
