@@ -72,7 +72,7 @@ class ControlPlane:
         rows = zip_longest(*([f"{part}={value}" for value in values] for part, values in extra.items()))
         flags = [f"--extra-args={value}" for row in rows for value in row if value]
         with _one_at_a_time():
-            self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=60s")
+            self._kwokctl("create", "cluster", f"--config={config}", *flags, "--wait=180s")
         self.kubeconfig.write_text(self._reachable_kubeconfig())
         self.kubeconfig.chmod(0o600)
 

@@ -94,7 +94,7 @@ def test_a_claim_template_that_does_not_exist_is_named_until_it_does(
     eventually(lambda: said in condition(apiserver, namespace, "Ready")["message"])
     apiserver.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(TEMPLATE))
     # The controller tries again after a while that grows with each failure.
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
 
 
 def test_accelerators_that_no_node_has_are_named(apiserver: Cluster, namespace: str) -> None:

@@ -66,7 +66,7 @@ def test_an_hpa_owns_the_count_when_scaling_is_off(apiserver: Cluster, namespace
         },
     }
     apiserver.kubectl("apply", "-f", "-", stdin=json.dumps(hpa))
-    eventually(lambda: status(apiserver, namespace)["readyReplicas"] == 2, 60)
+    eventually(lambda: status(apiserver, namespace)["readyReplicas"] == 2)
     assert owners_of_replicas(apiserver, namespace) == {"kube-controller-manager"}
     stays(apiserver, namespace, 2)
     apply(apiserver, namespace, scaling=OFF, engine={"drainSeconds": 30})  # the user's next edit does not know of it

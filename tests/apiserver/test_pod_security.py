@@ -37,7 +37,7 @@ def enforced(apiserver: Cluster, level: str) -> Iterator[str]:
     name = f"pod-security-{level}"
     apiserver.kubectl("create", "namespace", name)
     apiserver.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={level}")
-    eventually(lambda: get(apiserver, "serviceaccount", "default", "-n", name), 60)  # no pod without one
+    eventually(lambda: get(apiserver, "serviceaccount", "default", "-n", name))  # no pod without one
     yield name
     apiserver.kubectl("delete", "namespace", name, "--wait=false")
 
@@ -111,7 +111,7 @@ def test_an_engine_as_it_is_lacks_nothing_but_a_user_of_its_own(
 def test_what_a_restricted_namespace_refuses_is_told_with_what_to_do(apiserver: Cluster, namespace: str) -> None:
     apiserver.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     apply(apiserver, namespace)
-    eventually(lambda: reason(apiserver, namespace) == "PodsRefused", 60)
+    eventually(lambda: reason(apiserver, namespace) == "PodsRefused")
     message = condition(apiserver, namespace, "Ready")["message"]
     assert 'violates PodSecurity "restricted:latest"' in message
     assert "engine.podTemplate" in message

@@ -14,7 +14,6 @@ from support.kube import eventually, get
 
 pytestmark = pytest.mark.apiserver
 CACHE: dict[str, Any] = {"size": "1Gi", "storageClassName": "", "prefetch": True}
-LONGEST = 60.0
 
 
 def model(source: str = "hf://acme/llama", **more: Any) -> dict[str, Any]:
@@ -52,13 +51,13 @@ def engine(cluster: Cluster, namespace: str) -> dict[str, Any]:
 
 def test_engines_start_when_the_model_is_there(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace, model=model())
-    eventually(lambda: reason(apiserver, namespace) in {"FetchingModel", "VolumePending"}, LONGEST)
+    eventually(lambda: reason(apiserver, namespace) in {"FetchingModel", "VolumePending"})
     (job,) = jobs(apiserver, namespace)
     assert engine(apiserver, namespace) == {}
     assert condition(apiserver, namespace, "ModelCached")["status"] == "False"
     assert status(apiserver, namespace)["modelCache"]["job"] == job["metadata"]["name"]
     apiserver.control_plane.apply([volume(namespace)])
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", LONGEST)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     assert condition(apiserver, namespace, "ModelCached")["reason"] == "ModelFetched"
     assert status(apiserver, namespace)["modelCache"]["state"] == "Cached"
     settled = version(apiserver, namespace)
@@ -68,7 +67,7 @@ def test_engines_start_when_the_model_is_there(apiserver: Cluster, namespace: st
     # Another revision: another Job, then the roll-out, and the Job of before goes.
     apply(apiserver, namespace, model=model(revision="v2"))
     eventually(lambda: [one["metadata"]["name"] for one in jobs(apiserver, namespace)] != [job["metadata"]["name"]])
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", LONGEST)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     eventually(lambda: len(jobs(apiserver, namespace)) == 1)
     (second,) = jobs(apiserver, namespace)
     kept = [arg for arg in second["spec"]["template"]["spec"]["containers"][0]["args"] if arg.startswith("--keep=")]
@@ -91,11 +90,11 @@ def test_a_fetch_that_was_refused_says_so(apiserver: Cluster, namespace: str) ->
     ended["state"] = {"terminated": {"exitCode": 2, "message": said, "reason": "Error"}}
     patch = json.dumps({"status": {"phase": "Failed", "containerStatuses": [ended]}})
     apiserver.kubectl("patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
-    eventually(lambda: reason(apiserver, namespace) == "FetchFailed", LONGEST)
+    eventually(lambda: reason(apiserver, namespace) == "FetchFailed")
     assert said in condition(apiserver, namespace, "Ready")["message"]
     assert status(apiserver, namespace)["modelCache"]["state"] == "Failed"
     # As the message says.
     (job,) = jobs(apiserver, namespace)
     apiserver.control_plane.apply([volume(namespace)])
     apiserver.kubectl("delete", "job", job["metadata"]["name"], "-n", namespace)
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", LONGEST)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")

@@ -20,7 +20,7 @@ def test_a_host_path_is_refused_by_condition_and_event_and_what_serves_stays(
         return deployment["metadata"]["generation"], sorted(pod["metadata"]["uid"] for pod in pods)
 
     apply(apiserver, namespace)
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     before = engine()
     apply(apiserver, namespace, engine={"podTemplate": HOST_PATH, "env": [{"name": "A", "value": "1"}]})
     eventually(lambda: reason(apiserver, namespace) == "InvalidSpec")
@@ -37,5 +37,5 @@ def test_a_host_path_is_refused_by_condition_and_event_and_what_serves_stays(
     eventually(lambda: len(engine()[1]) == 2)
     assert set(before[1]) < set(engine()[1])
     apply(apiserver, namespace, engine={"env": [{"name": "A", "value": "1"}]})
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     assert engine()[0] > before[0]

@@ -51,7 +51,7 @@ ENGINE: dict[str, Any] = {"args": ["--max-num-seqs=4"]}
 OWN: dict[str, Any] = {"model": {"source": "hf://acme/llama"}}
 GROWING = "growing"
 """A class of volumes that can be made larger."""
-LONGEST = 60.0
+LONGEST = 180.0
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
 ANY = (*READ, *WRITE)

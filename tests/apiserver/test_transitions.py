@@ -45,7 +45,7 @@ def test_a_cache_is_made_anew_where_it_was_taken_away(apiserver: Cluster, namesp
     apply(apiserver, namespace, model=cached())
     eventually(claim)
     apply(apiserver, namespace)
-    eventually(lambda: not claim(), 60)
+    eventually(lambda: not claim())
     apply(apiserver, namespace, model=cached(size="1Gi", accessMode="ReadWriteOnce"))
     assert eventually(claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
 
@@ -65,14 +65,14 @@ def test_a_business_service_keeps_its_replicas_when_its_bounds_change(apiserver:
         return {item["metadata"]["uid"] for item in items if "deletionTimestamp" not in item["metadata"]}
 
     bound(4, 4)
-    eventually(lambda: len(pods()) == 4, 60)
+    eventually(lambda: len(pods()) == 4)
     first = pods()
     bound(4, 8)
     eventually(lambda: autoscaler()["maxReplicas"] == 8)
     bound(5, 5)
-    eventually(lambda: len(pods()) == 5, 60)
+    eventually(lambda: len(pods()) == 5)
     assert first <= pods()
     bound(1, 1)
     eventually(lambda: count() == 1 and not autoscaler())
     bound(2, 2)
-    eventually(lambda: count() == 2, 60)
+    eventually(lambda: count() == 2)
