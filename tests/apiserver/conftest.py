@@ -43,5 +43,6 @@ def namespace(apiserver: Cluster, operator: Path, request: pytest.FixtureRequest
     name = request.node.name.replace("_", "-").removeprefix("test-")[:40].strip("-")
     apiserver.kubectl("create", "namespace", name)
     yield name
-    apiserver.kubectl("delete", "llmendpoints", "--all", "-n", name, "--wait=false")
+    # Batches first: one that is left would make its engines anew.
+    apiserver.kubectl("delete", "llmbatches,llmendpoints", "--all", "-n", name, "--wait=false")
     assert "Traceback" not in operator.read_text()

@@ -46,25 +46,28 @@ def writers(apiserver: Cluster, namespace: str) -> set[str]:
 
 def test_a_replica_is_told_of_a_change_and_stays(apiserver: Cluster, namespace: str) -> None:
     apply(apiserver, namespace, model=model(SQL), replicas=2)
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
-    eventually(lambda: list(engines(apiserver, namespace).values()) == [["sql"], ["sql"]], 30)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
+    eventually(lambda: list(engines(apiserver, namespace).values()) == [["sql"], ["sql"]])
     assert writers(apiserver, namespace) == {"llmendpoint"}
     before = set(engines(apiserver, namespace))
 
     apply(apiserver, namespace, model=model(SQL, LAW), replicas=2)
-    eventually(lambda: list(engines(apiserver, namespace).values()) == [["sql", "law"]] * 2, 30)
+    eventually(lambda: list(engines(apiserver, namespace).values()) == [["sql", "law"]] * 2)
+
+    def told() -> dict[str, tuple[str, str]]:
+        return {entry["name"]: (entry["model"], entry["state"]) for entry in status(apiserver, namespace)["adapters"]}
+
     # Nobody answers at the addresses of these pods: that is told, and Ready does not look at it.
-    eventually(lambda: condition(apiserver, namespace, "AdaptersReady")["reason"] == "AdaptersLoading", 30)
-    told = {entry["name"]: (entry["model"], entry["state"]) for entry in status(apiserver, namespace)["adapters"]}
-    assert told == {"sql": ("sql", "Loading"), "law": ("law", "Loading")}
+    eventually(lambda: told() == {"sql": ("sql", "Loading"), "law": ("law", "Loading")})
+    assert condition(apiserver, namespace, "AdaptersReady")["reason"] == "AdaptersLoading"
 
     apply(apiserver, namespace, model=model(LAW), replicas=3)
-    eventually(lambda: list(engines(apiserver, namespace).values()) == [["law"]] * 3, 60)
+    eventually(lambda: list(engines(apiserver, namespace).values()) == [["law"]] * 3)
     assert before < set(engines(apiserver, namespace))
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
 
     apply(apiserver, namespace, replicas=3)
-    eventually(lambda: "adapters" not in status(apiserver, namespace), 60)
+    eventually(lambda: "adapters" not in status(apiserver, namespace))
     eventually(lambda: not before & set(engines(apiserver, namespace)), 90)
 
 

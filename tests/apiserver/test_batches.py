@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,10 @@ def pods(cluster: Cluster, namespace: str) -> list[str]:
 
 def end(cluster: Cluster, namespace: str, pod: str, *, code: int, said: str) -> None:
     """Have the worker in a pod that waits for a volume end, as a kubelet would tell it."""
-    terminated = {"exitCode": code, "message": said, "reason": "Completed" if code == 0 else "Error"}
+    # Without a time the Job's pause before the next worker counts from when the pod was made.
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    reason = "Completed" if code == 0 else "Error"
+    terminated = {"exitCode": code, "message": said, "reason": reason, "finishedAt": at}
     ended = {"name": "batch", "image": "i", "imageID": "i", "ready": False, "restartCount": 0}
     status = {
         "phase": "Succeeded" if code == 0 else "Failed",
@@ -63,7 +67,7 @@ def test_a_batch_waits_for_its_endpoint_and_is_done_by_it(apiserver: Cluster, na
     eventually(lambda: state(apiserver, namespace) == "EndpointNotFound")
     assert job(apiserver, namespace) == {}
     endpoints.apply(apiserver, namespace)
-    eventually(lambda: condition(apiserver, namespace, "Complete")["status"] == "True", 60)
+    eventually(lambda: condition(apiserver, namespace, "Complete")["status"] == "True")
     seen = status(apiserver, namespace)
     assert seen["observedGeneration"] == 1
     assert seen["endpoint"] == "llama"
@@ -114,34 +118,34 @@ def test_own_engines_come_with_the_batch_and_go_with_its_last_line(apiserver: Cl
     batch_objects.apply(apiserver, namespace, endpoint=OWN)
     own = eventually(lambda: get(apiserver, "llmendpoint", NAME, "-n", namespace))
     assert own["metadata"]["ownerReferences"][0]["kind"] == "LLMBatch"
-    eventually(lambda: state(apiserver, namespace) == "VolumePending", 60)
+    eventually(lambda: state(apiserver, namespace) == "VolumePending")
     assert "prompts" in condition(apiserver, namespace, "Progressing")["message"]
     apiserver.control_plane.apply(batch_objects.volumes(namespace))
-    eventually(lambda: condition(apiserver, namespace, "Complete")["status"] == "True", 60)
+    eventually(lambda: condition(apiserver, namespace, "Complete")["status"] == "True")
     usage = status(apiserver, namespace)["usage"]
     assert usage["gpuHours"] > 0
     assert usage["cost"] == pytest.approx(3600 * usage["gpuHours"], abs=1)  # hours are rounded
     eventually(lambda: not get(apiserver, "llmendpoint", NAME, "-n", namespace))
-    eventually(lambda: not get(apiserver, "deployments", "-n", namespace), 60)
+    eventually(lambda: not get(apiserver, "deployments", "-n", namespace))
 
 
 def test_a_batch_that_is_suspended_holds_nothing_and_goes_on(apiserver: Cluster, namespace: str) -> None:
     batch_objects.apply(apiserver, namespace, endpoint=OWN)
-    eventually(lambda: state(apiserver, namespace) == "VolumePending", 60)
+    eventually(lambda: state(apiserver, namespace) == "VolumePending")
     batch_objects.apply(apiserver, namespace, endpoint=OWN, suspend=True)
     eventually(lambda: condition(apiserver, namespace, "Suspended")["status"] == "True")
     eventually(lambda: not get(apiserver, "llmendpoint", NAME, "-n", namespace))
-    eventually(lambda: pods(apiserver, namespace) == [], 60)
+    eventually(lambda: pods(apiserver, namespace) == [])
     apiserver.control_plane.apply(batch_objects.volumes(namespace))
     batch_objects.apply(apiserver, namespace, endpoint=OWN)
-    eventually(lambda: condition(apiserver, namespace, "Complete")["status"] == "True", 60)
+    eventually(lambda: condition(apiserver, namespace, "Complete")["status"] == "True")
     assert condition(apiserver, namespace, "Suspended")["status"] == "False"
 
 
 def test_bad_input_ends_a_batch_at_once_and_is_told_in_the_worker_s_words(apiserver: Cluster, namespace: str) -> None:
     endpoints.apply(apiserver, namespace)
     batch_objects.apply(apiserver, namespace, shards=3)
-    first, *_ = eventually(lambda: len(made := pods(apiserver, namespace)) == 3 and made, 60)
+    first, *_ = eventually(lambda: len(made := pods(apiserver, namespace)) == 3 and made)
     end(apiserver, namespace, first, code=2, said="march.jsonl does not exist: correct input.uri")
     eventually(lambda: condition(apiserver, namespace, "Failed")["status"] == "True")
     failed = condition(apiserver, namespace, "Failed")
@@ -158,11 +162,15 @@ def test_a_worker_that_fails_is_followed_by_another_which_ends_with_its_figures(
 ) -> None:
     endpoints.apply(apiserver, namespace)
     batch_objects.apply(apiserver, namespace, shards=1)
-    (first,) = eventually(lambda: pods(apiserver, namespace), 60)
+    (first,) = eventually(lambda: pods(apiserver, namespace))
     end(apiserver, namespace, first, code=1, said="the bucket can not be reached")
-    eventually(lambda: state(apiserver, namespace) == "WorkerFailed")
-    assert "the bucket can not be reached" in condition(apiserver, namespace, "Progressing")["message"]
-    second = eventually(lambda: next(iter(set(pods(apiserver, namespace)) - {first}), None), 60)
+
+    def is_told() -> bool:
+        told = condition(apiserver, namespace, "Progressing")
+        return told["reason"] == "WorkerFailed" and "the bucket can not be reached" in told["message"]
+
+    eventually(is_told)
+    second = eventually(lambda: next(iter(set(pods(apiserver, namespace)) - {first}), None))
     figures = {"lines": 10, "completed": 9, "failed": 1, "promptTokens": 70, "completionTokens": 40, "linesResumed": 4}
     end(apiserver, namespace, second, code=0, said=json.dumps(figures))
     eventually(lambda: condition(apiserver, namespace, "Complete")["reason"] == "SomeLinesFailed")
@@ -174,18 +182,18 @@ def test_a_worker_that_fails_is_followed_by_another_which_ends_with_its_figures(
 
 def test_a_batch_that_is_deleted_takes_all_with_it(apiserver: Cluster, namespace: str) -> None:
     batch_objects.apply(apiserver, namespace, endpoint=OWN)
-    eventually(lambda: job(apiserver, namespace), 60)
+    eventually(lambda: job(apiserver, namespace))
     apiserver.kubectl("delete", "llmbatch", NAME, "-n", namespace)
     kinds = "jobs,llmendpoints,deployments,services"
-    eventually(lambda: not get(apiserver, kinds, "-n", namespace), 60)
+    eventually(lambda: not get(apiserver, kinds, "-n", namespace))
 
 
 def test_a_batch_removes_itself_when_its_time_has_come(apiserver: Cluster, namespace: str) -> None:
     apiserver.control_plane.apply(batch_objects.volumes(namespace))
     endpoints.apply(apiserver, namespace)
     batch_objects.apply(apiserver, namespace, ttlSecondsAfterFinished=1)
-    eventually(lambda: not get(apiserver, "llmbatch", NAME, "-n", namespace), 60)
-    eventually(lambda: not job(apiserver, namespace), 60)
+    eventually(lambda: not get(apiserver, "llmbatch", NAME, "-n", namespace))
+    eventually(lambda: not job(apiserver, namespace))
     assert get(apiserver, "llmendpoint", "llama", "-n", namespace)
 
 
@@ -204,7 +212,7 @@ def older(tmp_path: Path) -> Iterator[Cluster]:
 
 def test_endpoints_are_looked_after_where_the_kind_of_batches_is_not_installed_yet(older: Cluster) -> None:
     endpoints.apply(older, "default")
-    eventually(lambda: endpoints.reason(older, "default") == "AllReplicasReady", 60)
+    eventually(lambda: endpoints.reason(older, "default") == "AllReplicasReady")
     older.install_crd()
     batch_objects.apply(older, "default")
-    eventually(lambda: state(older, "default") == "VolumePending", 60)
+    eventually(lambda: state(older, "default") == "VolumePending")

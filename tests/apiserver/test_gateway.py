@@ -86,7 +86,7 @@ def test_without_the_kinds_the_endpoint_serves_and_says_what_to_install(
     assert "install the Gateway API" in condition(cluster, namespace, "RouteAccepted")["message"]
     install(cluster, "httproutes")
     eventually(lambda: "Inference Extension" in condition(cluster, namespace, "RouteAccepted")["message"])
-    assert backend(cluster, namespace) == "Service"
+    eventually(lambda: backend(cluster, namespace) == "Service")
     say(cluster, namespace)
     eventually(lambda: status(cluster, namespace)["url"] == f"http://{HOST}")
     install(cluster, "inferencepools")
@@ -113,8 +113,8 @@ def test_the_url_follows_what_the_gateway_says(cluster: Cluster, namespace: str)
     assert condition(cluster, namespace, "RouteAccepted")["message"] == message
     say(cluster, namespace)
     eventually(lambda: status(cluster, namespace)["url"] == f"https://{HOST}")
-    events = get(cluster, "events.events.k8s.io", "-n", namespace)["items"]
-    assert "RouteRefused" in {event["reason"] for event in events}
+    events = ("events.events.k8s.io", "-n", namespace)
+    eventually(lambda: "RouteRefused" in {event["reason"] for event in get(cluster, *events)["items"]})
 
 
 def test_an_edit_is_undone_and_a_settled_route_is_not_written(cluster: Cluster, namespace: str) -> None:
@@ -148,7 +148,7 @@ def test_what_is_not_asked_for_any_more_goes(cluster: Cluster, namespace: str) -
     assert backend(cluster, namespace) == "Service"
     apply(cluster, namespace)
     eventually(lambda: not get(cluster, "httproute", NAME, "-n", namespace))
-    assert "RouteAccepted" not in {entry["type"] for entry in status(cluster, namespace)["conditions"]}
+    eventually(lambda: "RouteAccepted" not in {entry["type"] for entry in status(cluster, namespace)["conditions"]})
 
 
 def test_a_route_of_somebody_else_is_left_alone(cluster: Cluster, namespace: str) -> None:

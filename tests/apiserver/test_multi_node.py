@@ -64,6 +64,12 @@ def revisions(cluster: Cluster) -> set[str]:
     return {pod["metadata"]["labels"]["leaderworkerset.sigs.k8s.io/template-revision-hash"] for pod in pods}
 
 
+def serves(cluster: Cluster) -> bool:
+    """Whether the one group is ready and the Service leads to its leader, and not to one of before."""
+    leader = members(cluster)[f"{ENGINE}-0"]
+    return ready(cluster, NAMESPACE, 1) and behind(cluster, NAMESPACE, NAME) == {leader["status"]["podIP"]}
+
+
 def scale(cluster: Cluster, replicas: int) -> None:
     cluster.kubectl("scale", "llmendpoint", NAME, "-n", NAMESPACE, f"--replicas={replicas}")
     eventually(lambda: ready(cluster, NAMESPACE, replicas), LONG)
@@ -125,11 +131,11 @@ def test_a_group_restarts_as_one(cluster: Cluster, groups: None) -> None:
     eventually(
         lambda: members(cluster, "engine-worker")[f"{ENGINE}-0-1"]["metadata"]["uid"] != worker["metadata"]["uid"], LONG
     )
-    eventually(lambda: ready(cluster, NAMESPACE, 1), LONG)
+    eventually(lambda: serves(cluster), LONG)
 
 
 def test_a_new_revision_starts_before_an_old_one_goes(cluster: Cluster, groups: None) -> None:
-    eventually(lambda: ready(cluster, NAMESPACE, 1), LONG)
+    eventually(lambda: serves(cluster), LONG)
     before = revisions(cluster)
     apply(cluster, NAMESPACE, engine={**SPREAD, "args": ["--max-num-seqs=8"]})
     eventually(lambda: reason(cluster, NAMESPACE) == "RollingOut")
@@ -145,7 +151,7 @@ def test_a_new_revision_starts_before_an_old_one_goes(cluster: Cluster, groups: 
 
 
 def test_one_node_and_several_hand_over_without_a_gap(cluster: Cluster, groups: None) -> None:
-    eventually(lambda: ready(cluster, NAMESPACE, 1), LONG)
+    eventually(lambda: serves(cluster), LONG)
     for engine, kind, gone in ((ALONE, "deployment", LEADER_WORKER_SETS), (SPREAD, LEADER_WORKER_SETS, "deployment")):
         apply(cluster, NAMESPACE, engine=engine)
         served = []

@@ -33,15 +33,15 @@ def test_services_lead_to_the_activator_while_no_replica_is_ready(apiserver: Clu
     nowhere = {"rollout": "Recreate", "nodeSelector": {"there": "none"}}
     apply(apiserver, namespace, scaling=ZERO, engine=nowhere)
     for service in ("llama", "llama-engine"):
-        eventually(lambda service=service: leads_to(apiserver, namespace, service, "activator"), 60)
+        eventually(lambda service=service: leads_to(apiserver, namespace, service, "activator"))
     assert behind(apiserver, namespace, "llama-replicas") == set()
     apply(apiserver, namespace, scaling=ZERO)
     for service in ("llama", "llama-engine", "llama-replicas"):
-        eventually(lambda service=service: leads_to(apiserver, namespace, service, "engine"), 60)
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+        eventually(lambda service=service: leads_to(apiserver, namespace, service, "engine"))
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     apply(apiserver, namespace, scaling=ZERO, engine=nowhere)
     for service in ("llama", "llama-engine"):
-        eventually(lambda service=service: leads_to(apiserver, namespace, service, "activator"), 60)
+        eventually(lambda service=service: leads_to(apiserver, namespace, service, "activator"))
 
 
 def test_an_endpoint_that_shall_never_sleep_again_loses_its_activator(apiserver: Cluster, namespace: str) -> None:
@@ -49,15 +49,14 @@ def test_an_endpoint_that_shall_never_sleep_again_loses_its_activator(apiserver:
         return get(apiserver, "deployment,service,pdb", "-n", namespace)
 
     apply(apiserver, namespace, scaling=ZERO)
-    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady", 60)
+    eventually(lambda: reason(apiserver, namespace) == "AllReplicasReady")
     names = {item["metadata"]["name"] for item in activator()["items"]}
     assert {"llama-activator", "llama-replicas"} <= names
     apply(apiserver, namespace, scaling={**ZERO, "minReplicas": 1})
     eventually(
-        lambda: not {"llama-activator", "llama-replicas"} & {item["metadata"]["name"] for item in activator()["items"]},
-        60,
+        lambda: not {"llama-activator", "llama-replicas"} & {item["metadata"]["name"] for item in activator()["items"]}
     )
-    assert leads_to(apiserver, namespace, "llama", "engine")
+    eventually(lambda: leads_to(apiserver, namespace, "llama", "engine"))
 
 
 def test_what_makes_no_sense_is_refused(apiserver: Cluster, namespace: str) -> None:

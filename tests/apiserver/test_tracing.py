@@ -34,13 +34,16 @@ def test_reconciles_and_ticks_are_traces_with_their_requests(cluster: Cluster, t
     ):
         operator.await_ready()
         apply(cluster, "default")
-        eventually(lambda: reason(cluster, "default") == "AllReplicasReady", 60)
+        eventually(lambda: reason(cluster, "default") == "AllReplicasReady")
         first = eventually(lambda: next(iter(collector.named("reconcile")), None))
         assert attributes(first) == {"k8s.namespace.name": "default", "llmendpoint.name": NAME}
-        # The Deployment, the Services and the status are applied in it.
-        asked = [attributes(request) for request in collector.below(first)]
-        assert {request["http.method"] for request in asked} >= {"PATCH"}
-        assert any(str(request["http.url"]).partition("?")[0].endswith(f"/{NAME}-engine") for request in asked)
+
+        def the_engine_is_applied_in_it() -> bool:
+            asked = [attributes(request) for request in collector.below(first)]
+            assert {request["http.method"] for request in asked} >= {"PATCH"}
+            return any(str(request["http.url"]).partition("?")[0].endswith(f"/{NAME}-engine") for request in asked)
+
+        eventually(the_engine_is_applied_in_it)
 
         def an_engine_is_read_in_a_tick() -> bool:
             ticks = {tick.span_id for tick in collector.named("tick")}
@@ -57,5 +60,5 @@ def test_a_collector_that_is_away_is_told_of_in_a_line_and_holds_nothing_up(clus
     ) as operator:
         operator.await_ready()
         apply(cluster, "default")
-        eventually(lambda: reason(cluster, "default") == "AllReplicasReady", 60)
-        eventually(lambda: "127.0.0.1" in log.read_text(), 60)
+        eventually(lambda: reason(cluster, "default") == "AllReplicasReady")
+        eventually(lambda: "127.0.0.1" in log.read_text())

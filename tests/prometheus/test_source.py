@@ -116,14 +116,16 @@ async def test_a_loaded_engine_reads_as_from_its_pod_however_many_jobs_scrape_it
     target = endpoint(prometheus.url, name, kind, address=engine.address)
     up = f'up{{namespace="team", pod="{name}-engine-1"}}'
     await scraped(target)
-    assert len(prometheus.values(up)) == (2 if name == "twice" else 1)
+    async with asyncio.timeout(30):
+        while len(prometheus.values(up)) != (2 if name == "twice" else 1):  # by each job
+            await asyncio.sleep(0.2)
     await asyncio.to_thread(engine.complete, 5)
     with engine.busy(5):
         engine.set_faults(hang=True)  # what it shows stays as it is
         try:
             began = time.time()
             async with asyncio.timeout(30):
-                while min(prometheus.values(f"timestamp({up})")) <= began:  # by each job
+                while min(prometheus.values(f"timestamp({up})")) <= began:
                     await asyncio.sleep(0.2)
             through = await scraped(target)
             direct = await from_pod(target)
