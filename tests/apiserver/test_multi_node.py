@@ -175,5 +175,10 @@ def test_a_set_that_is_edited_is_put_right(cluster: Cluster, groups: None) -> No
 
 def test_a_worker_that_no_node_takes_is_named(cluster: Cluster, groups: None) -> None:
     apply(cluster, NAMESPACE, engine={**SPREAD, "resources": {"limits": {"nvidia.com/gpu": 9}}, "rollout": "Recreate"})
-    eventually(lambda: reason(cluster, NAMESPACE) == "Unschedulable", LONG)
-    assert "engine.resources" in condition(cluster, NAMESPACE, "Ready")["message"]
+
+    def is_named() -> bool:
+        """Between two tries of LeaderWorkerSet its pods do not exist, and another word is right."""
+        said = condition(cluster, NAMESPACE, "Ready")
+        return said["reason"] == "Unschedulable" and "engine.resources" in said["message"]
+
+    eventually(is_named, LONG)
