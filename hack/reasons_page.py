@@ -169,7 +169,8 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         Reason.ROUTE_REFUSED: (
             "False",
             "Read what the Gateway said; often its listener does not allow routes from the endpoint's namespace, or "
-            "has other host names ([gateway](gateway.md#when-it-does-not-work)).",
+            "has other host names ([gateway](gateway.md#when-it-does-not-work)). "
+            "[Runbook](runbooks/LLMEndpointRouteNotAccepted.md).",
         ),
         Reason.GATEWAY_KINDS_MISSING: (
             "False",
@@ -183,7 +184,8 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         Reason.ADAPTER_FAILED: (
             "False",
             "Read what the engine or the hub said of it in `status.adapters`; it is tried again by itself. "
-            "[LoRA adapters](adapters.md#when-one-does-not-load).",
+            "[LoRA adapters](adapters.md#when-one-does-not-load). "
+            "[Runbook](runbooks/LLMEndpointAdaptersNotReady.md).",
         ),
         Reason.NO_READY_REPLICAS: ("Unknown", "See Ready."),
     },
