@@ -13,7 +13,7 @@ from chaos.state import differences
 from localcluster.cluster import USER_CLUSTER
 from support.kube import eventually
 
-SETTLED_SECONDS = 90.0
+SETTLED_SECONDS = 120.0
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ NODES = 3
 ADDRESSES = 64
 """Of a node."""
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
-LONGEST = 60.0
+LONGEST = 120.0
 LEAST, MOST = 1, 4
 SCALING = {"minReplicas": LEAST, "maxReplicas": MOST, "scaleOut": {"maxStep": 1}}
 COOLDOWN_SECONDS = 4
