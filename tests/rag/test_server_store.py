@@ -3,9 +3,13 @@
 import shutil
 from pathlib import Path
 
+import pytest
+from qdrant_client import AsyncQdrantClient, models
+
 from rag.embedding import CarriedEmbedder
 from rag.ingestion import ingest, is_unfinished
 from rag.loading import open_store
+from rag.store import StoreUnavailable
 from support.prometheus import free_port
 from support.qdrant_facade import QdrantFacade
 from support.rag_services import CORPUS, serving, settings, until_ready
@@ -95,4 +99,34 @@ async def test_an_interrupted_ingestion_is_told_from_documents_of_others(
         shutil.copy(CORPUS / NAMES[0], folder / NAMES[0])
         await ingest(folder, "others", store, embedder)
         assert not await is_unfinished(folder, "docs", store), "and another corpus"
+        await store.aclose()
+
+
+async def test_what_others_write_into_the_collection_is_left_alone_or_said(
+    tmp_path: Path, embedder: CarriedEmbedder
+) -> None:
+    folder = tmp_path / "docs"
+    (folder / "posts").mkdir(parents=True)
+    shutil.copy(CORPUS / NAMES[0], folder / NAMES[0])
+    port = free_port()
+    configuration = settings(tmp_path, qdrant_url=f"http://127.0.0.1:{port}")
+    async with listening(QdrantFacade().app(), port):
+        store = await open_store(configuration, embedder)
+        await ingest(folder, "docs", store, embedder)
+        query = embedder.queries(["weights"])
+        before = await store.search(query, per_category=9, author=None)
+
+        others = AsyncQdrantClient(url=configuration.qdrant_url, check_compatibility=False)
+        vector = {embedder.name: query[0].tolist()}
+        (place, *_), _ = await others.scroll(configuration.collection)
+        noted = models.PointStruct(id=place.id, vector=vector, payload={**place.payload, "reviewedBy": "jane"})
+        await others.upsert(configuration.collection, [noted])
+        after = await store.search(query, per_category=9, author=None)
+        assert {passage.id for passage in after} == {passage.id for passage in before}
+
+        strange = models.PointStruct(id=1, vector=vector, payload={"category": "posts", "body": "text"})
+        await others.upsert(configuration.collection, [strange])
+        with pytest.raises(StoreUnavailable, match="that this service did not write: set RAG_COLLECTION"):
+            await store.search(query, per_category=9, author=None)
+        await others.close()
         await store.aclose()

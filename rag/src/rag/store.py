@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -59,6 +59,9 @@ class Stored:
     def reading(self) -> str:
         """What the models read: a passage alone often does not say what it is about."""
         return "\n".join(part for part in (self.title, self.heading, self.text) if part)
+
+
+_FIELDS = frozenset(field.name for field in fields(Stored)) - {"score"}
 
 
 class Store:
@@ -245,4 +248,15 @@ def _where(*, beyond: int | None = None, position: int | None = None, **keywords
 
 
 def _stored(payload: models.Payload | None) -> Stored:
-    return Stored(**(payload or {}))
+    """What is more than a passage's own fields was added by somebody else, and is left alone.
+
+    Raises:
+        StoreUnavailable: it is not one of this service's.
+    """
+    try:
+        return Stored(**{name: value for name, value in (payload or {}).items() if name in _FIELDS})
+    except TypeError as error:
+        raise StoreUnavailable(
+            "the collection holds points that this service did not write: set RAG_COLLECTION to another name and "
+            f"ingest again ({error})"
+        ) from error
