@@ -1,9 +1,11 @@
 """How things look at a terminal: the console, marks and colours, and times as people say them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from llmendpoint.scaling.record import epoch
 
@@ -13,6 +15,16 @@ STYLE: dict[Tone, str] = {"good": "green", "busy": "yellow", "bad": "bold red", 
 MARK: dict[Tone, str] = {"good": "✓", "busy": "…", "bad": "✗", "plain": "-"}
 READABLE_COLUMNS = 100
 MINUTE, HOUR, DAY = 60, 3600, 86400
+# All of C0 but tab and newline, and C1.
+CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
+
+
+class _Terminal(Console):
+    """Prints no control character that it is given: an engine's last words, for example, may have some to steer it."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(segment.text.translate(CONTROLS), segment.style)
 
 
 def console(width: int | None = None) -> Console:
@@ -21,7 +33,7 @@ def console(width: int | None = None) -> Console:
     Args:
         width: columns in place of the terminal's.
     """
-    return Console(markup=False, highlight=False, emoji=False, width=width)
+    return _Terminal(markup=False, highlight=False, emoji=False, width=width)
 
 
 def page() -> Console:
