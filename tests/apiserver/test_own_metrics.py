@@ -19,7 +19,7 @@ pytestmark = pytest.mark.apiserver
 
 def values(operator: OperatorProcess) -> dict[str, dict[tuple[str, ...], float]]:
     """Metric -> values of its labels, in the order of their names -> value."""
-    text = httpx.get(f"{operator.url}/metrics").text
+    text = httpx.get(f"{operator.url}/metrics", timeout=30).text
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for metric in text_string_to_metric_families(text):
         for sample in metric.samples:
@@ -45,7 +45,7 @@ def test_an_endpoint_is_in_the_metrics_while_it_exists(
     assert now["llmendpoint_condition"]["llama", namespace, "AllReplicasReady", "Ready"] == 1
     assert now["llmendpoint_unread_replicas"][key] == 2, "fake nodes run no engines"
     apiserver.kubectl("delete", "llmendpoint", "llama", "-n", namespace)
-    eventually(lambda: namespace not in httpx.get(f"{operator_process.url}/metrics").text)
+    eventually(lambda: namespace not in httpx.get(f"{operator_process.url}/metrics", timeout=30).text)
 
 
 def test_what_the_operator_does_is_counted(

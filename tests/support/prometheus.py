@@ -17,6 +17,7 @@ import yaml
 
 from localcluster import packages
 from localcluster.paths import ROOT
+from support.kube import LONG_ENOUGH
 
 SCRAPE_SECONDS = 1
 GIVEN: set[int] = set()
@@ -152,7 +153,7 @@ def running_process(
     with log.open("wb") as out:
         process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, stdout=out, stderr=out)
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + LONG_ENOUGH
         while True:
             assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < end, f"{command[0]} does not answer: {log.read_text()[-2000:]}"
