@@ -157,7 +157,7 @@ def start(command: Sequence[str], *, log: Path | None = None, environment: Mappi
                 (os.POSIX_SPAWN_DUP2, *pair) for pair in ((nothing.fileno(), 0), (out.fileno(), 1), (out.fileno(), 2))
             ],
             setsid=True,
-            setsigdef=[signal.SIGPIPE],  # Python ignores it, which a child would inherit
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them, which a child would inherit
         )
 
 
