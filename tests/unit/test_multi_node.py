@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from llmendpoint.engines import engine_for
 from llmendpoint.manifests import ManifestDefaults, children, engine_workload, problems, worker_pre_stop
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, Scale, make_plan
-from llmendpoint.reconcile.quota import promised_to, replica_gpus
+from llmendpoint.reconcile.quota import promised_to, replica_gpus, room_in
 from llmendpoint.reconcile.status import Outcome, make_status
 from llmendpoint.reconcile.usage import gpus_held
 from support.builders import CREATED, endpoint, pod
@@ -209,6 +210,16 @@ def test_gpus_are_those_of_all_nodes() -> None:
     assert replica_gpus(at) == rendered_gpus(at.endpoint) == {"nvidia.com/gpu": 24}
     assert gpus_held(at) == 24
     assert promised_to(at, 3) == {"nvidia.com/gpu": 48}
+
+
+def test_replicas_that_make_way_take_nothing_from_those_that_follow() -> None:
+    at = seen(spread(), *BEFORE, *AFTER[:2], made=(endpoint(engine=EIGHT), spread()))
+    assert promised_to(at, 2) == {"nvidia.com/gpu": 16}
+    amounts = {"requests.nvidia.com/gpu": "64"}
+    status = {"hard": amounts, "used": {"requests.nvidia.com/gpu": "32"}}
+    room = room_in([{"metadata": {"name": "gpus"}, "spec": {}, "status": status}], at, Counter())
+    assert room is not None
+    assert room.replicas == 3
 
 
 def test_the_gpus_of_a_spec_that_makes_no_manifest_are_those_of_all_nodes() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
+from llmendpoint.manifests.workload import LEADER_WORKER_SET
 from llmendpoint.reconcile.gpus import gpus_of_replica
 from llmendpoint.reconcile.observation import Manifest, Observation
 from llmendpoint.reconcile.quantity import amount
@@ -59,5 +60,7 @@ def _counted(quota: Manifest, column: str, resource: str) -> Decimal | None:
 
 
 def _counted_pods(seen: Observation) -> int:
-    """Replicas that exist. Draining ones go, and give back what they hold."""
-    return sum(pod.phase is not PodPhase.DRAINING for pod in seen.engine_pods)
+    """Replicas that exist. Draining ones, and those of a workload that makes way, go and give back what they hold."""
+    workload = seen.engine_workload
+    is_group = workload is not None and workload["kind"] == LEADER_WORKER_SET
+    return sum(pod.phase is not PodPhase.DRAINING and bool(pod.group) is is_group for pod in seen.engine_pods)
