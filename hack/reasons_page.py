@@ -41,7 +41,7 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         ),
         Reason.LEADER_WORKER_SET_MISSING: (
             "False",
-            "Install it; the endpoint then goes on by itself. Or set `engine.nodesPerReplica` to 1. "
+            "Install it, or a later one; the endpoint then goes on by itself. Or set `engine.nodesPerReplica` to 1. "
             "[Several nodes](multi-node.md).",
         ),
         Reason.NOT_OWNED: ("False", "Rename the endpoint, or delete the object of that name if nobody needs it."),

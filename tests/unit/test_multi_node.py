@@ -312,6 +312,16 @@ def test_an_endpoint_says_what_to_install() -> None:
     assert "serves on" not in message
 
 
+def test_an_older_kind_that_tells_nothing_of_its_revision_is_named() -> None:
+    groups = (leader(0), worker(0), leader(1), worker(1))
+    at = seen(spread(), *groups)
+    assert ready(at)[0] == "AllReplicasReady"
+    del at.children[GROUP]["status"]["observedGeneration"]
+    reason, message = ready(at)
+    assert reason == "LeaderWorkerSetMissing"
+    assert "older than 0.9" in message
+
+
 def test_what_served_before_serves_on_and_is_scaled_while_the_kind_is_missing() -> None:
     at = seen(spread(), *BEFORE, made=(endpoint(engine=EIGHT),), served=frozenset())
     made = plan(at, 3)

@@ -36,7 +36,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     """The spec breaks a rule that the API server could not check. Nothing was changed."""
     LEADER_WORKER_SET_MISSING = "LeaderWorkerSetMissing"
-    """engine.nodesPerReplica is above 1, and LeaderWorkerSet is not installed in the cluster."""
+    """engine.nodesPerReplica is above 1, and LeaderWorkerSet is not installed in the cluster, or older than 0.9."""
     APPLY_FAILED = "ApplyFailed"
     """The API server refused a child object or could not be reached."""
     NOT_OWNED = "NotOwned"

@@ -2,6 +2,7 @@
 
 from llmendpoint.api import names
 from llmendpoint.api.conditions import ConditionType, Reason
+from llmendpoint.manifests.workload import LEADER_WORKER_SET
 from llmendpoint.reconcile.observation import Observation
 from llmendpoint.reconcile.trouble import Trouble
 from llmendpoint.scaling.signals import PodPhase
@@ -21,6 +22,19 @@ def not_installed(seen: Observation) -> Trouble | None:
         f"engine.nodesPerReplica is {seen.endpoint.spec.engine.nodes_per_replica}, and this cluster has no {kind} that "
         "the operator can use: install it (https://lws.sigs.k8s.io/docs/installation/), and the endpoint goes on by "
         f"itself within a minute, or set engine.nodesPerReplica to 1{serves_on}",
+    )
+
+
+def too_old(seen: Observation) -> Trouble | None:
+    """The controller of the groups says nothing by which one could tell when it has made the current revision."""
+    workload = seen.workload_of(names.COMPONENT_ENGINE)
+    said = (workload or {}).get("status") or {}
+    if workload is None or workload["kind"] != LEADER_WORKER_SET or not said or "observedGeneration" in said:
+        return None
+    return Trouble(
+        Reason.LEADER_WORKER_SET_MISSING,
+        f"{LEADER_WORKER_SET} is older than 0.9, and does not tell when groups are of the current revision: install a "
+        "later one (https://lws.sigs.k8s.io/docs/installation/)",
     )
 
 

@@ -12,7 +12,7 @@ from llmendpoint.reconcile.adapters import Reports, adapter_statuses, adapters_c
 from llmendpoint.reconcile.asynchronous import queue_condition, queue_trouble
 from llmendpoint.reconcile.fetch_progress import FetchProgress
 from llmendpoint.reconcile.gateway import reachable_url, route_condition
-from llmendpoint.reconcile.groups import last_ending, missing_pods, not_installed, takeover
+from llmendpoint.reconcile.groups import last_ending, missing_pods, not_installed, takeover, too_old
 from llmendpoint.reconcile.observation import Observation, rolling_out
 from llmendpoint.reconcile.prefetch import cache_status, fetch_condition, fetch_trouble
 from llmendpoint.reconcile.sleeping import is_covered
@@ -104,7 +104,7 @@ def engines_make_tokens(_: Observation, outcome: Outcome) -> Trouble | None:
 
 def engine_rolled_out(seen: Observation, outcome: Outcome) -> Trouble | None:
     """Every replica runs the current revision."""
-    return takeover(seen) or _rolled_out(seen, names.COMPONENT_ENGINE, outcome)
+    return takeover(seen) or too_old(seen) or _rolled_out(seen, names.COMPONENT_ENGINE, outcome)
 
 
 def requests_are_held(seen: Observation, outcome: Outcome) -> Trouble | None:
