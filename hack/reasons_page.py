@@ -163,8 +163,8 @@ ADVICE: dict[ConditionType, dict[Reason, tuple[str, str]]] = {
         Reason.ROUTE_ACCEPTED: ("True", NOTHING),
         Reason.ROUTE_PENDING: (
             "Unknown",
-            "Wait some seconds; then look whether the Gateway exists (`kubectl get gateway -A`) and its controller "
-            "runs.",
+            "Wait some seconds; then read `Ready` where the message names it, and else look whether the Gateway exists "
+            "(`kubectl get gateway -A`) and its controller runs.",
         ),
         Reason.ROUTE_REFUSED: (
             "False",

@@ -12,9 +12,10 @@ from llmendpoint.api.status import Condition, EndpointStatus
 from llmendpoint.manifests import ManifestDefaults, children
 from llmendpoint.manifests.gateway import gateway_children
 from llmendpoint.reconcile.drift import agrees
+from llmendpoint.reconcile.gateway import leads_to_replicas
 from llmendpoint.reconcile.observation import observe
 from llmendpoint.reconcile.status import Outcome, make_status
-from support.builders import endpoint
+from support.builders import endpoint, pod
 from support.stored import stored
 
 ALL = names.OPTIONAL_KINDS
@@ -99,6 +100,37 @@ def test_without_pools_in_the_cluster_the_route_leads_to_the_service() -> None:
     assert rule["backendRefs"][0]["kind"] == "Service"
 
 
+POOLED = {"engine": {"type": "vLLM"}, "gateway": {"parentRefs": [PUBLIC], "inferencePool": POOL}}
+
+
+def serving(port: int, **situation: Any) -> dict[str, Any]:
+    body = pod(f"llama-engine-{port}", **situation)
+    body["spec"] = {"containers": [{"name": "engine", "ports": [{"name": "http", "containerPort": port}]}]}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("what", "pods", "asleep", "leads"),
+    [
+        ("none yet", [], False, True),
+        ("its engine", [serving(8000)], False, True),
+        ("another engine before a roll-out", [serving(30000), serving(8000, ready=False)], False, False),
+        ("another engine in a roll-out", [serving(30000), serving(8000)], False, False),
+        ("another engine that drains", [serving(30000, deleting=True), serving(8000)], False, True),
+        ("the activator", [], True, False),
+    ],
+)
+def test_a_route_leads_to_a_pool_only_where_that_leads_to_all_that_serves(
+    what: str, pods: list[dict[str, Any]], asleep: bool, leads: bool
+) -> None:
+    of = endpoint(**POOLED)
+    pooled = leads_to_replicas(observe(of, [], pods, ALL), asleep=asleep)
+    found = {body["kind"]: body for body in children(of, ManifestDefaults(), pooled=pooled)}
+    (rule,) = found["HTTPRoute"]["spec"]["rules"]
+    assert rule["backendRefs"][0]["kind"] == ("InferencePool" if leads else "Service")
+    assert "InferencePool" in found
+
+
 def test_without_spec_gateway_there_is_nothing_of_it() -> None:
     assert made(endpoint()) == {}
     assert ConditionType.ROUTE_ACCEPTED not in {entry.type for entry in status_of(endpoint()).conditions}
@@ -119,6 +151,24 @@ def test_the_url_is_the_host_name_s_once_the_route_is_accepted(gateway: dict[str
     of = of_gateway(**gateway)
     assert status_of(of).url == INSIDE
     assert status_of(of, said(gateway.get("parentRefs", [PUBLIC])[0])).url == url
+
+
+def test_the_url_has_the_port_of_a_gateway_that_leads_there() -> None:
+    parents = [{**PUBLIC, "port": 8443}, {"name": "private", "port": 8080}]
+    of = of_gateway(parentRefs=parents, hostnames=["a.example"])
+    assert status_of(of, said(parents[0], Accepted="NotSo"), said(parents[1])).url == "http://a.example:8080"
+    assert status_of(of, *map(said, parents)).url == "http://a.example:8443"
+
+
+@pytest.mark.parametrize("change", [{"hostnames": ["b.example"]}, {"parentRefs": [PUBLIC, {"name": "private"}]}])
+def test_what_gateways_say_of_a_route_that_is_not_as_the_spec_has_it_does_not_count(change: dict[str, Any]) -> None:
+    before = [stored(body, parents=[said()]) for body in _hashed(of_gateway(hostnames=["a.example"]), ALL)]
+    after = of_gateway(**{"hostnames": ["a.example"], **change})
+    for there in (before, []):  # a change that was refused, and a route that was
+        status = make_status(observe(after, there, [], ALL), Outcome(desired=1), now="2025-06-15T15:00:00Z")
+        assert (accepted(status).status, accepted(status).reason) == ("Unknown", Reason.ROUTE_PENDING)
+        assert "the condition Ready says why" in accepted(status).message
+        assert status.url == INSIDE
 
 
 def test_a_route_is_accepted_when_every_gateway_says_so() -> None:

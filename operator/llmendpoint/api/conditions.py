@@ -132,7 +132,7 @@ class Reason(StrEnum):
     ROUTE_ACCEPTED = "RouteAccepted"
     """Every Gateway has accepted the route and knows where it leads."""
     ROUTE_PENDING = "RoutePending"
-    """A Gateway has said nothing of the route, or of its last change, yet."""
+    """The route does not say yet what the spec does, or a Gateway has said nothing of it as it is."""
     ROUTE_REFUSED = "RouteRefused"
     """A Gateway does not accept the route, or does not find where it leads."""
     GATEWAY_KINDS_MISSING = "GatewayKindsMissing"

@@ -36,6 +36,7 @@ def children(
     asleep: bool = False,
     holding: bool = False,
     served: frozenset[str] = names.OPTIONAL_KINDS,
+    pooled: bool = True,
     in_use: Iterable[str] = (),
     loader_image: str | None = None,
 ) -> list[Manifest]:
@@ -45,6 +46,7 @@ def children(
         asleep: whether the activator stands in for the engine's replicas.
         holding: whether activator pods are there, which hand over what they hold also when they are not wanted.
         served: kinds of names.OPTIONAL_KINDS that the API server serves.
+        pooled: whether an InferencePool leads to all that serves.
         in_use: paths that engines load fetched models from now.
         loader_image: image of what loads adapters beside engines; that of the defaults when None.
     """
@@ -60,7 +62,7 @@ def children(
         engine_workload(endpoint, engines),
         *business_children(endpoint),
         *asynchronous_children(endpoint, defaults),
-        *gateway_children(endpoint, served),
+        *gateway_children(endpoint, served, pooled=pooled),
         *disruption_budgets(endpoint, with_activator=activated),
     ]
     return [hashed(manifest) for manifest in made]

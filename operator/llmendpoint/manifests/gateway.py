@@ -4,7 +4,7 @@ from typing import Any
 
 from llmendpoint.api import names
 from llmendpoint.api.endpoint import Endpoint
-from llmendpoint.api.gateway import InferencePool
+from llmendpoint.api.gateway import Gateway, InferencePool, ParentRef
 from llmendpoint.engines import engine_for
 from llmendpoint.manifests.common import Manifest, metadata, selector
 from llmendpoint.manifests.service import PORT
@@ -17,32 +17,38 @@ NO_TIMEOUT = "0s"
 USUAL_PORTS = {"http": 80, "https": 443}
 
 
-def gateway_children(endpoint: Endpoint, served: frozenset[str]) -> list[Manifest]:
+def gateway_children(endpoint: Endpoint, served: frozenset[str], *, pooled: bool = True) -> list[Manifest]:
     """HTTPRoute ``NAME``, after the InferencePool ``NAME`` where there is one; none without spec.gateway.
 
     Args:
         served: kinds of names.OPTIONAL_KINDS that the API server serves. A route leads to a pool only where there can
             be one, and to the Service meanwhile.
+        pooled: whether the pool leads to all that serves; the route leads to the Service as long as it does not.
     """
     gateway = endpoint.spec.gateway
     if gateway is None:
         return []
     pool = gateway.inference_pool if POOL_KIND in served else None
-    return [*([_pool(endpoint, pool)] if pool else []), _route(endpoint, to_pool=pool is not None)]
+    to_pool = pool is not None and pooled
+    return [*([_pool(endpoint, pool)] if pool else []), _route(endpoint, gateway, to_pool=to_pool)]
 
 
-def public_url(endpoint: Endpoint) -> str | None:
-    """Where clients outside of the cluster send requests once the route is accepted; None without a host name."""
-    gateway = endpoint.spec.gateway
-    name = next((name for name in gateway.hostnames if not name.startswith("*")), None) if gateway else None
-    if gateway is None or name is None:
+def accepted_requests(gateway: Gateway) -> Manifest:
+    """The part of a route's spec that says which requests it is for: through which Gateways, to which host names."""
+    parents = [parent.to_wire() for parent in gateway.parent_refs]
+    return {"parentRefs": parents, **({"hostnames": gateway.hostnames} if gateway.hostnames else {})}
+
+
+def public_url(gateway: Gateway, parent: ParentRef) -> str | None:
+    """Where clients outside of the cluster send requests through a Gateway; None without a host name."""
+    name = next((name for name in gateway.hostnames if not name.startswith("*")), None)
+    if name is None:
         return None
-    port = gateway.parent_refs[0].port
+    port = parent.port
     return f"{gateway.scheme}://{name}" + (f":{port}" if port and port != USUAL_PORTS[gateway.scheme] else "")
 
 
-def _route(endpoint: Endpoint, *, to_pool: bool) -> Manifest:
-    gateway = endpoint.spec.gateway
+def _route(endpoint: Endpoint, gateway: Gateway, *, to_pool: bool) -> Manifest:
     backend: dict[str, Any] = (
         {"group": POOL_GROUP, "kind": POOL_KIND, "name": endpoint.name}
         if to_pool
@@ -53,8 +59,7 @@ def _route(endpoint: Endpoint, *, to_pool: bool) -> Manifest:
         "kind": ROUTE_KIND,
         "metadata": metadata(endpoint, endpoint.name, names.COMPONENT_GATEWAY),
         "spec": {
-            "parentRefs": [parent.to_wire() for parent in gateway.parent_refs] if gateway else [],
-            **({"hostnames": gateway.hostnames} if gateway and gateway.hostnames else {}),
+            **accepted_requests(gateway),
             "rules": [
                 {"backendRefs": [backend], "timeouts": {"request": NO_TIMEOUT, "backendRequest": NO_TIMEOUT}},
             ],

@@ -5,9 +5,19 @@ from typing import Any
 
 from llmendpoint.api.conditions import Reason
 from llmendpoint.api.gateway import Gateway, ParentRef
-from llmendpoint.manifests.gateway import POOL_API_VERSION, POOL_KIND, ROUTE_API_VERSION, ROUTE_KIND, public_url
+from llmendpoint.engines import engine_for
+from llmendpoint.manifests.gateway import (
+    POOL_API_VERSION,
+    POOL_KIND,
+    ROUTE_API_VERSION,
+    ROUTE_KIND,
+    accepted_requests,
+    public_url,
+)
 from llmendpoint.manifests.service import service_url
+from llmendpoint.reconcile.drift import agrees
 from llmendpoint.reconcile.observation import Manifest, Observation
+from llmendpoint.scaling.signals import PodPhase
 
 ASKED = ("Accepted", "ResolvedRefs")
 """Conditions that a Gateway sets of a route and of a pool."""
@@ -17,6 +27,13 @@ def route_condition(seen: Observation, gateway: Gateway) -> tuple[str, str, str]
     """Status, reason and message of RouteAccepted, for an endpoint with spec.gateway."""
     if missing := _missing(seen, gateway):
         return "False", Reason.GATEWAY_KINDS_MISSING, missing
+    if not _is_written(seen, gateway):
+        return (
+            "Unknown",
+            Reason.ROUTE_PENDING,
+            f"{ROUTE_KIND} {seen.endpoint.name} does not say yet what spec.gateway does: if that lasts, the condition "
+            "Ready says why",
+        )
     if refusals := list(_refusals(seen)):
         return "False", Reason.ROUTE_REFUSED, "; ".join(refusals)
     if silent := [_name(seen, parent) for parent in gateway.parent_refs if not _is_accepted(seen, parent)]:
@@ -33,8 +50,18 @@ def route_condition(seen: Observation, gateway: Gateway) -> tuple[str, str, str]
 def reachable_url(seen: Observation) -> str:
     """Where clients send requests: the host name once a Gateway leads there, else the Service."""
     gateway = seen.endpoint.spec.gateway
-    is_led_to = gateway is not None and any(_is_accepted(seen, parent) for parent in gateway.parent_refs)
-    return (public_url(seen.endpoint) if is_led_to else None) or service_url(seen.endpoint)
+    inside = service_url(seen.endpoint)
+    if gateway is None or not _is_written(seen, gateway):
+        return inside
+    parent = next((parent for parent in gateway.parent_refs if _is_accepted(seen, parent)), None)
+    return (public_url(gateway, parent) if parent else None) or inside
+
+
+def leads_to_replicas(seen: Observation, *, asleep: bool) -> bool:
+    """Whether an InferencePool leads to all that serves: not to the activator, nor to replicas of another engine."""
+    port = engine_for(seen.endpoint.spec.engine.type).port
+    ready = (pod for pod in seen.engine_pods if pod.phase is PodPhase.READY)
+    return not asleep and all(port in _port_numbers(pod.body) for pod in ready)
 
 
 def _missing(seen: Observation, gateway: Gateway) -> str | None:
@@ -51,6 +78,12 @@ def _missing(seen: Observation, gateway: Gateway) -> str | None:
             "Service, without a picker"
         )
     return None
+
+
+def _is_written(seen: Observation, gateway: Gateway) -> bool:
+    """Whether the route is for the requests that the spec names: a change may be refused, or be part of a bad spec."""
+    route = seen.children.get((ROUTE_KIND, seen.endpoint.name))
+    return route is not None and agrees(accepted_requests(gateway), route["spec"])
 
 
 def _refusals(seen: Observation) -> Iterator[str]:
@@ -96,3 +129,8 @@ def _place(seen: Observation, parent: ParentRef) -> tuple[str, str, str, int]:
 def _name(seen: Observation, parent: ParentRef) -> str:
     section = f", listener {parent.section_name}" if parent.section_name else ""
     return f"{parent.namespace or seen.endpoint.namespace}/{parent.name}{section}"
+
+
+def _port_numbers(pod: Manifest) -> set[int]:
+    containers = pod["spec"].get("containers") or ()
+    return {port["containerPort"] for container in containers for port in container.get("ports") or ()}

@@ -18,6 +18,7 @@ from llmendpoint.cluster.events import Recorder
 from llmendpoint.metrics.exporter import Exporter
 from llmendpoint.reconcile.adapters import Reports, loader_image
 from llmendpoint.reconcile.fetch_progress import FetchProgress
+from llmendpoint.reconcile.gateway import leads_to_replicas
 from llmendpoint.reconcile.observation import Observation, observe
 from llmendpoint.reconcile.plan import Plan, make_plan
 from llmendpoint.reconcile.prefetch import paths_in_use
@@ -126,6 +127,7 @@ class Reconciler:
                 asleep=asleep,
                 holding=may_hold(seen),
                 served=seen.served,
+                pooled=leads_to_replicas(seen, asleep=asleep),
                 in_use=paths_in_use(seen),
                 loader_image=loader_image(seen, self._defaults),
             ),
