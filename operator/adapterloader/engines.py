@@ -3,6 +3,7 @@
 https://docs.vllm.ai/en/v0.32.0/features/lora/ https://docs.sglang.ai/advanced_features/lora.html
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -44,21 +45,31 @@ class Engine:
         except (ValueError, LookupError, TypeError) as error:
             raise EngineRefused(f"/v1/models answers {said[:200]!r}") from error
 
-    async def load(self, name: str, path: str, *, replaces: bool) -> None:
+    async def load(self, name: str, path: str, *, replaces: str | None) -> None:
         """Load an adapter.
 
         Args:
-            replaces: one of that name is loaded from elsewhere.
+            replaces: where one of that name is loaded from, which stays where the new one is refused.
 
         Raises:
             EngineRefused: it can not.
         """
-        body: dict[str, Any] = {"lora_name": name, "lora_path": path}
         if replaces and self._is_vllm:
-            # Without a moment in which nobody knows the name.
-            body["load_inplace"] = True
-        elif replaces:
+            # A trial, while the old one serves, and no way to stay: what vLLM 0.32.0 has loaded in place it reads from
+            # the volume again at every step, https://github.com/vllm-project/vllm/pull/36373
+            await self._load(name, path, load_inplace=True)
+        if replaces:
             await self.unload(name)
+        try:
+            await self._load(name, path)
+        except EngineRefused:
+            if replaces:
+                with contextlib.suppress(EngineRefused):  # why the new one was refused is what matters
+                    await self._load(name, replaces)
+            raise
+
+    async def _load(self, name: str, path: str, **more: bool) -> None:
+        body = {"lora_name": name, "lora_path": path, **more}
         await self._ask("POST", self._path("load_lora_adapter"), body, ACT_SECONDS)
 
     async def unload(self, name: str) -> None:

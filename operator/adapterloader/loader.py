@@ -185,7 +185,7 @@ class Loader:
         _goes_on(one, "the engine loads it")
         self._tell()
         try:
-            await self._engine.load(name, path, replaces=name in loaded)
+            await self._engine.load(name, path, replaces=loaded.get(name))
         except EngineRefused as error:
             self._failed(one, str(error))
         except (EngineDown, aiohttp.ClientError, TimeoutError) as error:

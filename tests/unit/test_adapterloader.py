@@ -215,7 +215,7 @@ async def test_an_engine_that_never_ends_a_load_does_not_keep_its_pod_from_servi
 
         asked = asyncio.Event()
 
-        async def never(name: str, path: str, *, replaces: bool) -> None:
+        async def never(name: str, path: str, *, replaces: str | None) -> None:
             asked.set()
             await asyncio.Event().wait()
 
@@ -276,7 +276,7 @@ async def test_an_engine_that_was_restarted_after_a_long_time_is_waited_for_agai
         seen = []
         load = one.loader._engine.load
 
-        async def watched(name: str, path: str, *, replaces: bool) -> None:
+        async def watched(name: str, path: str, *, replaces: str | None) -> None:
             seen.append((one.states(), one.loader.is_ready))
             await load(name, path, replaces=replaces)
 
@@ -395,6 +395,39 @@ async def test_another_source_takes_the_place_of_the_one_that_is_loaded(tmp_path
         async with aiohttp.ClientSession(headers={"Authorization": "Bearer secret"}) as session:
             cards = (await (await session.get(f"http://127.0.0.1:{one.port}/v1/models")).json())["data"]
         assert {card["id"]: card["root"] for card in cards}["sql"] == other["path"]
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+async def test_one_that_is_refused_leaves_the_old_one_of_its_name(tmp_path: Path, engine: str) -> None:
+    async with pod(tmp_path, engine) as one:
+        await one.start()
+        old = one.adapter("sql")
+        one.tell(old)
+        await one.loader.look()
+        one.tell({**one.adapter("wide", rank=64), "name": "sql"})
+        await one.loader.look()
+        assert one.states() == {"sql": "Failed"}
+        assert "sql" in await one.served()
+        assert await one.loader._engine.loaded() == {"sql": old["path"]}
+
+
+async def test_vllm_keeps_none_that_was_loaded_in_place_and_would_be_read_at_every_step(tmp_path: Path) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        asked, ask = [], one.loader._engine._ask
+
+        async def watched(method: str, path: str, body: Mapping[str, Any] | None, seconds: float) -> str:
+            asked.append((path, (body or {}).get("load_inplace", False)))
+            return await ask(method, path, body, seconds)
+
+        one.loader._engine._ask = watched  # type: ignore[method-assign]
+        one.tell({**one.adapter("sql-2"), "name": "sql"})
+        await one.loader.look()
+        assert one.states() == {"sql": "Loaded"}
+        load, unload = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
+        assert asked == [("/v1/models", False), (load, True), (unload, False), (load, False)]
 
 
 async def test_what_the_users_own_arguments_have_loaded_stays(tmp_path: Path) -> None:
