@@ -34,6 +34,8 @@ class Progress:
     again_at: float = 0.0
     """When a failed one is tried again, by the monotonic clock."""
     failures: int = 0
+    ended: int = 0
+    """How often the engine has ended when it was to load it."""
 
     def told(self) -> dict[str, str | None]:
         """For the operator."""

@@ -19,6 +19,10 @@ AGAIN_SECONDS, LONGEST_SECONDS = 15.0, 300.0
 UNTOLD_SECONDS, UNLOADED_SECONDS = 60.0, 600.0
 # Who asks again within this time may not have heard of what changed since the last answer.
 FRESH_SECONDS = 3.0
+# An engine that an adapter has brought down answers for some seconds still: until then no other one is loaded.
+DOUBT_SECONDS = 5.0
+# Once may be chance.
+MOST_ENDED = 2
 LONGEST_MESSAGE = 400
 
 Fetch = Callable[[Path, Wanted], Awaitable[Path]]
@@ -41,6 +45,9 @@ class Loader:
         self._unloading: dict[str, asyncio.Task[None]] = {}
         self._ours: set[str] = set()
         """Names that were on the list, of what the engine may have still."""
+        self._doubted: Progress | None = None
+        """The one at whose load something went wrong a moment ago."""
+        self._doubted_at = -math.inf
         self._up_since: float | None = None
         self._is_told = False
         self._is_admitted = False
@@ -84,12 +91,15 @@ class Loader:
         wanted = read_list(self._options.list)
         if wanted is not None:
             self._take_in(wanted)
+        if self._doubted and time.monotonic() - self._doubted_at > DOUBT_SECONDS:
+            self._doubted.ended, self._doubted = 0, None
         try:
             loaded = await self._engine.loaded()
         except EngineDown:
             self._up_since, self._is_admitted = None, False
             self._ours &= self._progress.keys()
             self._all_anew()
+            self._blame()
         except (EngineRefused, aiohttp.ClientError, TimeoutError) as error:
             # Busy, say. What it has is as it was.
             self._up_since = self._up_since or time.monotonic()
@@ -134,9 +144,23 @@ class Loader:
         for one in self._progress.values():
             if one.state == "Loaded":
                 one.state = "Loading"
-            one.again_at = 0.0
+            if one.ended < MOST_ENDED:
+                one.again_at = 0.0
             if one.state == "Loading":
                 one.message = "the engine has not begun to listen"
+
+    def _blame(self) -> None:
+        """The engine has ended: not for ever for the same adapter, without which it can serve."""
+        if (one := self._doubted) is None:
+            return
+        self._doubted = None
+        one.ended += 1
+        about = "when it was to load it"
+        one.state, one.message = "Loading", f"the engine ended {about}: it is tried once more, as the last"
+        if one.ended >= MOST_ENDED:
+            one.state, one.again_at = "Failed", math.inf
+            one.message = f"the engine ended {one.ended} times {about}: give it another source or revision"
+        print(f"adapterloader: {one.wanted.name}: {one.message}", flush=True)  # noqa: T201
 
     def _notice_restart(self, loaded: Mapping[str, str]) -> None:
         """Between two looks: then it has lost what it had."""
@@ -146,7 +170,7 @@ class Loader:
                 self._up_since, self._is_admitted = time.monotonic(), False
 
     async def _make_so(self, loaded: Mapping[str, str]) -> None:
-        for one in list(self._progress.values()):
+        for one in sorted(self._progress.values(), key=lambda one: (one.ended, one.state == "Failed")):
             if one.state == "Failed" and time.monotonic() < one.again_at:
                 continue
             if one.wanted.name in self._unloading:
@@ -180,18 +204,22 @@ class Loader:
     async def _load(self, one: Progress, path: str, loaded: Mapping[str, str]) -> None:
         name = one.wanted.name
         if loaded.get(name) == path:
-            one.state, one.message, one.failures = "Loaded", "", 0
+            one.state, one.message, one.failures, one.ended = "Loaded", "", 0, 0
+            return
+        if self._doubted is not None:
             return
         _goes_on(one, "the engine loads it")
         self._tell()
         try:
             await self._engine.load(name, path, replaces=loaded.get(name))
-        except EngineRefused as error:
-            self._failed(one, str(error))
-        except (EngineDown, aiohttp.ClientError, TimeoutError) as error:
-            one.message = f"the engine breaks off: {_sentence(error)}"
+        except EngineDown:
+            one.message = "the engine does not listen any more"
+        except (EngineRefused, aiohttp.ClientError, TimeoutError) as error:
+            is_said = isinstance(error, EngineRefused)
+            self._failed(one, _sentence(error) if is_said else f"the engine breaks off: {_sentence(error)}")
+            self._doubted, self._doubted_at = one, time.monotonic()
         else:
-            one.state, one.message, one.failures = "Loaded", "", 0
+            one.state, one.message, one.failures, one.ended = "Loaded", "", 0, 0
             print(f"adapterloader: {name} is loaded from {path}", flush=True)  # noqa: T201
 
     def _failed(self, one: Progress, message: str) -> None:

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from adapterloader import loader as loading
 from adapterloader.adapters import Wanted
 from adapterloader.control import app
-from adapterloader.engines import Engine
+from adapterloader.engines import Engine, EngineRefused
 from adapterloader.files import fetched
 from adapterloader.loader import Loader
 from adapterloader.options import Options, parse
@@ -381,6 +381,67 @@ async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: 
             seen.add(one.states()["sql"])
             await asyncio.sleep(0.01)
         assert seen <= {"Failed", "Loaded"}
+
+
+@pytest.mark.parametrize("error", [aiohttp.ServerDisconnectedError(), EngineRefused("EngineCore encountered an issue")])
+async def test_one_at_which_the_engine_ends_is_left_out_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with pod(tmp_path) as one:
+        load, asked = one.loader._engine.load, []
+
+        async def deadly(name: str, path: str, *, replaces: str | None) -> None:
+            asked.append(name)
+            if name == "deadly":
+                raise error
+            await load(name, path, replaces=replaces)
+
+        monkeypatch.setattr(one.loader._engine, "load", deadly)
+        one.tell(one.adapter("deadly"), one.adapter("sql"), one.adapter("law"))
+        for _ in range(2):
+            await one.start()
+            # It answers for a moment still.
+            await one.loader.look()
+            await one.loader.look()
+            await one.stop()
+            await one.loader.look()
+            assert not one.loader.is_ready
+        # None is blamed for it but the one that was tried, which the others no longer wait for.
+        assert asked == ["deadly", "sql", "law", "deadly"]
+        await one.start()
+        await one.loader.look()
+        assert asked == ["deadly", "sql", "law", "deadly", "sql", "law"]
+        assert (one.states(), one.loader.is_ready) == ({"deadly": "Failed", "sql": "Loaded", "law": "Loaded"}, True)
+        assert "the engine ended 2 times" in str(one.loader.report()[0]["message"])
+        one.tell({**one.adapter("better"), "name": "deadly"})
+        await one.loader.look()
+        assert asked[-1] == "deadly"
+
+
+async def test_what_breaks_off_is_not_tried_again_at_once_and_one_engine_that_ended_may_be_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod(tmp_path) as one:
+        await one.start()
+        asked = []
+
+        async def broken(name: str, path: str, *, replaces: str | None) -> None:
+            asked.append(name)
+            raise aiohttp.ServerDisconnectedError
+
+        monkeypatch.setattr(one.loader._engine, "load", broken)
+        one.tell(one.adapter("sql"))
+        await one.loader.look()
+        monkeypatch.setattr(loading, "DOUBT_SECONDS", 0.0)
+        await one.loader.look()
+        assert (asked, one.states()) == (["sql"], {"sql": "Failed"})
+        # The engine lived on: what ends it now is something else.
+        for _ in range(3):
+            await one.stop()
+            await one.loader.look()
+            await one.start()
+            await one.loader.look()
+        assert asked == ["sql"] * 4
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
