@@ -15,25 +15,32 @@ from modelfetch.options import Download, Options
 ASIDE = ".fetching-"
 # A replica that ended in a fetch left its folder, and none of the same name comes to go on.
 ABANDONED_SECONDS = 24 * 3600.0
+# A fetch from a bucket has up to 128 MiB in memory.
+FETCHES_AT_ONCE = 4
 
 
-async def fetched(root: Path, wanted: Wanted) -> Path:
+async def fetched(turns: asyncio.Semaphore, root: Path, wanted: Wanted) -> Path:
     """The folder of an adapter, which is whole. What another replica has fetched is not fetched again.
+
+    Args:
+        turns: bound how many are fetched at once. What is there waits for none.
 
     Raises:
         modelfetch.origin.Refused: it can not be fetched, however often it is tried.
         modelfetch.origin.Unavailable: it may be, the next time.
     """
-    download = Download(wanted.source, wanted.folder, wanted.revision)
+    # A whole model, named by mistake, would fill the volume that the engine has its weights on.
+    download = Download(wanted.source, wanted.folder, wanted.revision, needs="adapter_config.json")
     place = root / wanted.folder
     # In threads: a volume that hangs is not to keep the kubelet from an answer.
     if await asyncio.to_thread(lambda: place.exists() and ModelFolder(root, download).is_whole()):
         return place
     # Replicas that have the volume together may fetch at the same time: each in a folder of its own.
     aside = root / f"{ASIDE}{socket.gethostname()}" / wanted.folder
-    await asyncio.to_thread(_remove_abandoned, root)
-    await Fetcher(Options(root=aside, downloads=(download,), control_port=0)).run()
-    await asyncio.to_thread(_move, aside, place)
+    async with turns:
+        await asyncio.to_thread(_remove_abandoned, root)
+        await Fetcher(Options(root=aside, downloads=(download,), control_port=0)).run()
+        await asyncio.to_thread(_move, aside, place)
     return place
 
 

@@ -115,6 +115,8 @@ class Fetcher:
             return None, ()
         origin = origin_of(download)
         files = await origin.files()
+        if download.needs and all(file.name != download.needs for file in files):
+            raise Refused(f"{download.source} has no {download.needs}: correct the source")
         self._listed.append(files)
         missing = folder.begin(files)
         about = f"{len(missing)} of {len(files)} files, {sum(file.size for file in missing)} bytes"

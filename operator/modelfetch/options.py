@@ -19,6 +19,8 @@ class Download:
     """Its folder's name."""
     revision: str | None = None
     """Branch, tag or commit of hf://."""
+    needs: str | None = None
+    """A file without which it is not what is wanted: nothing is fetched then."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 
 from localcluster.paths import ROOT
 from support.batches import S3
-from support.fetches import RunningHub, running_hub
+from support.fetches import RunningHub, running_hub, write_model
 from support.kube import eventually
 from support.prometheus import free_port, running_process
 
@@ -111,7 +111,9 @@ def test_one_that_can_not_be_fetched_is_told_and_the_pod_serves(
     tmp_path: Path, engine: Engine, hub: RunningHub
 ) -> None:
     write_adapter(hub.folder / "acme" / "sql")
+    write_model(hub.folder / "acme" / "llama")
     adapters = [
+        {"name": "model", "source": "hf://acme/llama", "folder": "llama-1"},
         {"name": "none", "source": "hf://acme/none", "folder": "none-1"},
         {"name": "old", "source": "hf://acme/sql", "revision": "v9", "folder": "sql-9"},
         {"name": "sql", "source": "hf://acme/sql", "folder": "sql-1"},
@@ -119,7 +121,9 @@ def test_one_that_can_not_be_fetched_is_told_and_the_pod_serves(
     with loader(tmp_path, engine, *adapters, environment={"HF_ENDPOINT": hub.url}) as url:
         eventually(lambda: httpx.get(f"{url}/readyz").is_success, 30)
         said = told(url)
-        assert [state for state, _ in said.values()] == ["Failed", "Failed", "Loaded"]
+        assert [state for state, _ in said.values()] == ["Failed", "Failed", "Failed", "Loaded"]
+        assert said["model"][1] == "hf://acme/llama has no adapter_config.json: correct the source"
+        assert not [name for name in hub.fetched() if name.startswith("model-")]
         assert said["none"][1].startswith("hf://acme/none: there is no such model, or it is private")
         assert said["old"][1] == "hf://acme/sql has no revision v9: correct the revision"
 

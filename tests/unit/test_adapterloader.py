@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from adapterloader.loader import Loader
 from adapterloader.options import Options, parse
 from enginesim import options as engine_options
 from enginesim.server import Server
+from modelfetch.fetcher import Fetcher
 from modelfetch.folder import ModelFolder
+from modelfetch.origin import Unavailable
 from support.prometheus import free_port
 
 ENGINES = {
@@ -343,7 +346,7 @@ async def test_a_volume_that_hangs_keeps_nobody_from_an_answer(tmp_path: Path, m
         return hung.wait(20)
 
     monkeypatch.setattr(ModelFolder, "is_whole", is_whole)
-    async with pod(tmp_path, fetch=fetched) as one:
+    async with pod(tmp_path, fetch=partial(fetched, asyncio.Semaphore(1))) as one:
         await one.start()
         (tmp_path / "fetched" / "sql-1").mkdir(parents=True)
         one.tell({"name": "sql", "source": "hf://acme/sql", "folder": "sql-1"})
@@ -354,6 +357,39 @@ async def test_a_volume_that_hangs_keeps_nobody_from_an_answer(tmp_path: Path, m
         while one.states() == {"sql": "Loading"}:
             await one.loader.look()
             await asyncio.sleep(0.01)
+
+
+async def test_few_are_fetched_at_once_and_what_is_there_waits_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, fetching, most = asyncio.Event(), 0, 0
+
+    async def run(fetcher: Fetcher) -> None:
+        nonlocal fetching, most
+        fetching += 1
+        most = max(most, fetching)
+        await gate.wait()
+        fetching -= 1
+        raise Unavailable("the hub is away")
+
+    monkeypatch.setattr(Fetcher, "run", run)
+    sources = [{"name": f"n{number}", "source": f"hf://acme/n{number}", "folder": f"n{number}"} for number in range(5)]
+    there = tmp_path / "fetched" / "there-1"
+    there.mkdir(parents=True)
+    (there / "adapter_config.json").write_text('{"r": 8}')
+    about = {"source": "hf://acme/there", "revision": None, "files": {"adapter_config.json": [8, ""]}}
+    (there / ".complete").write_text(json.dumps(about))
+    async with pod(tmp_path, fetch=partial(fetched, asyncio.Semaphore(2))) as one:
+        await one.start()
+        one.tell(*sources, {"name": "there", "source": "hf://acme/there", "folder": "there-1"})
+        while one.states().get("there") != "Loaded" or fetching < 2:
+            await one.loader.look()
+            await asyncio.sleep(0.01)
+        gate.set()
+        while "Loading" in one.states().values():
+            await one.loader.look()
+            await asyncio.sleep(0.01)
+        assert most == 2
 
 
 async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: Path) -> None:
