@@ -250,6 +250,15 @@ def test_an_adapter_that_was_taken_away_is_told_of_until_it_is_gone() -> None:
     assert states(status_of(seen(adapted(), [replica("a")]), {"a": ()})) == {}
 
 
+def test_whatever_names_a_loader_tells_of_there_is_a_status_within_bounds() -> None:
+    def going(name: str) -> AdapterReport:
+        return report({"name": name, "source": ""}, "Unloading")
+
+    many = {"a": (going("-of:a client"), *(going(f"x{number}") for number in range(500)))}
+    told = status_of(seen(adapted(type="SGLang"), [replica("a")]), many).adapters or []
+    assert ([entry.model for entry in told[:2]], len(told)) == (["tiny:-of:a client", "tiny:x0"], 64)
+
+
 def test_an_operator_that_has_just_started_says_what_the_last_one_heard() -> None:
     before = {"name": "sql", "source": "hf://acme/sql", "model": "sql", "state": "Loaded", "readyReplicas": 1}
     of = adapted(SQL, status={"adapters": [before]})
@@ -296,6 +305,9 @@ def test_answers_are_read_within_bounds() -> None:
     entry = {"name": "sql", "source": "hf://a", "state": "Failed", "message": "x" * 5000, "revision": None}
     (read,) = parse_report({"adapters": [entry]})
     assert (len(read.message), read.revision) == (500, None)
-    for nonsense in ({}, {"adapters": [{**entry, "state": "Great"}]}, {"adapters": [{}]}, [], {"adapters": 3}):
+    (read,) = parse_report({"adapters": [{**entry, "name": "x" * 5000, "source": "x" * 5000}]})
+    assert (len(read.name), len(read.source)) == (128, 1024)
+    half = {"adapters": [{**entry, "message": "\ud800"}]}
+    for nonsense in (half, {}, {"adapters": [{**entry, "state": "Great"}]}, {"adapters": [{}]}, [], {"adapters": 3}):
         with pytest.raises((ValueError, LookupError, TypeError)):
             parse_report(nonsense)

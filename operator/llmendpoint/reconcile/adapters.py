@@ -18,6 +18,9 @@ from llmendpoint.scaling.signals import PodPhase
 
 State = Literal["Loaded", "Loading", "Failed", "Unloading"]
 LONGEST_MESSAGE = 500
+# Of a spec's adapters, whatever else a loader says.
+LONGEST_NAME, LONGEST_SOURCE = 128, 1024
+MOST_LEAVING = 64
 NAMED = 3
 REPLACED = "replicas are replaced, each with the new list"
 NOT_READY = "no replica is ready; each loads the adapters before it is"
@@ -52,12 +55,18 @@ def _parsed(entry: Any) -> AdapterReport:
         raise ValueError(f"unknown state {entry['state']!r}")
     revision = entry.get("revision")
     return AdapterReport(
-        str(entry["name"]),
-        str(entry["source"]),
+        _text(entry["name"], LONGEST_NAME),
+        _text(entry["source"], LONGEST_SOURCE),
         None if revision is None else str(revision),
         entry["state"],
-        str(entry.get("message") or "")[:LONGEST_MESSAGE],
+        _text(entry.get("message") or "", LONGEST_MESSAGE),
     )
+
+
+def _text(said: Any, longest: int) -> str:
+    text = str(said)[:longest]
+    text.encode()  # half a character, which JSON may have, is none that a status can hold
+    return text
 
 
 def loader_image(seen: Observation, defaults: ManifestDefaults) -> str:
@@ -189,15 +198,16 @@ def _judged(adapter: Adapter, heard: Reports, *, silent: int, rolls: bool) -> tu
 def _leaving(seen: Observation, heard: Reports) -> Iterator[AdapterStatus]:
     """Adapters that are in the spec no more and in an engine still."""
     spec = seen.endpoint.spec
-    wanted = {adapter.name for adapter in spec.model.adapters or ()}
+    facts, wanted = engine_for(spec.engine.type).adapters, {adapter.name for adapter in spec.model.adapters or ()}
     gone: dict[str, AdapterReport] = {}
     for reports in heard.values():
         gone |= {one.name: one for one in reports if one.name not in wanted}
-    for name, report in sorted(gone.items()):
+    for name, report in sorted(gone.items())[:MOST_LEAVING]:
         yield AdapterStatus(
             name=name,
             source=report.source,
-            model=engine_for(spec.engine.type).adapters.model(spec, Adapter(name=name, source=report.source)),
+            # As it is: who loads one by the engine's own API may give it a name that no spec may.
+            model=facts.model(spec, Adapter.model_construct(name=name, source=report.source)),
             state="Unloading",
             ready_replicas=sum(one.name == name for reports in heard.values() for one in reports),
             message=report.message or "requests that it has are finished",
