@@ -18,7 +18,7 @@ import aiohttp
 
 from adapterloader.control import listening
 from adapterloader.engines import Engine
-from adapterloader.files import FETCHES_AT_ONCE, fetched
+from adapterloader.files import FETCHES_AT_ONCE, fetched, tidied
 from adapterloader.loader import Loader
 from adapterloader.options import Options, parse
 
@@ -38,7 +38,8 @@ async def _run(options: Options) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # A connection of its own for each call: engines close those that are idle.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
-        loader = Loader(options, Engine(session, options), partial(fetched, asyncio.Semaphore(FETCHES_AT_ONCE)))
+        fetch = partial(fetched, asyncio.Semaphore(FETCHES_AT_ONCE))
+        loader = Loader(options, Engine(session, options), fetch, tidied)
         async with listening(loader, options.host, options.control_port):
             looking, stopped = asyncio.create_task(loader.run()), asyncio.create_task(stop.wait())
             await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -2,19 +2,24 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import time
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from adapterloader.adapters import Wanted
 from modelfetch.fetcher import Fetcher
 from modelfetch.folder import ModelFolder
 from modelfetch.options import Download, Options
+from modelfetch.origin import COMPLETE
 
 ASIDE = ".fetching-"
 # A replica that ended in a fetch left its folder, and none of the same name comes to go on.
 ABANDONED_SECONDS = 24 * 3600.0
+# Replicas that have the volume together may have lists of different age, and engines requests for what has left theirs.
+UNNAMED_SECONDS = 7 * 24 * 3600.0
 # A fetch from a bucket has up to 128 MiB in memory.
 FETCHES_AT_ONCE = 4
 
@@ -38,10 +43,27 @@ async def fetched(turns: asyncio.Semaphore, root: Path, wanted: Wanted) -> Path:
     # Replicas that have the volume together may fetch at the same time: each in a folder of its own.
     aside = root / f"{ASIDE}{socket.gethostname()}" / wanted.folder
     async with turns:
-        await asyncio.to_thread(_remove_abandoned, root)
         await Fetcher(Options(root=aside, downloads=(download,), control_port=0)).run()
         await asyncio.to_thread(_move, aside, place)
     return place
+
+
+async def tidied(root: Path, folders: AbstractSet[str]) -> None:
+    """Say of folders that a list names them, and remove what no replica says that of for a week, or left half done."""
+    await asyncio.to_thread(_tidy, root, folders)
+
+
+def _tidy(root: Path, folders: AbstractSet[str]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it is yet to be fetched
+            os.utime(root / folder)
+    for path in root.glob("[!.]*"):
+        with contextlib.suppress(OSError):  # another replica removes it
+            is_fetched = path.name not in folders and (path / COMPLETE).is_file()
+            if is_fetched and time.time() - path.stat().st_mtime > UNNAMED_SECONDS:
+                shutil.rmtree(path)
+                print(f"adapterloader: removed {path.name}, which no list names", flush=True)  # noqa: T201
+    _remove_abandoned(root)
 
 
 def _move(aside: Path, place: Path) -> None:

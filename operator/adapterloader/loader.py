@@ -3,8 +3,10 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -23,9 +25,11 @@ FRESH_SECONDS = 3.0
 DOUBT_SECONDS = 5.0
 # Once may be chance.
 MOST_ENDED = 2
+TIDY_SECONDS = 3600.0
 LONGEST_MESSAGE = 400
 
 Fetch = Callable[[Path, Wanted], Awaitable[Path]]
+Tidy = Callable[[Path, AbstractSet[str]], Coroutine[Any, Any, None]]
 
 
 class Loader:
@@ -33,12 +37,17 @@ class Loader:
 
     Args:
         fetch: brings the files of an adapter below a folder. What it raises is told.
+        tidy: is told the folders that the list names, again and again and at each change.
     """
 
-    def __init__(self, options: Options, engine: Engine, fetch: Fetch) -> None:
+    def __init__(self, options: Options, engine: Engine, fetch: Fetch, tidy: Tidy) -> None:
         self._options = options
         self._engine = engine
         self._fetch = fetch
+        self._tidy = tidy
+        self._tidying: asyncio.Task[None] | None = None
+        self._tidy_at = -math.inf
+        self._named: AbstractSet[str] = frozenset()
         self._progress: dict[str, Progress] = {}
         self._fetching: dict[str, asyncio.Task[Path]] = {}
         """By folder: two names may have the same files."""
@@ -130,12 +139,19 @@ class Loader:
         # Files come while the model loads.
         for one in self._progress.values():
             self._begin_fetch(one)
+        self._begin_tidying(frozenset(entry.folder for entry in wanted.values() if entry.folder))
 
     def _begin_fetch(self, one: Progress) -> None:
         if one.place or one.wanted.folder in self._fetching:
             return
         if one.state == "Loading" or time.monotonic() >= one.again_at:
             self._fetching[one.wanted.folder] = asyncio.create_task(self._fetched(one.wanted))
+
+    def _begin_tidying(self, named: AbstractSet[str]) -> None:
+        is_due = named != self._named or time.monotonic() >= self._tidy_at
+        if is_due and (self._tidying is None or self._tidying.done()):
+            self._named, self._tidy_at = named, time.monotonic() + TIDY_SECONDS
+            self._tidying = asyncio.create_task(self._tidy(self._options.root, named))
 
     async def _fetched(self, wanted: Wanted) -> Path:
         return await self._fetch(self._options.root, wanted)

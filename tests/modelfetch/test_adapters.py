@@ -138,4 +138,5 @@ def test_what_a_replica_left_that_ended_long_ago_is_removed(tmp_path: Path, engi
     adapter = {"name": "sql", "source": "hf://acme/sql", "folder": "sql-1"}
     with loader(tmp_path, engine, adapter, environment={"HF_ENDPOINT": hub.url}) as url:
         eventually(lambda: loaded(url), 30)
-    assert {path.name for path in (tmp_path / "fetched").iterdir()} == {"sql-1", ".fetching-at-work"}
+        left = {"sql-1", ".fetching-at-work"}
+        eventually(lambda: {path.name for path in (tmp_path / "fetched").iterdir()} == left, 30)

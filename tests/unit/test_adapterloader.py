@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import json
+import os
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +22,7 @@ from adapterloader import loader as loading
 from adapterloader.adapters import Wanted
 from adapterloader.control import app
 from adapterloader.engines import Engine, EngineRefused
-from adapterloader.files import fetched
+from adapterloader.files import UNNAMED_SECONDS, fetched, tidied
 from adapterloader.loader import Loader
 from adapterloader.options import Options, parse
 from enginesim import options as engine_options
@@ -90,7 +93,7 @@ async def pod(
         api_key="secret",
     )  # fmt: skip
     async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-        made = Pod(directory, engine, port, Loader(options, Engine(session, options), fetch))
+        made = Pod(directory, engine, port, Loader(options, Engine(session, options), fetch, tidied))
         try:
             yield made
         finally:
@@ -390,6 +393,48 @@ async def test_few_are_fetched_at_once_and_what_is_there_waits_for_none(
             await one.loader.look()
             await asyncio.sleep(0.01)
         assert most == 2
+
+
+async def test_what_no_list_has_named_for_a_week_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    root, long_ago = tmp_path / "fetched", time.time() - UNNAMED_SECONDS - 60
+
+    def made(name: str, mark: str, at: float) -> None:
+        (root / name).mkdir(parents=True)
+        (root / name / mark).write_text("")
+        os.utime(root / name, (at, at))
+
+    for name in ("named", "old", "old.partial", ".fetching-a"):
+        made(name, ".complete", long_ago)
+    made("users-own", "adapter_config.json", long_ago)
+    made("left-the-list", ".complete", time.time())
+    await tidied(root, {"named", "not-fetched"})
+    # Another replica, which has been told another list.
+    await tidied(root, set())
+    assert {path.name for path in root.iterdir()} == {"named", "left-the-list", "users-own", ".fetching-a"}
+
+
+async def test_a_list_is_told_to_who_tidies_again_and_again_and_at_each_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[AbstractSet[str]] = []
+
+    async def tidy(root: Path, folders: AbstractSet[str]) -> None:
+        told.append(folders)
+
+    async with pod(tmp_path) as one:
+        one.loader._tidy = tidy
+        await one.loader.look()
+        assert not told, "it has not been told yet"
+        sql = {"name": "sql", "source": "hf://acme/sql", "folder": "sql-1"}
+        for adapters in ((), (one.adapter("law"),), (sql,), (sql,)):
+            one.tell(*adapters)
+            await one.loader.look()
+            await asyncio.sleep(0)
+        assert told == [set(), {"sql-1"}]
+        one.loader._tidy_at = 0.0
+        await one.loader.look()
+        await asyncio.sleep(0)
+        assert told == [set(), {"sql-1"}, {"sql-1"}]
 
 
 async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: Path) -> None:
