@@ -29,6 +29,8 @@ NEVER = (
 # Weights that are there a second time as safetensors, which every engine prefers.
 TWICE = ("*.bin", "*.pt", "*.pth", "*.gguf", "original/*")
 SAFE = "*.safetensors"
+LISTING_SECONDS = 60.0
+"""The client itself would wait for ever, and a fetch that waits looks alive."""
 FULL = "(os error 28)"
 """How the hub's storage backend says that a volume is full."""
 
@@ -52,7 +54,9 @@ class Hub(Origin):
         """The files that engines load."""
 
         def look() -> ModelInfo:
-            return self._api.model_info(self._repository, revision=self._revision, files_metadata=True)
+            return self._api.model_info(
+                self._repository, revision=self._revision, files_metadata=True, timeout=LISTING_SECONDS
+            )
 
         info = await self._ask(look)
         self._commit = info.sha
@@ -61,7 +65,12 @@ class Hub(Origin):
             for entry in info.siblings or ()
             if is_plain(entry.rfilename)
         ]
-        return wanted(found)
+        files = wanted(found)
+        if not files:
+            raise Refused(
+                f"hf://{self._repository} has no file that an engine loads: correct the source or the revision"
+            )
+        return files
 
     async def fetch(self, file: File, folder: Path) -> None:
         """By the hub's own client, which goes on where a connection broke."""

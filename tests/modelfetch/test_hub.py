@@ -1,5 +1,6 @@
 """A model of a hub, by the hub's own client."""
 
+import asyncio
 import errno
 import json
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hf_xet import XetAuthenticationError
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import XetDownloadError
 
 from modelfetch.hub import Hub, wanted
@@ -123,6 +124,30 @@ def test_a_hub_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
     status, said = fetch(tmp_path, LLAMA, environment={"HF_ENDPOINT": url})
     assert status == 1
     assert said.startswith(f"hf://acme/llama: {url} is out of reach"), said
+
+
+async def test_a_hub_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    gone, port = asyncio.Event(), free_port()
+    monkeypatch.setattr("modelfetch.hub.LISTING_SECONDS", 0.5)
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    async with await asyncio.start_server(silent, "127.0.0.1", port):
+        async with asyncio.timeout(20):
+            with pytest.raises(Unavailable, match=f"http://127.0.0.1:{port} is out of reach .timed out"):
+                await Hub("acme/llama", None).files()
+        gone.set()
+
+
+def test_a_model_without_a_file_that_engines_load_is_refused(tmp_path: Path, hub: RunningHub) -> None:
+    (hub.folder / "acme" / "llama").mkdir(parents=True)
+    (hub.folder / "acme" / "llama" / "model.onnx").write_bytes(b"weights")
+    status, said = fetch(tmp_path, LLAMA, environment=at(hub))
+    assert (status, said) == (
+        2, "hf://acme/llama has no file that an engine loads: correct the source or the revision",
+    )  # fmt: skip
 
 
 def test_folders_that_nobody_loads_are_removed_first(tmp_path: Path, hub: RunningHub) -> None:
