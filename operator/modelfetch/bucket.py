@@ -23,11 +23,13 @@ from modelfetch.origin import File, Origin, Refused, Unavailable, is_plain
 
 if TYPE_CHECKING:  # obstore has it for type checkers only
     from obstore import Bytes, GetOptions, ObjectMeta
-    from obstore.store import RetryConfig
+    from obstore.store import ClientConfig, RetryConfig
 
 PART = 8 * 1024 * 1024
 PARTS_AT_ONCE = 16
 UNFINISHED = ".incomplete"
+# A part may be slow, but not silent. Of itself the client would end each after 30 s, and only an ETag lets it go on.
+PATIENCE: "ClientConfig" = {"timeout": timedelta(minutes=3), "read_timeout": timedelta(seconds=30)}
 RETRIES: "RetryConfig" = {"max_retries": 20, "retry_timeout": timedelta(minutes=3)}
 
 
@@ -38,7 +40,8 @@ class Bucket(Origin):
         self._uri = f"s3://{bucket}/{prefix}".rstrip("/")
         self._bucket = bucket
         plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-        self._store = S3Store(bucket, prefix=prefix or None, client_options={"allow_http": plain}, retry_config=RETRIES)
+        client: ClientConfig = {"allow_http": plain, **PATIENCE}
+        self._store = S3Store(bucket, prefix=prefix or None, client_options=client, retry_config=RETRIES)
         self._turns = asyncio.Semaphore(PARTS_AT_ONCE)
 
     async def files(self) -> Sequence[File]:

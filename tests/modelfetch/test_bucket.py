@@ -1,5 +1,6 @@
 """A model of a bucket, on a real server with the S3 API."""
 
+import asyncio
 import json
 import os
 import resource
@@ -8,13 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from modelfetch.bucket import PART, Bucket, _write
-from modelfetch.origin import Unavailable
+from modelfetch.bucket import PART, PATIENCE, Bucket, _write
+from modelfetch.origin import File, Unavailable
 from support.batches import S3
 from support.fetches import download, fetch, fetch_process, files_of, write_model
 from support.kube import eventually
 from support.prometheus import free_port
+from support.servers import answering, listening
 
 SIZE = 2 * PART + 5
 
@@ -102,6 +105,36 @@ async def test_a_server_that_is_out_of_reach_is_named(monkeypatch: pytest.Monkey
     assert str(found.value).endswith("): look at model.s3.endpointURL")
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 400
+
+
+@pytest.mark.parametrize("pause", [0.2, 60.0], ids=["slow", "silent"])
+async def test_a_server_may_be_slow_but_not_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=206, headers={
+            "Content-Range": "bytes 0-9/10", "Content-Length": "10", "Last-Modified": "Sat, 28 Nov 2026 00:00:00 GMT",
+        })  # fmt: skip
+        await answer.prepare(request)
+        for _ in range(10):
+            await answer.write(b"x")
+            await asyncio.sleep(pause)
+        return answer
+
+    port = free_port()
+    monkeypatch.setattr("modelfetch.bucket.PATIENCE", PATIENCE | {"read_timeout": timedelta(seconds=1)})
+    monkeypatch.setattr("modelfetch.bucket.RETRIES", {"max_retries": 0, "retry_timeout": timedelta(seconds=5)})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    async with listening(answering(slowly), port), asyncio.timeout(20):
+        fetching = Bucket("models", "llama").fetch(File("config.json", 10, "no ETag"), tmp_path)
+        if pause < 1:
+            await fetching
+            assert (tmp_path / "config.json").read_bytes() == b"x" * 10
+        else:
+            with pytest.raises(Unavailable, match="out of reach"):
+                await fetching
+            assert not (tmp_path / "config.json").exists()
 
 
 def test_a_part_that_finds_no_room_for_its_end_is_an_error(tmp_path: Path) -> None:
