@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -161,23 +161,45 @@ async def test_a_model_that_fails_at_a_long_text_leaves_the_order_to_the_vectors
     assert "stone" not in logged, "no question is logged"
 
 
-async def test_a_slow_model_leaves_the_answer_its_time(
-    files: Path, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def slow(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A model that gives no score before the event."""
     over = threading.Event()
 
-    def slow(model: CrossEncoder, queries: list[str], passages: list[str]) -> list[float]:
-        over.wait(20)
+    def scores(model: CrossEncoder, queries: list[str], passages: list[str]) -> list[float]:
+        over.wait(60)
         return [0.0] * len(passages)
 
-    monkeypatch.setattr(CrossEncoder, "scores", slow)
+    monkeypatch.setattr(CrossEncoder, "scores", scores)
+    yield over
+    over.set()
+
+
+async def test_a_slow_model_leaves_the_answer_its_time(
+    slow: threading.Event, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path
+) -> None:
     changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
     budget = {"budget_seconds": 7.0, "generation_reserve_seconds": 5.0}
     async with serving(settings(tmp_path / "store", **changes, **budget)) as client:
         await until_ready(client)
         answer = (await client.post("/rag", json={"query": QUESTION})).json()
-        over.set()
+        slow.set()
     assert answer["degraded"] == ["rerank: left out, the budget is too short"]
     assert answer["answer"].endswith("[1].")
     assert all(0 < source["score"] <= 1 for source in answer["sources"]), "the vectors' cosines"
     assert answer["timings"]["total"] < 7
+
+
+async def test_a_slow_model_leaves_other_questions_the_threads_of_their_searches(
+    slow: threading.Event, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path
+) -> None:
+    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
+    budget = {"budget_seconds": 10.0, "generation_reserve_seconds": 8.0}
+    async with serving(settings(tmp_path / "store", **changes, **budget)) as client:
+        await until_ready(client)
+        # More than asyncio has threads.
+        await asyncio.gather(*(client.post("/rag", json={"query": QUESTION}) for _ in range(33)))
+        answer = await client.post("/rag", json={"query": QUESTION})
+        slow.set()
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == ["rerank: left out, the budget is too short"]

@@ -1,8 +1,10 @@
 """From a question to an answer: self-query, expansion, search, rerank, prompt, LLM."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -53,6 +55,8 @@ class Pipeline:
         self._embedder = embedder
         self._reranker = reranker
         self._llm = llm
+        # A thread can not be stopped: those that rerank beyond their time must leave some to the searches.
+        self._rerankers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="rerank")
         self._authors: list[str] = []
         self._authors_read = -_AUTHORS_SECONDS
 
@@ -180,7 +184,8 @@ class Pipeline:
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
-                    return await asyncio.to_thread(self._reranker.scores, queries, reading)
+                    loop = asyncio.get_running_loop()
+                    return await loop.run_in_executor(self._rerankers, self._reranker.scores, queries, reading)
             except TimeoutError:
                 pass
             except Exception as error:  # noqa: BLE001 - what onnxruntime raises has no base but this
