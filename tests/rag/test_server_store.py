@@ -1,5 +1,6 @@
 """The store as a server: the same documents, found by HTTP, and a server that goes away and comes back."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -20,14 +21,17 @@ QUESTION = {"query": "What did Ada Brandt write about cold starts?"}
 NAMES = ("posts/ada-cold-starts.md", "posts/ada-spot.md", "articles/bruno-hnsw.md")
 
 
-async def test_documents_are_ingested_searched_and_removed_over_http(tmp_path: Path, embedder: CarriedEmbedder) -> None:
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_documents_are_ingested_searched_and_removed_over_http(
+    tmp_path: Path, embedder: CarriedEmbedder, scheme: str
+) -> None:
     folder = tmp_path / "docs"
     for name in NAMES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CORPUS / name, folder / name)
     server, port = QdrantFacade(), free_port()
     async with listening(server.app(), port):
-        store = await open_store(settings(tmp_path, qdrant_url=f"http://127.0.0.1:{port}"), embedder)
+        store = await open_store(settings(tmp_path, qdrant_url=f"{scheme}127.0.0.1:{port}"), embedder)
         first = await ingest(folder, "docs", store, embedder)
         assert sorted(first.added) == sorted(NAMES)
         assert (await ingest(folder, "docs", store, embedder)).unchanged == 3
@@ -61,9 +65,25 @@ async def test_a_server_that_goes_away_is_said_and_one_that_comes_back_is_used(
         refused = await client.post("/rag", json=QUESTION)
         assert refused.status_code == 503
         assert "does not answer" in refused.json()["error"]["message"]
-        server.away = False
+        server.away, server.busy = False, True
+        assert "does not answer: busy" in (await client.get("/healthz")).json()["message"]
+        assert (await client.post("/rag", json=QUESTION)).status_code == 503
+        server.busy = False
         assert (await client.get("/healthz")).status_code == 200
         assert (await client.post("/rag", json=QUESTION)).status_code == 200
+
+
+async def test_a_server_that_says_nothing_costs_no_more_than_the_budget(
+    tmp_path: Path, llm: tuple[ScriptedLlm, str]
+) -> None:
+    server, port = QdrantFacade(), free_port()
+    changes = {"llm_base_url": llm[1], "qdrant_url": f"http://127.0.0.1:{port}", "budget_seconds": 0.5}
+    async with listening(server.app(), port), serving(settings(tmp_path, **changes)) as client:
+        await until_ready(client)
+        server.silent = True
+        async with asyncio.timeout(5):
+            assert (await client.post("/rag", json=QUESTION)).status_code == 504
+        server.silent = False
 
 
 async def test_a_collection_that_another_replica_made_meanwhile_is_used(

@@ -3,6 +3,7 @@
 It shows that requests arrive as Qdrant's own models read them; what a real server makes of them it can not show.
 """
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,8 @@ class QdrantFacade:
     Attributes:
         indexed: the payload fields that got an index.
         away: whether all answers are 503.
+        busy: whether all answers are 429.
+        silent: whether there are none.
         slow_to_know: whether it tells of no collection, as one that another client is about to make.
     """
 
@@ -24,6 +27,8 @@ class QdrantFacade:
         self._store = AsyncQdrantClient(":memory:")
         self.indexed: dict[str, str] = {}
         self.away = False
+        self.busy = False
+        self.silent = False
         self.slow_to_know = False
 
     def app(self) -> web.Application:
@@ -43,6 +48,10 @@ class QdrantFacade:
         async def answer(request: web.Request) -> web.Response:
             if self.away:
                 return web.json_response({"status": {"error": "restarting"}}, status=503)
+            if self.busy:
+                return web.json_response({"status": {"error": "busy"}}, status=429, headers={"Retry-After": "3"})
+            while self.silent:
+                await asyncio.sleep(0.02)
             body = await request.json() if request.can_read_body else {}
             try:
                 result = await handler(request.match_info["name"], body)

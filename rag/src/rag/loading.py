@@ -132,7 +132,7 @@ class Readiness:
 
     async def _lacks(self, folder: Path, store: Store) -> bool:
         """Whether the folder is to be ingested: a server's documents may be others than this image's."""
-        return self._settings.qdrant_url is None or await is_unfinished(folder, name_of(folder), store)
+        return not self._settings.qdrant_url or await is_unfinished(folder, name_of(folder), store)
 
     async def _ingest(self, folder: Path, embedder: Embedder, store: Store) -> None:
         report = await ingest(folder, name_of(folder), store, embedder)

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -91,7 +91,8 @@ class Pipeline:
             BudgetSpent: the time ran out.
             StoreUnavailable: the store does not answer.
         """
-        authors = await self._known_authors()
+        async with _searching(record):
+            authors = await self._known_authors()
         # Both ask the LLM, and neither needs the other.
         author, rephrasings = await asyncio.gather(
             self._author(query, authors, record), self._rephrasings(query, record)
@@ -165,12 +166,9 @@ class Pipeline:
 
     async def _search(self, queries: Sequence[str], author: str | None, record: Record) -> list[Stored]:
         per_category = self._settings.k // len(CATEGORIES)
-        try:
-            async with asyncio.timeout(record.budget.needed("retrieval")):
-                vectors = await asyncio.to_thread(self._embedder.queries, queries)
-                return await self._store.search(vectors, per_category=per_category, author=author)
-        except TimeoutError as error:
-            raise BudgetSpent("the budget of the request ran out while documents were searched") from error
+        async with _searching(record):
+            vectors = await asyncio.to_thread(self._embedder.queries, queries)
+            return await self._store.search(vectors, per_category=per_category, author=author)
 
     async def _scores(self, queries: Sequence[str], passages: Sequence[Stored], record: Record) -> list[float]:
         by_vectors = [passage.score for passage in passages]
@@ -199,6 +197,16 @@ class Pipeline:
             self._authors = await self._store.authors()
             self._authors_read = time.monotonic()
         return self._authors
+
+
+@asynccontextmanager
+async def _searching(record: Record) -> AsyncIterator[None]:
+    """No longer than the budget of the request lasts."""
+    try:
+        async with asyncio.timeout(record.budget.needed("retrieval")):
+            yield
+    except TimeoutError as error:
+        raise BudgetSpent("the budget of the request ran out while documents were searched") from error
 
 
 def _source(number: int, ranked: Ranked) -> Source:

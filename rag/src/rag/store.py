@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
 from rag.documents import CATEGORIES
@@ -72,13 +73,16 @@ class Store:
         place: where it is, for sentences.
         collection: its name.
         model: the embedding model's name.
+        embedded: whether it is in this process.
     """
 
-    def __init__(self, client: AsyncQdrantClient, place: str, collection: str, model: str) -> None:
+    def __init__(
+        self, client: AsyncQdrantClient, place: str, collection: str, model: str, *, embedded: bool = False
+    ) -> None:
         self._client = client
         self._place = place
         self._collection = collection
-        self._embedded = not place.startswith("http")
+        self._embedded = embedded
         # A server makes folders of these names.
         self._model = model.replace("/", "_")
 
@@ -208,7 +212,7 @@ class Store:
     async def _answering(self) -> AsyncIterator[None]:
         try:
             yield
-        except (ApiException, httpx.HTTPError, OSError) as error:
+        except (ApiException, QdrantException, httpx.HTTPError, OSError) as error:
             raise StoreUnavailable(f"the vector store at {self._place} does not answer: {error}") from error
 
 
@@ -231,7 +235,7 @@ async def connect(settings: Settings, model: str) -> Store:
             f"the embedded store in {settings.store_path} is in use by another process: stop that one, "
             "or run a Qdrant server and set QDRANT_URL"
         ) from error
-    return Store(client, str(settings.store_path), settings.collection, model)
+    return Store(client, str(settings.store_path), settings.collection, model, embedded=True)
 
 
 def _where(*, beyond: int | None = None, position: int | None = None, **keywords: str | None) -> models.Filter:
