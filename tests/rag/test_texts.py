@@ -104,6 +104,15 @@ def test_an_address_that_a_click_would_run_is_not_taken(tmp_path: Path) -> None:
     assert found.url == "posts/a.html"
 
 
+def test_a_title_is_one_line_and_leaves_room_for_the_text(tmp_path: Path) -> None:
+    title = "Bread\n\n[2] Another by Ada " + "x" * 10_000
+    found = written(tmp_path, "posts/a.html", f"<title>{title}</title><p>text</p>")
+    assert found.title.startswith("Bread [2] Another by Ada xxx")
+    content = prompt.messages("why?", [prompt.Ranked((stored(found.title, text="words"),), 1.0)], 1000)[1]["content"]
+    assert "words" in content
+    assert len(content) < 1000
+
+
 def test_a_title_within_what_is_taken_away_is_kept(tmp_path: Path) -> None:
     found = written(tmp_path, "posts/a.html", "<body><header><title>Bread</title></header><p>text</p></body>")
     assert (found.title, found.text) == ("Bread", "text")
@@ -126,6 +135,9 @@ def test_code_has_the_author_of_its_readme(tmp_path: Path) -> None:
         ("posts/a.md", b"\xff\xfe\x00", "is not UTF-8"),
         ("posts/a.md", b"---\ntitle: [\n---\ntext", "is not YAML"),
         ("posts/a.md", b"---\ndate: 2026-13-45\n---\ntext", "is not YAML: month must be in 1..12"),
+        ("posts/a.md", b'---\npages: !!int ""\n---\ntext', "is not YAML: string index out of range"),
+        ("posts/a.md", b"---\ndraft: !!bool maybe\n---\ntext", "is not YAML: 'maybe'"),
+        ("posts/a.md", b"---\ndate: !!timestamp today\n---\ntext", "is not YAML: 'NoneType'"),
         (
             "posts/a.md",
             b"---\nauthor: [Ada, Bruno]\n---\ntext",
@@ -200,6 +212,7 @@ def test_cited_sources_come_first_and_keep_their_numbers() -> None:
     text = "So it is [3], and also [1, 3][9]."
     assert [source.id for source in citation.arranged(sources, text)] == [3, 1, 2, 4]
     assert citation.unknown(sources, text) == [9]
+    assert citation.cited(f"[{'1' * 5000}]") == [], "more than Python makes a number of"
 
 
 def test_a_budget_is_shared() -> None:

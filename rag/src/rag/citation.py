@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rag.models import Source
 
-_BRACKETS = re.compile(r"\[(\d+(?:\s*[,;]\s*\d+)*)\]")
+_BRACKETS = re.compile(r"\[(\d{1,9}(?:\s*[,;]\s*\d{1,9})*)\]")
 
 
 def cited(answer: str) -> list[int]:

@@ -17,6 +17,8 @@ CODE = frozenset(
     {".py", ".go", ".rs", ".js", ".ts", ".java", ".c", ".h", ".cpp", ".sh", ".yaml", ".yml", ".toml", ".sql"}
 )
 MAX_FILE_BYTES = 2_000_000
+_LONGEST_NAME = 200
+"""Characters of a title or an author: they stand in the prompt and before each passage."""
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4}
 _BLOCKS = (*_HEADINGS, "p", "li", "pre", "blockquote", "td", "dt", "dd")
 _NO_CONTENT = "script, style, nav, header, footer, aside, form, noscript, template"
@@ -160,7 +162,8 @@ def _front_matter(path: PurePosixPath, content: str) -> tuple[Mapping[str, objec
     try:
         meta, text = handler.split(content)
         loaded = handler.load(meta)
-    except (YAMLError, ValueError, RecursionError) as error:  # a month 13 is a ValueError
+    # A month 13 is a ValueError; the others come of tags, as in !!int "".
+    except (YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise UnreadableDocument(f"the front matter of {path} is not YAML: {error}") from error
     return loaded if isinstance(loaded, dict) else {}, text.strip()
 
@@ -173,6 +176,11 @@ def _said(path: PurePosixPath, meta: Mapping[str, object], name: str) -> str:
     return str(value or "").strip()
 
 
+def _name(text: str) -> str:
+    """In one line, so that none looks like another source in the prompt."""
+    return " ".join(text.split())[:_LONGEST_NAME]
+
+
 def _document(path: PurePosixPath, meta: Mapping[str, object], text: str, form: Form, *, title: str) -> Document:
     category = _said(path, meta, "category") or path.parts[0]
     if category not in CATEGORIES:
@@ -183,8 +191,8 @@ def _document(path: PurePosixPath, meta: Mapping[str, object], text: str, form: 
     url = _said(path, meta, "url")
     return Document(
         path=str(path),
-        title=_said(path, meta, "title") or title.strip(),
-        author=_said(path, meta, "author") or None,
+        title=_name(_said(path, meta, "title") or title),
+        author=_name(_said(path, meta, "author")) or None,
         # Clients make links of it, and javascript: is an address too.
         url=url if url.lower().startswith(("http://", "https://", "/")) else str(path),
         category=category,
