@@ -95,6 +95,8 @@ async def test_a_source_that_is_cited_and_not_there_is_said(llm: Server, service
     answer = (await service.post("/rag", json=QUESTION)).json()
     assert answer["sources"][0]["id"] == 2
     assert answer["degraded"] == ["generation: the answer names sources that there are not: [77]"]
+    came = events((await service.post("/rag/stream", json=QUESTION)).text)
+    assert came[-1][1]["degraded"] == answer["degraded"]
 
 
 @pytest.mark.parametrize("path", ["/rag", "/rag/stream"])

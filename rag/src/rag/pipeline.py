@@ -79,8 +79,6 @@ class Pipeline:
                 text = "".join([piece async for piece in self.generate(query, found, record)])
         except TimeoutError as error:
             raise BudgetSpent("the budget of the request ran out while the LLM answered") from error
-        if missing := citation.unknown(found.sources, text):
-            record.degrade("generation", f"the answer names sources that there are not: {missing}")
         sources = citation.arranged(found.sources, text)
         return Answer(answer=text, sources=sources, timings=record.finish(), degraded=record.degraded)
 
@@ -119,9 +117,13 @@ class Pipeline:
             seconds = record.budget.needed("generation")
             messages = prompt.messages(query, found.ranked, self._settings.context_characters)
             answer = self._llm.stream(messages, seconds=seconds, max_tokens=self._settings.max_tokens)
+            pieces = []
             async with aclosing(answer):
                 async for piece in answer:
+                    pieces.append(piece)
                     yield piece
+            if missing := citation.unknown(found.sources, "".join(pieces)):
+                record.degrade("generation", f"the answer names sources that there are not: {missing}")
 
     async def _author(self, query: str, authors: Sequence[str], record: Record) -> str | None:
         if not authors:
