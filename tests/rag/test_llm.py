@@ -28,6 +28,21 @@ async def test_a_busy_engine_is_asked_again(llm: Server) -> None:
     assert len(server.connections) == 3, "each try has a connection of its own"
 
 
+async def test_a_busy_engine_is_not_asked_before_the_time_that_it_names(llm: Server) -> None:
+    server, url = llm
+    server.statuses, server.retry_after = [503], "1"
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    assert await complete(url) == "I do not know."
+    assert clock() - began >= 1
+    server.statuses, server.retry_after = [429], "30"
+    began = clock()
+    with pytest.raises(LlmUnavailable, match="scripted 429"):
+        await complete(url)
+    assert clock() - began < 5, "that time is beyond the budget"
+    assert len(server.requests) == 3
+
+
 @pytest.mark.parametrize("status", [400, 401, 500])
 async def test_a_refusal_is_not_asked_again(llm: Server, status: int) -> None:
     server, url = llm

@@ -16,6 +16,7 @@ class ScriptedLlm:
 
     Attributes:
         statuses: answered to the next requests, one each, before any reply.
+        retry_after: goes with those.
         reply: gives the text in place of the script.
         hold: while it is set, a stream stands still after its first token.
         error: a stream says after its first token that this went wrong, as vLLM does.
@@ -29,6 +30,7 @@ class ScriptedLlm:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.retry_after = ""
         self.reply: Reply = scripted
         self.hold = False
         self.cut = False
@@ -56,7 +58,8 @@ class ScriptedLlm:
             return web.Response()
         if self.statuses:
             status = self.statuses.pop(0)
-            return web.json_response({"error": {"message": f"scripted {status}"}}, status=status)
+            headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+            return web.json_response({"error": {"message": f"scripted {status}"}}, status=status, headers=headers)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         try:

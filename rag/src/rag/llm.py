@@ -20,6 +20,7 @@ from tenacity.stop import stop_base
 
 Messages = Sequence[dict[str, str]]
 CONNECT_SECONDS = 5.0
+_BACKOFF = wait_random_exponential(multiplier=0.25, max=2.0)
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
@@ -28,7 +29,15 @@ class LlmError(Exception):
 
 
 class LlmUnavailable(LlmError):
-    """No engine took the request; a later try may find one."""
+    """No engine took the request; a later try may find one.
+
+    Args:
+        after: seconds that it asks to wait.
+    """
+
+    def __init__(self, sentence: str, after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.after = after
 
 
 class _Dropped(LlmUnavailable):
@@ -117,7 +126,7 @@ class Llm:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(LlmUnavailable),
             stop=stop_any(stop_before_delay(seconds), _SecondDrop()),
-            wait=wait_random_exponential(multiplier=0.25, max=2.0),
+            wait=_pause,
             reraise=True,
         )
         try:
@@ -155,7 +164,20 @@ class Llm:
         finally:
             await response.aclose()
         sentence = f"the LLM at {self._url} answers {response.status_code}: {text}"
-        raise (LlmUnavailable if response.status_code in _BUSY else LlmError)(sentence)
+        if response.status_code in _BUSY:
+            raise LlmUnavailable(sentence, _seconds(response.headers.get("Retry-After", "")))
+        raise LlmError(sentence)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Before the next try: a little more each time, and no less than the engine asks for."""
+    error = state.outcome and state.outcome.exception()
+    return max(_BACKOFF(state), error.after if isinstance(error, LlmUnavailable) else 0.0)
+
+
+def _seconds(retry_after: str) -> float:
+    """A date, which engines do not send, asks for nothing."""
+    return float(retry_after) if retry_after.isdecimal() else 0.0
 
 
 class _SecondDrop(stop_base):
