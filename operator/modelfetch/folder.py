@@ -118,7 +118,7 @@ def remove_others(root: Path, wanted: Iterable[str]) -> list[str]:
     names = set(wanted)
     gone = [path for path in root.iterdir() if path.name.removesuffix(PARTIAL) not in names]
     for path in gone:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return sorted(path.name for path in gone)
 
 

@@ -155,6 +155,7 @@ def test_folders_that_nobody_loads_are_removed_first(tmp_path: Path, hub: Runnin
     models = tmp_path / "models"
     for name in ("serving", "old", "older.partial"):
         write_model(models / name, size=10)
+    (models / "link").symlink_to(models / "serving")
     assert fetch(tmp_path, LLAMA, keep=("serving",), environment=at(hub))[0] == 0
     assert {path.name for path in models.iterdir()} == {"serving", "llama-1"}
 
