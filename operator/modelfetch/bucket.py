@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from modelfetch.origin import File, Origin, Refused, Unavailable, is_plain
+from modelfetch.origin import CLIENTS_OWN, File, Origin, Refused, Unavailable, is_plain
 
 if TYPE_CHECKING:  # obstore has it for type checkers only
     from obstore import Bytes, GetOptions, ObjectMeta
@@ -27,7 +28,6 @@ if TYPE_CHECKING:  # obstore has it for type checkers only
 
 PART = 8 * 1024 * 1024
 PARTS_AT_ONCE = 16
-UNFINISHED = ".incomplete"
 # A part may be slow, but not silent. Of itself the client would end each after 30 s, and only an ETag lets it go on.
 PATIENCE: "ClientConfig" = {"timeout": timedelta(minutes=3), "read_timeout": timedelta(seconds=30)}
 RETRIES: "RetryConfig" = {"max_retries": 20, "retry_timeout": timedelta(minutes=3)}
@@ -61,10 +61,11 @@ class Bucket(Origin):
         return files
 
     async def fetch(self, file: File, folder: Path) -> None:
-        """Part by part, under another name until all of them are there."""
+        """Part by part, under a name that no object has until all of them are there."""
         path = folder / file.name
-        aside = path.with_name(path.name + UNFINISHED)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = folder / CLIENTS_OWN / hashlib.sha256(file.name.encode()).hexdigest()
+        for parent in (path.parent, aside.parent):
+            parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(b"")
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -8,7 +8,7 @@ from pathlib import Path
 COMPLETE = ".complete"
 """The list of files, in whole folders and, of what is done, in partial ones."""
 CLIENTS_OWN = ".cache"
-"""Where the hub's client keeps its records and what it has not finished."""
+"""Where the hub's client keeps its records and what it has not finished, and what is not finished of a bucket."""
 
 
 @dataclass(frozen=True)

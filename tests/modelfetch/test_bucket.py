@@ -40,6 +40,16 @@ def test_a_model_is_fetched_once_in_parts(tmp_path: Path, s3: S3, bucket: Path) 
     assert fetch(tmp_path, told, environment=gone)[0] == 0, "what is whole needs no network"
 
 
+def test_an_object_may_have_any_name(tmp_path: Path, s3: S3, bucket: Path) -> None:
+    files = write_model(bucket / "llama", size=SIZE)
+    for name in ("config.json.incomplete", "model-00000.safetensors.incomplete", "a b#%20[1]é"):
+        files[name] = os.urandom(SIZE)
+        (bucket / "llama" / name).write_bytes(files[name])
+    status, said = fetch(tmp_path, download(f"s3://{bucket.name}/llama", "llama-1"), environment=s3.environment)
+    assert status == 0, said
+    assert files_of(tmp_path / "models" / "llama-1") == files
+
+
 def test_several_sources_are_fetched_by_one_run(tmp_path: Path, s3: S3, bucket: Path) -> None:
     base, adapter = write_model(bucket / "base", size=10), write_model(bucket / "adapter", size=20)
     both = [download(f"s3://{bucket.name}/{name}", name) for name in ("base", "adapter")]
