@@ -1,5 +1,6 @@
 """Where files come from, as a fetch sees it: a list of files, and a way to get each."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ COMPLETE = ".complete"
 """The list of files, in whole folders and, of what is done, in partial ones."""
 CLIENTS_OWN = ".cache"
 """Where the hub's client keeps its records and what it has not finished, and what is not finished of a bucket."""
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,18 @@ class File:
     """Another one is another content."""
 
 
-class Refused(Exception):
+class _Told(Exception):
+    """Its message goes to logs and to the endpoint's status: what addresses have of passwords is left out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_PASSWORD.sub("", message))
+
+
+class Refused(_Told):
     """Nothing gets better by trying again: the message says what is wrong, where, and what to do."""
 
 
-class Unavailable(Exception):
+class Unavailable(_Told):
     """It may go better the next time: the message says what is wrong."""
 
 

@@ -107,12 +107,13 @@ def test_wrong_credentials_are_said(tmp_path: Path, bucket: Path, s3: S3) -> Non
 
 async def test_a_server_that_is_out_of_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelfetch.bucket.RETRIES", {"max_retries": 1, "retry_timeout": timedelta(seconds=5)})
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:secret@127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
     with pytest.raises(Unavailable) as found:
         await Bucket("models", "llama").files()
     assert str(found.value).startswith("s3://models/llama is out of reach (")
     assert str(found.value).endswith("): look at model.s3.endpointURL")
+    assert "http://127.0.0.1:" in str(found.value), "but not the password"
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 400
 

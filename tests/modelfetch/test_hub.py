@@ -120,10 +120,10 @@ def test_a_model_or_revision_that_is_not_there_is_named(tmp_path: Path, hub: Run
 
 
 def test_a_hub_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    status, said = fetch(tmp_path, LLAMA, environment={"HF_ENDPOINT": url})
+    host = f"127.0.0.1:{free_port()}"
+    status, said = fetch(tmp_path, LLAMA, environment={"HF_ENDPOINT": f"http://user:secret@{host}"})
     assert status == 1
-    assert said.startswith(f"hf://acme/llama: {url} is out of reach"), said
+    assert said.startswith(f"hf://acme/llama: http://{host} is out of reach"), said
 
 
 async def test_a_hub_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
