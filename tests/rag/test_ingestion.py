@@ -1,5 +1,7 @@
 """The store follows a folder: nothing twice, changes replace, what is gone goes."""
 
+import errno
+import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -84,6 +86,24 @@ async def test_what_can_not_be_read_is_reported_and_what_is_stored_of_it_stays(
     report = await ingest(folder, "docs", own_store, embedder)
     assert len(report.unreadable) == 2
     assert "posts/a.md" in await own_store.digests("docs")
+
+
+@pytest.mark.parametrize("closed", ["posts", "."])
+async def test_what_is_stored_of_a_folder_that_can_not_be_read_stays(
+    folder: Path, own_store: Store, embedder: CarriedEmbedder, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    await ingest(folder, "docs", own_store, embedder)
+    look = os.scandir
+
+    def refused(place: str) -> Any:
+        if Path(place) == folder / closed:
+            raise PermissionError(errno.EACCES, "Permission denied", place)
+        return look(place)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    report = await ingest(folder, "docs", own_store, embedder)
+    assert (report.removed, report.unreadable) == ([], [f"the folder {closed} can not be read: Permission denied"])
+    assert (await own_store.digests("docs")).keys() == {"articles/b.md", "posts/a.md"}
 
 
 async def test_links_are_followed_within_the_folder_alone(

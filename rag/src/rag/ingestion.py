@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rag import chunking, documents
 from rag.documents import Document, UnreadableDocument
@@ -41,7 +42,9 @@ async def ingest(folder: Path, corpus: str, store: Store, embedder: Embedder) ->
     known = await store.digests(corpus)
     report = Report()
     seen: set[str] = set()
-    for path in await asyncio.to_thread(_files, folder):
+    paths, closed = await asyncio.to_thread(_files, folder)
+    report.unreadable += [f"the folder {place} can not be read: {reason}" for place, reason in closed.items()]
+    for path in paths:
         name = path.relative_to(folder).as_posix()
         seen.add(name)
         read = await asyncio.to_thread(_read, path, folder)
@@ -49,7 +52,8 @@ async def ingest(folder: Path, corpus: str, store: Store, embedder: Embedder) ->
             report.unreadable.append(str(read))
         else:
             await _ingest_one(read, corpus, known.get(name), store, embedder, report)
-    for name in sorted(known.keys() - seen):
+    gone = (name for name in known.keys() - seen if not any(map(PurePosixPath(name).is_relative_to, closed)))
+    for name in sorted(gone):
         await store.remove(corpus, name)
         report.removed.append(name)
     return report
@@ -74,7 +78,7 @@ async def is_unfinished(folder: Path, corpus: str, store: Store) -> bool:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    every = (_read(path, folder) for path in _files(folder))
+    every = (_read(path, folder) for path in _files(folder)[0])
     return {read.path: _digest(read) for read in every if isinstance(read, Document) and chunking.passages(read)}
 
 
@@ -89,15 +93,26 @@ def _read(path: Path, folder: Path) -> Document | UnreadableDocument:
         return error
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """All documents; and which folders within can not be read, and why."""
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder: nothing to ingest")
-    return [path for path in sorted(folder.rglob("*")) if _is_document(path, folder)]
+    closed: dict[str, str] = {}
+
+    def note(error: OSError) -> None:
+        if not _is_hidden(place := Path(error.filename), folder):
+            closed[place.relative_to(folder).as_posix()] = error.strerror or type(error).__name__
+
+    paths = (Path(place, name) for place, _, names in os.walk(folder, onerror=note) for name in names)
+    return sorted(path for path in paths if _is_document(path, folder)), closed
 
 
 def _is_document(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and documents.is_document(path) and path.is_file()
+    return not _is_hidden(path, folder) and documents.is_document(path) and path.is_file()
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 async def _ingest_one(
