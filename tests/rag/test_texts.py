@@ -1,5 +1,6 @@
 """What is decided from texts alone: passages, documents, authors, rephrasings, prompts, citations."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from rag import citation, expansion, prompt, self_query
 from rag.budget import Budget, BudgetSpent
 from rag.chunking import MAX_CHARACTERS, passages
 from rag.documents import Document, Form, UnreadableDocument, read
-from rag.models import Source
+from rag.models import Answer, Source, Timings
+from rag.page import Terminal, page
 from rag.store import Stored
 
 AUTHORS = ["Ada Brandt", "Bruno Oyelaran", "Chiara Novak"]
@@ -213,6 +215,17 @@ def test_cited_sources_come_first_and_keep_their_numbers() -> None:
     assert [source.id for source in citation.arranged(sources, text)] == [3, 1, 2, 4]
     assert citation.unknown(sources, text) == [9]
     assert citation.cited(f"[{'1' * 5000}]") == [], "more than Python makes a number of"
+
+
+def test_a_terminal_gets_no_control_characters_of_documents_or_of_the_llm(capsys: pytest.CaptureFixture[str]) -> None:
+    title = "\x1b]0;{}\x07\x9b31m".format
+    source = Source(id=1, title=title("t"), url=title("u"), category="posts", author=title("a"), score=0)
+    answer = Answer(answer=f"So [1] {title('l')}.", sources=[source], timings=Timings(), degraded=[title("d")])
+    Terminal(force_terminal=True).print(page(title("q"), answer))
+    printed = capsys.readouterr().out
+    assert all(f"]0;{letter}31m" in printed for letter in "tualdq")
+    assert "\x1b[1m" in printed, "styles stay"
+    assert not {"\x1b]", "\x07", "\x9b"} & {*printed, *map("".join, pairwise(printed))}
 
 
 def test_a_budget_is_shared() -> None:

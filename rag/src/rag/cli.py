@@ -9,14 +9,13 @@ import structlog
 import typer
 import uvicorn
 from pydantic import ValidationError
-from rich.console import Console
 from rich.markup import escape
 
 from rag.hub import ModelUnavailable
 from rag.ingestion import Report, ingest, name_of
 from rag.loading import Readiness, load_models, open_store
 from rag.models import Answer
-from rag.page import page
+from rag.page import Terminal, page
 from rag.service import make_app
 from rag.settings import Settings
 from rag.store import StoreUnavailable
@@ -54,7 +53,7 @@ def ask(query: Annotated[str, typer.Argument(help="A question.")]) -> None:
         answer = asyncio.run(_ask(settings, query))
     except Exception as error:  # a message is what helps at a terminal
         raise _failed(str(error) or type(error).__name__) from error
-    Console().print(page(query, answer))
+    Terminal().print(page(query, answer))
 
 
 def _settings() -> Settings:
@@ -85,7 +84,7 @@ async def _ask(settings: Settings, query: str) -> Answer:
 
 
 def _print_report(report: Report) -> None:
-    console = Console()
+    console = Terminal()
     counts = (len(report.added), len(report.changed), len(report.removed), report.unchanged)
     console.print("{} added, {} changed, {} removed, {} unchanged".format(*counts), end="")
     console.print(f"; {report.passages} passages embedded")
@@ -94,5 +93,5 @@ def _print_report(report: Report) -> None:
 
 
 def _failed(sentence: str) -> typer.Exit:
-    Console(stderr=True).print(f"[red]rag:[/] {escape(sentence)}")
+    Terminal(stderr=True).print(f"[red]rag:[/] {escape(sentence)}")
     return typer.Exit(1)

@@ -1,8 +1,11 @@
 """An answer for a terminal: the text, its sources, and where the time went."""
 
-from rich.console import Group, RenderableType
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -10,7 +13,18 @@ from rag.citation import cited
 from rag.models import Answer, Timings
 
 _BAR = 24
+# All of C0 but tab and newline, and C1.
+_CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 _STEPS = ("self_query", "expansion", "retrieval", "rerank", "generation")
+
+
+class Terminal(Console):
+    """Prints no control character that it is given: a document's title, for example, may have some to steer it."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """What is printed, in segments."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(segment.text.translate(_CONTROLS), segment.style)
 
 
 def page(query: str, answer: Answer) -> RenderableType:
