@@ -88,6 +88,16 @@ async def test_what_can_not_be_read_is_reported_and_what_is_stored_of_it_stays(
     assert "posts/a.md" in await own_store.digests("docs")
 
 
+async def test_a_name_that_is_no_utf8_ends_no_ingestion(
+    folder: Path, own_store: Store, embedder: CarriedEmbedder
+) -> None:
+    (folder / "posts" / os.fsdecode(b"r\xe9sum\xe9.md")).write_text("text")
+    report = await ingest(folder, "docs", own_store, embedder)
+    name = r"'posts/r\udce9sum\udce9.md'"
+    assert report.unreadable == [f"the name {name} is not UTF-8: rename the file or its folder"]
+    assert sorted(report.added) == ["articles/b.md", "posts/a.md"]
+
+
 @pytest.mark.parametrize("closed", ["posts", "."])
 async def test_what_is_stored_of_a_folder_that_can_not_be_read_stays(
     folder: Path, own_store: Store, embedder: CarriedEmbedder, monkeypatch: pytest.MonkeyPatch, closed: str

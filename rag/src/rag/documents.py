@@ -59,8 +59,8 @@ def read(path: Path, root: Path) -> Document:
     """The document in a file below ``root``.
 
     Raises:
-        UnreadableDocument: it is too large, is no UTF-8, lies elsewhere, can not be opened, or says of itself what can
-            not be understood.
+        UnreadableDocument: it or its name is no UTF-8, it is too large, lies elsewhere, can not be opened, or says of
+            itself what can not be understood.
     """
     relative = PurePosixPath(path.relative_to(root).as_posix())
     content = _content(path, root)
@@ -75,12 +75,15 @@ def read(path: Path, root: Path) -> Document:
 def _content(path: Path, root: Path) -> str:
     relative = path.relative_to(root).as_posix()
     try:
+        relative.encode()
         # Links within the folder are how a ConfigMap is mounted; others would publish any file of this machine.
         if not path.resolve().is_relative_to(root.resolve()):
             raise UnreadableDocument(f"{relative} is a link that leads out of the folder: put the file itself there")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UnreadableDocument(f"{relative} is larger than {MAX_FILE_BYTES:,} bytes: cut it into several")
         return path.read_text(encoding="utf-8-sig")
+    except UnicodeEncodeError as error:
+        raise UnreadableDocument(f"the name {relative!a} is not UTF-8: rename the file or its folder") from error
     except UnicodeDecodeError as error:
         raise UnreadableDocument(f"{relative} is not UTF-8: {error.reason}") from error
     except OSError as error:
