@@ -20,6 +20,8 @@ from tenacity.stop import stop_base
 
 Messages = Sequence[dict[str, str]]
 CONNECT_SECONDS = 5.0
+# A try that begins later is not answered in time, and its time-out would hide why the others failed.
+_LEAST_SECONDS = 0.25
 _BACKOFF = wait_random_exponential(multiplier=0.25, max=2.0)
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -125,7 +127,7 @@ class Llm:
         response: httpx.Response | None = None
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(LlmUnavailable),
-            stop=stop_any(stop_before_delay(seconds), _SecondDrop()),
+            stop=stop_any(stop_before_delay(seconds - _LEAST_SECONDS), _SecondDrop()),
             wait=_pause,
             reraise=True,
         )
