@@ -468,6 +468,7 @@ async def test_a_failed_one_is_tried_again_and_stays_failed_meanwhile(tmp_path: 
 async def test_one_at_which_the_engine_ends_is_left_out_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    monkeypatch.setattr(loading, "DOUBT_SECONDS", 60.0)
     async with pod(tmp_path) as one:
         load, asked = one.loader._engine.load, []
 
