@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
-RANKS = (8, 64)
+RANKS = (4, 8, 64)
 ALPHA = 16
 MODULES = ("q_proj", "v_proj")
 

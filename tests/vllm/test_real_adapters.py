@@ -1,7 +1,9 @@
 """LoRA adapters and a real vLLM: they come and go while it serves, and its words are those that the simulator has."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +36,17 @@ def answers(cluster: Cluster, namespace: str, pod: str, *models: str) -> list[li
     return [json.loads(line) for line in cluster.kubectl(*inside).stdout.splitlines()]
 
 
+@contextmanager
+def away(folder: Path) -> Iterator[None]:
+    """Nobody finds a folder until the block ends."""
+    aside = folder.with_name(f"{folder.name}-away")
+    folder.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(folder)
+
+
 def told(cluster: Cluster, namespace: str) -> dict[str, str]:
     return {entry["name"]: entry["state"] for entry in status(cluster, namespace).get("adapters", ())}
 
@@ -51,21 +64,29 @@ def is_replaced(cluster: Cluster, namespace: str, before: dict[str, int]) -> boo
 
 
 def test_adapters_come_and_go_while_it_serves(cluster: Cluster, namespace: str, engine: RealEngine) -> None:
-    def change(names: Sequence[str]) -> None:
-        sources = [{"name": name, "source": f"pvc://{CLAIM}/{ADAPTERS}/{name}"} for name in names]
+    def change(*names: str, **folders: str) -> None:
+        """Adapters by name, each in the folder of its name, and others by name and folder."""
+        by_name = dict(zip(names, names, strict=True)) | folders
+        sources = [{"name": name, "source": f"pvc://{CLAIM}/{ADAPTERS}/{at}"} for name, at in by_name.items()]
         serve(cluster, engine, namespace, adapters=sources)
 
     first = starts(cluster, namespace)
-    change([])
+    change()
     eventually(lambda: is_replaced(cluster, namespace, first), START_SECONDS)
     eventually(lambda: condition(cluster, namespace, "AdaptersReady")["status"] == "True")
     before = starts(cluster, namespace)
     pod = next(iter(before))
+
+    def text(model: str) -> str:
+        ((code, *_, said),) = answers(cluster, namespace, pod, model)
+        assert code == 200, said
+        return str(said)
+
     unknown = [404, "The model `rank-8` does not exist. Valid aliases: tiny."]
     plain, none = answers(cluster, namespace, pod, "tiny", "rank-8")
     assert none == unknown
 
-    change(["rank-8", "rank-64", "nowhere"])
+    change("rank-8", "rank-64", "nowhere")
     eventually(lambda: told(cluster, namespace) == {"rank-8": "Loaded", "rank-64": "Failed", "nowhere": "Failed"}, 120)
     said = condition(cluster, namespace, "AdaptersReady")["message"]
     assert "LoRA rank 64 is greater than max_lora_rank 16." in said
@@ -76,9 +97,21 @@ def test_adapters_come_and_go_while_it_serves(cluster: Cluster, namespace: str, 
     assert (found[0], found[1][1]) == (plain, "rank-8")
     assert found[1][2] != plain[2], "the adapter has changed nothing"
 
-    change(["nowhere"])
+    change("nowhere")
     eventually(lambda: told(cluster, namespace) == {"nowhere": "Failed"}, 60)
     assert answers(cluster, namespace, pod, "tiny", "rank-8") == [plain, unknown]
+
+    change(sql="rank-8")
+    eventually(lambda: told(cluster, namespace) == {"sql": "Loaded"}, 60)
+    assert text("sql") == found[1][2]
+    change(sql="rank-4")
+    eventually(lambda: text("sql") not in {plain[2], found[1][2]}, 60)
+    second = text("sql")
+    with away(engine.model / ADAPTERS / "rank-4"):
+        assert text("sql") == second, "what was loaded is read again"
+    change(sql="rank-64")
+    eventually(lambda: told(cluster, namespace) == {"sql": "Failed"}, 60)
+    assert text("sql") == second, "one that is refused leaves the old one"
     # The scaler may have added one meanwhile.
     assert before.items() <= starts(cluster, namespace).items()
 
