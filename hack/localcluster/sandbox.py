@@ -154,7 +154,9 @@ def start(command: Sequence[str], *, log: Path | None = None, environment: Mappi
             list(command),
             os.environ if environment is None else environment,
             file_actions=[
-                (os.POSIX_SPAWN_DUP2, *pair) for pair in ((nothing.fileno(), 0), (out.fileno(), 1), (out.fileno(), 2))
+                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
+                (os.POSIX_SPAWN_DUP2, out.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, out.fileno(), 2),
             ],
             setsid=True,
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them, which a child would inherit

@@ -1,7 +1,6 @@
 """Objects that are deleted while the operator looks away, and watches that can not be resumed afterwards."""
 
 import json
-import signal
 
 import httpx
 import pytest
@@ -26,13 +25,12 @@ def test_what_is_deleted_behind_a_broken_watch_comes_back(site: Site) -> None:
     site.await_replicas(MOST)
     kubectl = site.cluster.kubectl
     version = json.loads(kubectl("get", "--raw", WATCHED).stdout)["metadata"]["resourceVersion"]
-    site.operator.signal(signal.SIGSTOP)
-    kubectl("delete", *DELETED, "-n", NAMESPACE)
-    compact(site.component("etcd").argument("listen-client-urls"))
-    with site.without("kube-apiserver"):
-        pass  # a new one knows nothing of what was
-    resumed = kubectl("get", "--raw", f"{WATCHED}?watch=1&resourceVersion={version}&timeoutSeconds=5").stdout
-    assert '"code":410' in resumed
-    site.operator.signal(signal.SIGCONT)
+    with site.operator.frozen():
+        kubectl("delete", *DELETED, "-n", NAMESPACE)
+        compact(site.component("etcd").argument("listen-client-urls"))
+        with site.without("kube-apiserver"):
+            pass  # a new one knows nothing of what was
+        resumed = kubectl("get", "--raw", f"{WATCHED}?watch=1&resourceVersion={version}&timeoutSeconds=5").stdout
+        assert '"code":410' in resumed
     eventually(lambda: len(get(site.cluster, *DELETED, "-n", NAMESPACE)["items"]) == len(DELETED))
     site.await_replicas(MOST)
