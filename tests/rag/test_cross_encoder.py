@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -119,11 +120,14 @@ def test_a_broken_model_is_said(
     assert "fill that cache anew, or install llm-twin-rag[carried]" in str(e.value)
 
 
-async def test_an_answer_names_the_models_scores(
-    files: Path, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path
-) -> None:
-    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "k": 12}
-    async with serving(settings(tmp_path / "store", **changes)) as client:
+@pytest.fixture
+def cross_encoding(documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path) -> Callable[..., Settings]:
+    """Settings of a service that reranks by the cross-encoder, with more of them."""
+    return partial(settings, tmp_path / "store", llm_base_url=llm[1], corpus_dir=documents, reranker="cross-encoder")
+
+
+async def test_an_answer_names_the_models_scores(files: Path, cross_encoding: Callable[..., Settings]) -> None:
+    async with serving(cross_encoding(k=12)) as client:
         await until_ready(client)
         answer = (await client.post("/rag", json={"query": QUESTION})).json()
     assert [(source["title"], source["score"]) for source in answer["sources"]] == BY_SHARED_WORDS
@@ -132,11 +136,10 @@ async def test_an_answer_names_the_models_scores(
 
 
 async def test_a_broken_model_is_said_by_the_health_check_until_it_is_whole(
-    files: Path, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path
+    files: Path, cross_encoding: Callable[..., Settings]
 ) -> None:
     no_onnx(files)
-    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder"}
-    async with serving(settings(tmp_path / "store", **changes)) as client:
+    async with serving(cross_encoding()) as client:
         async with asyncio.timeout(20):
             while NAME not in (health := await client.get("/healthz")).text:
                 assert health.status_code == 503
@@ -147,11 +150,10 @@ async def test_a_broken_model_is_said_by_the_health_check_until_it_is_whole(
 
 
 async def test_a_model_that_fails_at_a_long_text_leaves_the_order_to_the_vectors(
-    files: Path, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    files: Path, cross_encoding: Callable[..., Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (files / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 2 * CONTEXT, "pad_token": "[PAD]"}))
-    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
-    async with serving(settings(tmp_path / "store", **changes)) as client:
+    async with serving(cross_encoding(queries=1)) as client:
         await until_ready(client)
         answer = (await client.post("/rag", json={"query": QUESTION + " stone" * CONTEXT})).json()
     assert answer["degraded"] == ["rerank: left out, the model failed, the service's log tells why"]
@@ -176,11 +178,9 @@ def slow(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Eve
 
 
 async def test_a_slow_model_leaves_the_answer_its_time(
-    slow: threading.Event, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path
+    slow: threading.Event, cross_encoding: Callable[..., Settings]
 ) -> None:
-    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
-    budget = {"budget_seconds": 7.0, "generation_reserve_seconds": 5.0}
-    async with serving(settings(tmp_path / "store", **changes, **budget)) as client:
+    async with serving(cross_encoding(queries=1, budget_seconds=7.0, generation_reserve_seconds=5.0)) as client:
         await until_ready(client)
         answer = (await client.post("/rag", json={"query": QUESTION})).json()
         slow.set()
@@ -191,11 +191,9 @@ async def test_a_slow_model_leaves_the_answer_its_time(
 
 
 async def test_a_slow_model_leaves_other_questions_the_threads_of_their_searches(
-    slow: threading.Event, documents: Path, llm: tuple[ScriptedLlm, str], tmp_path: Path
+    slow: threading.Event, cross_encoding: Callable[..., Settings]
 ) -> None:
-    changes = {"llm_base_url": llm[1], "corpus_dir": documents, "reranker": "cross-encoder", "queries": 1}
-    budget = {"budget_seconds": 10.0, "generation_reserve_seconds": 8.0}
-    async with serving(settings(tmp_path / "store", **changes, **budget)) as client:
+    async with serving(cross_encoding(queries=1, budget_seconds=10.0, generation_reserve_seconds=8.0)) as client:
         await until_ready(client)
         # More than asyncio has threads.
         await asyncio.gather(*(client.post("/rag", json={"query": QUESTION}) for _ in range(33)))
